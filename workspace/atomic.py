@@ -1,0 +1,32 @@
+"""Files that exist either whole or not at all."""
+
+import contextlib
+import os
+import tempfile
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yield a temporary path beside ``path``; move it into place if the block succeeds.
+
+    The temporary name keeps the extension, because writers such as Pillow choose the format
+    by it. On an exception the temporary file is removed and ``path`` stays as it was.
+
+    Args:
+        path: the final file name; its folder is created if missing.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=".partial-", suffix=os.path.splitext(path)[1], dir=folder)
+    os.close(descriptor)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise

@@ -1,0 +1,14 @@
+"""Where the data folders are: beside the code, whatever the working directory."""
+
+import os
+
+REPO_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+BFM_DIR = os.path.join(REPO_ROOT, "BFM")
+NETWORK_DIR = os.path.join(REPO_ROOT, "network")
+WEIGHTS_DIR = os.path.join(REPO_ROOT, "weights")
+INPUT_DIR = os.path.join(REPO_ROOT, "input")
+OUTPUT_DIR = os.path.join(REPO_ROOT, "output")
+PROCESSED_DATA_DIR = os.path.join(REPO_ROOT, "processed_data")
+RESULT_DIR = os.path.join(REPO_ROOT, "result")
+CACHE_DIR = os.path.join(REPO_ROOT, ".cache")
