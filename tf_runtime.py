@@ -12,9 +12,14 @@ Graphs are always explicit (``with tf.Graph().as_default():``). Eager execution 
 available outside of them, because the MTCNN detector of TensorFlow 2 needs it.
 """
 
+import contextlib
 import importlib
 import os
+import sys
+import tempfile
 import types
+
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 
 class _LazyTensorFlow(types.ModuleType):
@@ -30,8 +35,19 @@ class _LazyTensorFlow(types.ModuleType):
 
 def _import_tensorflow():
     """Return the version-1 API of the installed TensorFlow, logging errors only."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    tensorflow = importlib.import_module("tensorflow")
+    if _LOG_LEVEL in os.environ:  # whoever sets it wants to see what it lets through
+        return _version_1_api(importlib.import_module("tensorflow"))
+    os.environ[_LOG_LEVEL] = "2"
+    # TensorFlow 2.21 writes its greeting (oneDNN, missing CUDA) before it reads the log level,
+    # and again when the first session looks for devices.
+    with _stderr_kept_back():
+        v1 = _version_1_api(importlib.import_module("tensorflow"))
+        if not v1.VERSION.startswith("1."):
+            v1.Session(graph=v1.Graph(), config=_config(v1)).close()
+    return v1
+
+
+def _version_1_api(tensorflow):
     if int(tensorflow.__version__.split(".")[0]) < 2:
         tensorflow.logging.set_verbosity(tensorflow.logging.ERROR)
         return tensorflow
@@ -43,12 +59,31 @@ def _import_tensorflow():
     return v1
 
 
+@contextlib.contextmanager
+def _stderr_kept_back():
+    """Hold back what C++ code writes to file descriptor 2; show it only if the block fails."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(saved, kept.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
 tf = _LazyTensorFlow("tensorflow", "TensorFlow's version-1 API, imported at first use.")
 
 
 def tensorflow_version():
     """Return the installed TensorFlow's version as a tuple of ints, e.g. ``(1, 12)``."""
-    return tuple(int(part) for part in tf.__dict__.get("VERSION", tf.VERSION).split(".")[:2])
+    return tuple(int(part) for part in tf.VERSION.split(".")[:2])
 
 
 def session_config(intra_op_threads=0, inter_op_threads=0):
@@ -58,8 +93,9 @@ def session_config(intra_op_threads=0, inter_op_threads=0):
         intra_op_threads: threads inside one operation; 0 lets TensorFlow choose.
         inter_op_threads: operations run at once; 0 lets TensorFlow choose.
     """
-    return tf.ConfigProto(
-        intra_op_parallelism_threads=intra_op_threads,
-        inter_op_parallelism_threads=inter_op_threads,
-        gpu_options=tf.GPUOptions(allow_growth=True),
-    )
+    return _config(tf, intra_op_parallelism_threads=intra_op_threads,
+                   inter_op_parallelism_threads=inter_op_threads)
+
+
+def _config(v1, **settings):
+    return v1.ConfigProto(gpu_options=v1.GPUOptions(allow_growth=True), **settings)

@@ -100,7 +100,7 @@ def read_face_model(path, name=None):
         model = _model_from_fields(fields, name or _text(fields.get("model_name")) or os.path.basename(path))
         _validate(model)
     except (ValueError, TypeError, IndexError, OverflowError) as error:
-        raise InputError("{}: not a usable face model: {}".format(path, error))
+        raise InputError("{}: not a usable face model: {}".format(path, error)) from None
     return model
 
 
@@ -161,9 +161,9 @@ def _load_mat(path):
     try:
         return scipy.io.loadmat(path)
     except MemoryError:
-        raise InputError("{}: the file asks for more memory than there is; it is damaged".format(path))
+        raise InputError("{}: the file asks for more memory than there is; it is damaged".format(path)) from None
     except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise InputError("{}: not a readable MATLAB 5 file ({})".format(path, _first_line(error)))
+        raise InputError("{}: not a readable MATLAB 5 file ({})".format(path, _first_line(error))) from None
 
 
 def _first_line(error):
