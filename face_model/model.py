@@ -91,7 +91,7 @@ def read_face_model(path, name=None):
     Raises:
         InputError: the file is missing, unreadable, incomplete or inconsistent.
     """
-    fields = _load_mat(path)
+    fields = load_mat(path)
     missing = [field for field in _FIELDS if field not in fields]
     if missing:
         raise InputError("{}: not a face model, the field{} {} {} missing".format(
@@ -154,14 +154,15 @@ def vertex_triangle_table(triangles, vertex_count):
     return table
 
 
-def _load_mat(path):
+def load_mat(path):
     """Return the variables of a .mat file, or raise an InputError that says why not."""
     if not os.path.isfile(path):
         raise InputError("{}: no such face model; give an existing .mat file".format(path))
     try:
         return scipy.io.loadmat(path)
     except MemoryError:
-        raise InputError("{}: the file asks for more memory than there is; it is damaged".format(path)) from None
+        raise InputError("{}: the file asks for more memory than there is; it is damaged".format(
+            path)) from None
     except Exception as error:  # scipy raises whatever its parser stumbles over
         raise InputError("{}: not a readable MATLAB 5 file ({})".format(path, _first_line(error))) from None
 

@@ -1,0 +1,63 @@
+"""Which face model to use, and where it lies."""
+
+import os
+
+from face_model.bfm import LICENSED_FILES, SOURCES, convert_bfm09, missing_files
+from face_model.model import read_face_model, write_face_model
+from workspace.errors import InputError
+from workspace.paths import BFM_DIR
+
+BFM_FILE = "BFM_model_front.mat"
+OPEN_MODEL_FILE = "open_face_model.mat"
+
+FACE_MODEL_HELP = (
+    "'bfm' (BFM09, from the BFM folder), 'open' (the open face model) or the path of a .mat file in the "
+    "format of BFM_model_front.mat; default: BFM09 if its files are there, else the open model")
+
+
+def load_face_model(choice=None, folder=BFM_DIR):
+    """Load a face model.
+
+    Args:
+        choice: ``"bfm"``, ``"open"``, the path of a .mat file, or None for BFM09 where its files
+            are in ``folder`` and the open model otherwise. BFM09's separate pieces are converted
+            on first use and the result is kept as ``BFM_model_front.mat``.
+        folder: the data folder with the models.
+
+    Returns:
+        A ``FaceModel``.
+
+    Raises:
+        InputError: the model or a piece of it is missing or damaged.
+    """
+    bfm_path, open_path = os.path.join(folder, BFM_FILE), os.path.join(folder, OPEN_MODEL_FILE)
+    if choice is None:
+        choice = "bfm" if os.path.isfile(bfm_path) or _any_licensed(folder) else "open"
+    if choice == "bfm":
+        return _load_bfm(bfm_path, folder)
+    if choice == "open":
+        return _load_open(open_path)
+    return read_face_model(choice)
+
+
+def _any_licensed(folder):
+    return any(os.path.isfile(os.path.join(folder, name)) for name in LICENSED_FILES)
+
+
+def _load_bfm(path, folder):
+    if os.path.isfile(path):
+        return read_face_model(path, name="BFM09")
+    missing = missing_files(folder)
+    if missing:
+        raise InputError("{}: BFM09 is incomplete, {} missing: {}".format(
+            folder, "{} files are".format(len(missing)) if len(missing) > 1 else "one file is",
+            "; ".join("{} ({})".format(name, SOURCES[name]) for name in missing)))
+    write_face_model(convert_bfm09(folder), path)
+    return read_face_model(path, name="BFM09")
+
+
+def _load_open(path):
+    if not os.path.isfile(path):
+        raise InputError("{}: the open face model is not built yet; run 'make face-model' or "
+                         "'python -m face_model.open_model'".format(path))
+    return read_face_model(path)
