@@ -1,0 +1,178 @@
+"""The published 224x224 crop of a photo, and exact ways between the crop and the photo.
+
+Following "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (Deng et al., CVPRW
+2019, arXiv 1903.08527): an affine camera is fitted to five points, the photo is resized so that
+the face gets a standard size, and a square is cut out around it. There is no rotation.
+
+Coordinates count pixel centres as integers, from the left and from the top (y down). The
+network's landmark labels are the exception: they are y up, see :func:`flip_y`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from alignment.five_points import STANDARD_POINTS_3D
+from workspace.errors import InputError
+
+CROP_SIZE = 224
+FACE_SCALE = 102.0  # pixels of the crop per unit (1 dm) of the standard 3-D points
+
+
+class Alignment(NamedTuple):
+    """A face, cut out in standard size."""
+
+    crop: np.ndarray  # [224, 224, 3] uint8 RGB, black outside of the photo
+    five_points: np.ndarray  # [5, 2] float64, in the crop, y down, by the published formula
+    trans_params: np.ndarray  # [5] float64: photo width, height, scale, t_x, t_y (y up)
+
+
+class CropPlacement(NamedTuple):
+    """Where a crop lies: the photo is resized, then cut; in whole pixels."""
+
+    photo_size: tuple  # width and height of the photo
+    resized_size: tuple  # width and height of the resized photo
+    corner: tuple  # left and top of the crop in the resized photo; may be negative
+
+
+def align(photo, five_points):
+    """Cut the face with the given five points out of a photo.
+
+    Args:
+        photo: [H, W, 3] uint8 RGB.
+        five_points: [5, 2] in the photo, y down: left eye, right eye, nose tip, left and right
+            mouth corner, as seen in the image.
+
+    Returns:
+        An :class:`Alignment`. Its crop agrees with resizing the whole photo bicubically to
+        within one grey level; only the part that is needed is resized.
+
+    Raises:
+        InputError: if the five points coincide or put the face outside of the photo.
+    """
+    height, width = photo.shape[:2]
+    trans_params = fit_crop(five_points, width, height)
+    crop = _cut(photo, place_crop(trans_params))
+    return Alignment(crop, _published_five_points(five_points, trans_params), trans_params)
+
+
+def fit_crop(five_points, width, height):
+    """Return ``trans_params`` [5] (width, height, scale, t_x, t_y) for a photo of that size.
+
+    The affine camera (r_x, r_y, t) is the least-squares solution of
+    x_i = r_x . X_i + t_x, y_i = r_y . X_i + t_y over the five points (y up); the scale is
+    102 / ((|r_x| + |r_y|) / 2).
+    """
+    points_y_up = flip_y(five_points, height)
+    design = np.hstack([STANDARD_POINTS_3D, np.ones((len(STANDARD_POINTS_3D), 1))])
+    camera = np.linalg.lstsq(design, points_y_up, rcond=None)[0]  # [4, 2]: r_x, r_y over t
+    size = np.linalg.norm(camera[:3], axis=0).mean()
+    if not size > 1e-3:  # a face of less than a thousandth of a pixel
+        raise InputError("the five points lie on one spot; they must mark two eyes, the nose tip "
+                         "and two mouth corners")
+    return np.array([width, height, FACE_SCALE / size, camera[3, 0], camera[3, 1]])
+
+
+def place_crop(trans_params):
+    """Return the :class:`CropPlacement` of ``trans_params``, rounding as published."""
+    width, height, scale, t_x, t_y = (float(value) for value in np.ravel(trans_params))
+    resized_width, resized_height = int(width * scale), int(height * scale)
+    left = int(resized_width / 2 - CROP_SIZE / 2 + (t_x - width / 2) * scale)
+    top = int(resized_height / 2 - CROP_SIZE / 2 + (height / 2 - t_y) * scale)
+    return CropPlacement((int(width), int(height)), (resized_width, resized_height), (left, top))
+
+
+def crop_to_photo_matrix(trans_params):
+    """Return the [2, 3] affine matrix that takes crop coordinates (x, y, 1) to the photo.
+
+    Both are y down with integers at pixel centres. For coordinates that count pixel corners
+    as integers, as rasterisers do, the map is the same scale and ``corner * scale`` alone.
+    """
+    placement = place_crop(trans_params)
+    scale = np.divide(placement.photo_size, placement.resized_size)
+    offset = (np.array(placement.corner) + 0.5) * scale - 0.5
+    return np.array([[scale[0], 0.0, offset[0]], [0.0, scale[1], offset[1]]])
+
+
+def crop_to_photo(points, trans_params):
+    """Map points [..., 2] from the crop to the photo, both y down."""
+    matrix = crop_to_photo_matrix(trans_params)
+    return np.asarray(points) * matrix[[0, 1], [0, 1]] + matrix[:, 2]
+
+
+def photo_to_crop(points, trans_params):
+    """Map points [..., 2] from the photo to the crop, both y down; inverts :func:`crop_to_photo`.
+
+    This is the map that the pixels take. The published formula for the five points, kept in
+    :attr:`Alignment.five_points`, leaves out the rounding and differs by up to a pixel or so.
+    """
+    matrix = crop_to_photo_matrix(trans_params)
+    return (np.asarray(points) - matrix[:, 2]) / matrix[[0, 1], [0, 1]]
+
+
+def flip_y(points, height=CROP_SIZE):
+    """Turn points [..., 2] from y down to y up, or back: y' = height - 1 - y."""
+    flipped = np.array(points, dtype=np.float64)
+    flipped[..., 1] = height - 1 - flipped[..., 1]
+    return flipped
+
+
+def paste_crop(photo, overlay, trans_params):
+    """Lay a picture of the crop over the photo it was cut from, at the photo's resolution.
+
+    Args:
+        photo: [H, W, 3] uint8 RGB.
+        overlay: [h, w, 4] uint8 RGBA with straight alpha, covering the crop; any size (a multiple
+            of 224 gives a sharper overlay where the photo is larger than the crop).
+        trans_params: as :func:`align` returned them.
+
+    Returns:
+        [H, W, 3] uint8 RGB.
+    """
+    placement = place_crop(trans_params)
+    scale = np.divide(placement.photo_size, placement.resized_size)
+    corner = np.array(placement.corner) * scale
+    # Whole photo pixels that lie inside both the crop and the photo.
+    first = np.maximum(np.ceil(corner), 0).astype(int)
+    last = np.minimum(np.floor(corner + CROP_SIZE * scale), placement.photo_size).astype(int)
+    result = photo.copy()
+    if np.any(last <= first):
+        return result
+    zoom = np.array(overlay.shape[1::-1]) / CROP_SIZE / scale  # overlay pixels per photo pixel
+    patch = _resize_part(
+        Image.fromarray(overlay), (first - corner) * zoom, (last - corner) * zoom, last - first)
+    under = result[first[1]:last[1], first[0]:last[0]]
+    under[...] = np.asarray(Image.alpha_composite(Image.fromarray(under).convert("RGBA"), patch))[..., :3]
+    return result
+
+
+def _cut(photo, placement):
+    """Return the crop [224, 224, 3], resizing only the part of the photo that it shows."""
+    corner, resized = np.array(placement.corner), np.array(placement.resized_size)
+    first = np.maximum(corner, 0)
+    last = np.minimum(corner + CROP_SIZE, resized)
+    if np.any(last <= first):
+        raise InputError("the five points put the face outside of the photo; they must be pixels "
+                         "of this photo, x to the right and y down from the top left")
+    scale = np.divide(placement.photo_size, placement.resized_size)
+    part = _resize_part(Image.fromarray(photo), first * scale, last * scale, last - first)
+    crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    (left, top), (right, bottom) = first - corner, last - corner
+    crop[top:bottom, left:right] = np.asarray(part)
+    return crop
+
+
+def _resize_part(image, first, last, size):
+    """Resize the box from ``first`` to ``last`` (x, y in pixel corners) of an image to ``size``."""
+    first = np.clip(first, 0, image.size)  # rounding must not leave the image by an ulp
+    last = np.clip(last, 0, image.size)
+    return image.resize(tuple(int(n) for n in size), Image.BICUBIC, box=tuple(first) + tuple(last))
+
+
+def _published_five_points(five_points, trans_params):
+    """Return the five points in the crop, [5, 2], y down, by the published formula."""
+    width, height, scale, t_x, t_y = trans_params
+    resized = np.array(place_crop(trans_params).resized_size)
+    y_up = (flip_y(five_points, height) - [t_x - width / 2, t_y - height / 2]) * scale
+    return flip_y(y_up - (resized / 2 - CROP_SIZE / 2))
