@@ -1,0 +1,334 @@
+"""The two convolutional networks: R-Net (photo -> coefficients) and FaceNet (photo -> identity).
+
+R-Net is ResNet-50 v1 (He et al., CVPR 2016) with seven linear heads, FaceNet is
+Inception-ResNet v1 (Szegedy et al., AAAI 2017; Schroff et al., CVPR 2015). Variables carry
+TF-Slim's names and shapes, so that the public checkpoints restore into them and ours restore
+into the published code.
+
+Both are pure functions of their input. Their parameters are either variables or, in a frozen
+network, the constants of :func:`frozen_parameters`, in which batch normalisation is folded
+into the convolutions: that saves a third of the time on a CPU.
+"""
+
+import functools
+from typing import Any, Mapping, NamedTuple, Optional
+
+import numpy as np
+
+from tf_runtime import tf
+
+R_NET_SCOPE = "resnet_v1_50"
+FACE_NET_SCOPE = "InceptionResnetV1"
+
+POOL5_WIDTH = 2048
+AVERAGE_POOL_WIDTH = 1792
+BOTTLENECK_WIDTH = 128
+
+# (bottleneck width, number of units, stride of the last unit) of each of ResNet-50's blocks.
+_RESNET_BLOCKS = ((64, 3, 2), (128, 4, 2), (256, 6, 2), (512, 3, 1))
+_BOTTLENECK_EXPANSION = 4
+
+# Heads that do not depend on the face model; translation is predicted in two parts.
+_ANGLES, _GAMMA, _TRANSLATION_XY, _TRANSLATION_Z = 3, 27, 2, 1
+
+_R_NET_EPSILON = 1e-5  # added to variances, as in Slim's resnet_arg_scope
+_FACE_NET_EPSILON = 1e-3  # as FaceNet was trained
+
+# Scale of the residual added by each kind of Inception-ResNet block; the last block8 is unscaled.
+_BLOCK35_SCALE, _BLOCK17_SCALE, _BLOCK8_SCALE = 0.17, 0.10, 0.20
+
+
+class CoefficientNetwork(NamedTuple):
+    """What R-Net computes."""
+
+    coefficients: Any  # [B, identity + expression + albedo + 33]; with the published counts 257
+    pool5: Any  # [B, 1, 1, 2048], the trunk's globally pooled features
+
+
+class IdentityNetwork(NamedTuple):
+    """What FaceNet computes."""
+
+    bottleneck: Any  # [B, 128], not normalised
+    average_pool: Any  # [B, 1, 1, 1792], the features below the bottleneck
+
+
+class _Parameters(NamedTuple):
+    """Where a network's parameters come from and how its layers normalise."""
+
+    frozen: Optional[Mapping[str, Any]]  # constants by variable name; None: make variables
+    training: bool  # normalise by the batch, and update the moving averages
+    decay: float  # of the moving averages
+    epsilon: float  # added to the variance
+    has_gamma: bool  # whether normalisation has a learned scale
+
+
+def r_net(images_bgr, *, training, identity_count=80, expression_count=64, albedo_count=80,
+          frozen=None, reuse=None):
+    """Build R-Net: ResNet-50 v1, global average pooling and one linear head per kind of coefficient.
+
+    In training mode the updates of the moving averages are put into
+    ``tf.GraphKeys.UPDATE_OPS``; run them with the training step.
+
+    Args:
+        images_bgr: [B, 224, 224, 3] float32, BGR, 0..255, without mean subtraction.
+        training: normalise by the batch's statistics (True) or by the moving averages (False).
+        identity_count, expression_count, albedo_count: widths of the heads ``fc-id``, ``fc-ex``
+            and ``fc-tex``: the numbers of components of the face model. Defaults as published.
+        frozen: what :func:`frozen_parameters` returned, to build a network without variables,
+            which normalises by the moving averages whatever ``training`` says.
+        reuse: as in ``tf.variable_scope``; None makes new variables.
+
+    Returns:
+        A :class:`CoefficientNetwork`. Coefficients are in the order identity, expression,
+        albedo, angles, gamma, translation.
+    """
+    parameters = _Parameters(frozen, training, decay=0.997, epsilon=_R_NET_EPSILON, has_gamma=True)
+    with tf.variable_scope(R_NET_SCOPE, reuse=reuse):
+        net = _fixed_padding_convolution(parameters, images_bgr, "conv1", 64, size=7, stride=2)
+        net = tf.nn.max_pool(net, [1, 3, 3, 1], [1, 2, 2, 1], "SAME")
+        for index, (width, units, stride) in enumerate(_RESNET_BLOCKS, 1):
+            for unit in range(1, units + 1):
+                with tf.variable_scope("block{}/unit_{}/bottleneck_v1".format(index, unit)):
+                    net = _bottleneck_unit(parameters, net, width, stride if unit == units else 1)
+        pool5 = tf.reduce_mean(net, [1, 2], keepdims=True, name="pool5")
+    heads = (("fc-id", identity_count), ("fc-ex", expression_count), ("fc-tex", albedo_count),
+             ("fc-angles", _ANGLES), ("fc-gamma", _GAMMA), ("fc-XY", _TRANSLATION_XY), ("fc-Z", _TRANSLATION_Z))
+    outputs = []
+    for name, width in heads:
+        with tf.variable_scope(name, reuse=reuse):
+            outputs.append(_biased_convolution(parameters, pool5, width, initializer=tf.zeros_initializer()))
+    coefficients = tf.reshape(tf.concat(outputs, 3), [-1, sum(width for _, width in heads)])
+    return CoefficientNetwork(coefficients, pool5)
+
+
+def face_net(images, *, training=False, frozen=None, reuse=None):
+    """Build FaceNet: Inception-ResNet v1 with a 128-wide bottleneck.
+
+    Variables are not trainable: this project uses the network as it was published.
+
+    Args:
+        images: [B, H, W, 3] float32, 0..255; H and W at least 80. The published system
+            feeds it BGR.
+        training: normalise by the batch's statistics (True) or by the moving averages (False).
+        frozen: what :func:`frozen_parameters` returned, to build a network without variables,
+            which normalises by the moving averages whatever ``training`` says.
+        reuse: as in ``tf.variable_scope``; None makes new variables.
+
+    Returns:
+        An :class:`IdentityNetwork`.
+    """
+    parameters = _Parameters(frozen, training, decay=0.995, epsilon=_FACE_NET_EPSILON, has_gamma=False)
+    block35 = functools.partial(_inception_block, parameters, branches=(
+        (("Conv2d_1x1", 32, 1),),
+        (("Conv2d_0a_1x1", 32, 1), ("Conv2d_0b_3x3", 32, 3)),
+        (("Conv2d_0a_1x1", 32, 1), ("Conv2d_0b_3x3", 32, 3), ("Conv2d_0c_3x3", 32, 3))))
+    block17 = functools.partial(_inception_block, parameters, branches=(
+        (("Conv2d_1x1", 128, 1),),
+        (("Conv2d_0a_1x1", 128, 1), ("Conv2d_0b_1x7", 128, (1, 7)), ("Conv2d_0c_7x1", 128, (7, 1)))))
+    block8 = functools.partial(_inception_block, parameters, branches=(
+        (("Conv2d_1x1", 192, 1),),
+        (("Conv2d_0a_1x1", 192, 1), ("Conv2d_0b_1x3", 192, (1, 3)), ("Conv2d_0c_3x1", 192, (3, 1)))))
+    with tf.variable_scope(FACE_NET_SCOPE, reuse=reuse):
+        net = _face_net_stem(parameters, (images - 127.5) / 128.0)
+        for index in range(1, 6):
+            net = block35(net, "Repeat/block35_{}".format(index), scale=_BLOCK35_SCALE)
+        net = _reduction(parameters, net, "Mixed_6a", branches=(
+            (("Conv2d_1a_3x3", 384, 3),),
+            (("Conv2d_0a_1x1", 192, 1), ("Conv2d_0b_3x3", 192, 3), ("Conv2d_1a_3x3", 256, 3))))
+        for index in range(1, 11):
+            net = block17(net, "Repeat_1/block17_{}".format(index), scale=_BLOCK17_SCALE)
+        net = _reduction(parameters, net, "Mixed_7a", branches=(
+            (("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 384, 3)),
+            (("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 256, 3)),
+            (("Conv2d_0a_1x1", 256, 1), ("Conv2d_0b_3x3", 256, 3), ("Conv2d_1a_3x3", 256, 3))))
+        for index in range(1, 6):
+            net = block8(net, "Repeat_2/block8_{}".format(index), scale=_BLOCK8_SCALE)
+        net = block8(net, "Block8", scale=1.0, activation=False)
+        average_pool = tf.reduce_mean(net, [1, 2], keepdims=True)
+        bottleneck = _normalised_convolution(
+            parameters, average_pool, "Bottleneck", BOTTLENECK_WIDTH, dense=True, activation=False)
+    return IdentityNetwork(tf.reshape(bottleneck, [-1, BOTTLENECK_WIDTH]), average_pool)
+
+
+def frozen_parameters(values):
+    """Make the constants of a frozen network in the current graph.
+
+    Each batch normalisation is folded into the convolution before it: weights are scaled by
+    gamma / sqrt(variance + epsilon), and biases take beta - mean * that scale. One set of
+    constants can serve several copies of a network.
+
+    Args:
+        values: variable name -> array, of R-Net, of FaceNet or of both.
+
+    Returns:
+        Variable name -> tensor, for the ``frozen`` argument of :func:`r_net` or :func:`face_net`.
+    """
+    folded = {name: value for name, value in values.items() if "/BatchNorm/" not in name}
+    for name in values:
+        if name.endswith("/BatchNorm/moving_variance"):
+            scope = name[:-len("/BatchNorm/moving_variance")]
+            folded[scope + "/weights"], folded[scope + "/biases"] = _fold(values, scope)
+    return {name: tf.constant(value, tf.float32, name=name) for name, value in sorted(folded.items())}
+
+
+def coefficient_counts(shapes):
+    """Return the widths of R-Net's face-model heads, as keyword arguments of :func:`r_net`.
+
+    Args:
+        shapes: variable name -> shape, of a checkpoint or a graph with R-Net's variables.
+    """
+    heads = (("identity_count", "fc-id"), ("expression_count", "fc-ex"), ("albedo_count", "fc-tex"))
+    return {argument: int(shapes[head + "/biases"][0]) for argument, head in heads}
+
+
+def _bottleneck_unit(parameters, inputs, width, stride):
+    """ResNet v1's bottleneck unit, with Slim's stride in the 3x3 convolution."""
+    depth = width * _BOTTLENECK_EXPANSION
+    if int(inputs.shape[-1]) == depth:
+        # Max pooling over one pixel picks every stride-th of them.
+        shortcut = inputs if stride == 1 else tf.nn.max_pool(
+            inputs, [1, 1, 1, 1], [1, stride, stride, 1], "SAME")
+    else:
+        shortcut = _normalised_convolution(
+            parameters, inputs, "shortcut", depth, stride=stride, activation=False)
+    residual = _normalised_convolution(parameters, inputs, "conv1", width)
+    residual = _fixed_padding_convolution(parameters, residual, "conv2", width, size=3, stride=stride)
+    residual = _normalised_convolution(parameters, residual, "conv3", depth, activation=False)
+    return tf.nn.relu(shortcut + residual)
+
+
+def _fixed_padding_convolution(parameters, inputs, name, filters, *, size, stride):
+    """Convolve with padding that, unlike SAME's, does not depend on the input's size (Slim's conv2d_same)."""
+    if stride == 1:
+        return _normalised_convolution(parameters, inputs, name, filters, size=size)
+    before = (size - 1) // 2
+    after = size - 1 - before
+    padded = tf.pad(inputs, [[0, 0], [before, after], [before, after], [0, 0]])
+    return _normalised_convolution(parameters, padded, name, filters, size=size, stride=stride, padding="VALID")
+
+
+def _face_net_stem(parameters, net):
+    """The convolutions before the first Inception block: stride 8, 256 channels."""
+    convolve = functools.partial(_normalised_convolution, parameters)
+    net = convolve(net, "Conv2d_1a_3x3", 32, size=3, stride=2, padding="VALID")
+    net = convolve(net, "Conv2d_2a_3x3", 32, size=3, padding="VALID")
+    net = convolve(net, "Conv2d_2b_3x3", 64, size=3)
+    net = tf.nn.max_pool(net, [1, 3, 3, 1], [1, 2, 2, 1], "VALID")
+    net = convolve(net, "Conv2d_3b_1x1", 80, padding="VALID")
+    net = convolve(net, "Conv2d_4a_3x3", 192, size=3, padding="VALID")
+    return convolve(net, "Conv2d_4b_3x3", 256, size=3, stride=2, padding="VALID")
+
+
+def _inception_block(parameters, inputs, name, *, branches, scale, activation=True):
+    """Add a scaled residual, a 1x1 convolution of parallel branches of (name, filters, size) layers."""
+    with tf.variable_scope(name):
+        outputs = []
+        for index, layers in enumerate(branches):
+            with tf.variable_scope("Branch_{}".format(index)):
+                net = inputs
+                for layer, filters, size in layers:
+                    net = _normalised_convolution(parameters, net, layer, filters, size=size)
+                outputs.append(net)
+        with tf.variable_scope("Conv2d_1x1"):
+            residual = _biased_convolution(parameters, tf.concat(outputs, 3), int(inputs.shape[-1]))
+        net = inputs + scale * residual
+        return tf.nn.relu(net) if activation else net
+
+
+def _reduction(parameters, inputs, name, *, branches):
+    """Halve the resolution: branches that end in a strided convolution, beside a max pooling."""
+    with tf.variable_scope(name):
+        outputs = []
+        for index, layers in enumerate(branches):
+            with tf.variable_scope("Branch_{}".format(index)):
+                net = inputs
+                for layer, filters, size in layers[:-1]:
+                    net = _normalised_convolution(parameters, net, layer, filters, size=size)
+                layer, filters, size = layers[-1]
+                outputs.append(_normalised_convolution(
+                    parameters, net, layer, filters, size=size, stride=2, padding="VALID"))
+        outputs.append(tf.nn.max_pool(inputs, [1, 3, 3, 1], [1, 2, 2, 1], "VALID"))
+        return tf.concat(outputs, 3)
+
+
+def _normalised_convolution(parameters, inputs, name, filters, *, size=1, stride=1, padding="SAME",
+                            activation=True, dense=False):
+    """Convolution, batch normalisation and ReLU.
+
+    Args:
+        parameters: the network's :class:`_Parameters`.
+        inputs: [B, H, W, C].
+        name: variable scope of the layer.
+        filters: number of output channels.
+        size: side of the square kernel, or (rows, columns).
+        stride, padding: as in ``tf.nn.conv2d``.
+        activation: whether to apply the ReLU.
+        dense: the kernel is stored as a matrix, for a fully connected layer over one pixel.
+    """
+    rows, columns = size if isinstance(size, tuple) else (size, size)
+    channels = int(inputs.shape[-1])
+    shape = [channels, filters] if dense else [rows, columns, channels, filters]
+    with tf.variable_scope(name):
+        kernel = _parameter(parameters, "weights", shape, _he_initializer())
+        kernel = tf.reshape(kernel, [1, 1] + shape) if dense else kernel
+        net = tf.nn.conv2d(inputs, kernel, [1, stride, stride, 1], padding)
+        if parameters.frozen is None:
+            net = _batch_normalisation(parameters, net)
+        else:
+            net = tf.nn.bias_add(net, _parameter(parameters, "biases", [filters]))
+        return tf.nn.relu(net) if activation else net
+
+
+def _fold(values, scope):
+    """Return weights and biases of the convolution that equals convolution plus normalisation."""
+    def value(name):
+        return np.asarray(values["{}/{}".format(scope, name)], np.float64)
+
+    epsilon = _FACE_NET_EPSILON if scope.startswith(FACE_NET_SCOPE) else _R_NET_EPSILON
+    scale = 1.0 / np.sqrt(value("BatchNorm/moving_variance") + epsilon)
+    if "{}/BatchNorm/gamma".format(scope) in values:
+        scale *= value("BatchNorm/gamma")
+    bias = value("BatchNorm/beta") - value("BatchNorm/moving_mean") * scale
+    return np.float32(value("weights") * scale), np.float32(bias)
+
+
+def _batch_normalisation(parameters, net):
+    """Normalise [B, H, W, C] per channel (Ioffe & Szegedy 2015), by the batch or by its moving averages."""
+    with tf.variable_scope("BatchNorm"):
+        shape = [int(net.shape[-1])]
+        beta = _parameter(parameters, "beta", shape, tf.zeros_initializer())
+        gamma = (_parameter(parameters, "gamma", shape, tf.ones_initializer())
+                 if parameters.has_gamma else tf.ones(shape))
+        mean = _parameter(parameters, "moving_mean", shape, tf.zeros_initializer(), trainable=False)
+        variance = _parameter(parameters, "moving_variance", shape, tf.ones_initializer(), trainable=False)
+        if not parameters.training:
+            return tf.nn.fused_batch_norm(
+                net, gamma, beta, mean, variance, epsilon=parameters.epsilon, is_training=False)[0]
+        net, batch_mean, batch_variance = tf.nn.fused_batch_norm(
+            net, gamma, beta, epsilon=parameters.epsilon, is_training=True)
+        for average, value in ((mean, batch_mean), (variance, batch_variance)):
+            update = tf.assign_sub(average, (1.0 - parameters.decay) * (average - value))
+            tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
+        return net
+
+
+def _biased_convolution(parameters, inputs, filters, initializer=None):
+    """1x1 convolution with a bias and nothing else, in the current scope."""
+    shape = [1, 1, int(inputs.shape[-1]), filters]
+    kernel = _parameter(parameters, "weights", shape, initializer or _he_initializer())
+    bias = _parameter(parameters, "biases", [filters], tf.zeros_initializer())
+    return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, [1, 1, 1, 1], "SAME"), bias)
+
+
+def _parameter(parameters, name, shape, initializer=None, trainable=True):
+    """Return a variable of the current scope, or the constant given in its place."""
+    scope = tf.get_variable_scope().name
+    if parameters.frozen is not None:
+        return parameters.frozen["{}/{}".format(scope, name)]
+    trainable = trainable and not scope.startswith(FACE_NET_SCOPE)
+    return tf.get_variable(name, shape, tf.float32, initializer, trainable=trainable)
+
+
+def _he_initializer():
+    """He et al.'s initialisation (ICCV 2015), as in Slim's resnet_arg_scope."""
+    return tf.variance_scaling_initializer(scale=2.0, mode="fan_in", distribution="truncated_normal")
