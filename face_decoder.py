@@ -26,7 +26,7 @@ ANGLE_COUNT = 3
 SH_BANDS = 9  # spherical-harmonic basis functions up to second order
 GAMMA_COUNT = 3 * SH_BANDS
 TRANSLATION_COUNT = 3
-_AMBIENT_OFFSET = 0.8  # added to band 0 of every channel: gamma = 0 is an evenly lit face
+AMBIENT_OFFSET = 0.8  # added to band 0 of every channel: gamma = 0 is an evenly lit face
 
 # Ramamoorthi & Hanrahan, "An Efficient Representation for Irradiance Environment Maps"
 # (SIGGRAPH 2001): a_l carries the cosine lobe, c_l normalises the basis functions.
@@ -221,7 +221,7 @@ def illuminate(albedo, normals, gamma):
         gamma: [B, 27] light, nine bands for red, then green, then blue.
     """
     offset = np.zeros([1, 1, SH_BANDS], np.float32)
-    offset[..., 0] = _AMBIENT_OFFSET
+    offset[..., 0] = AMBIENT_OFFSET
     light = tf.reshape(gamma, [-1, 3, SH_BANDS]) + offset
     return albedo * tf.matmul(spherical_harmonics(normals), light, transpose_b=True)
 

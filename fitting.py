@@ -1,0 +1,223 @@
+"""Coefficients by analysis by synthesis: render, compare with the photo, improve.
+
+Where no network is at hand (or to refine a network's answer), the 257 coefficients of every
+photo of a batch are found by minimising the published training losses (losses.py) themselves,
+after Blanz & Vetter, "A Morphable Model for the Synthesis of 3D Faces" (SIGGRAPH 1999):
+
+1. pose, identity and expression from landmarks (landmark_fitting.py);
+2. light and albedo in closed form, given that geometry;
+3. all coefficients together by Adam on the rendered image, its bounds kept by projection.
+
+Pixels that the face cannot explain (hair, glasses, a hand) lose their weight as the fit
+goes on: Geman & McClure's robust weights on top of the skin attention mask.
+"""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+import losses
+from face_decoder import (
+    IMAGE_SIZE,
+    Coefficients,
+    coefficient_sizes,
+    decode_face,
+    render_face,
+    spherical_harmonics,
+    split_coefficients,
+)
+from landmark_fitting import STATISTICAL_BOUND, LandmarkFitter, expression_bounds
+from light_fitting import sample_skin, solve_light_and_albedo
+from tf_runtime import session_config, tf
+
+# Step sizes of Adam, in the units of each part: what one step may change is about as visible
+# in every part (an angle of .01 moves the silhouette by a pixel, as does .01 dm).
+_STEP_SIZES = Coefficients(identity=0.06, expression=0.03, albedo=0.06, angles=0.006, gamma=0.02, translation=0.006)
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Kingma & Ba, ICLR 2015; short memory for a short run
+_FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 120.0, 50.0  # grey levels at which a pixel keeps a quarter
+# Brows, lips and irises are not skin for the classifier, yet belong to the face.
+_ATTENTION_FLOOR = 0.35
+
+
+class FaceObservation(NamedTuple):
+    """What is known of one face: its aligned crop and landmarks."""
+
+    crop: np.ndarray  # [224, 224, 3] uint8 RGB
+    attention: np.ndarray  # [224, 224] 0..1, how much each pixel counts
+    landmarks: np.ndarray  # [68, 2] crop pixels, y up
+    landmark_weights: np.ndarray  # [68] 0..1, trust in each
+    five_points: Optional[np.ndarray] = None  # [5, 2] crop pixels, y up
+
+
+class FitSettings(NamedTuple):
+    """How long and by which losses to fit; the losses' weights are the published ones."""
+
+    steps: int = 120  # of the photometric stage; 0 leaves the landmark fit
+    weights: losses.LossWeights = losses.LossWeights()
+
+
+class FitResult(NamedTuple):
+    """The outcome for a batch."""
+
+    coefficients: np.ndarray  # [B, 257] float32
+    loss: np.ndarray  # [B] total loss at the end
+    history: np.ndarray  # [steps, B] total loss before each step
+
+
+class FaceFitter:
+    """Fits a face model to batches of photos.
+
+    The graph is built once, at the first call, and takes batches of any size.
+
+    Args:
+        model: a ``FaceModel``.
+        settings: :class:`FitSettings`.
+    """
+
+    def __init__(self, model, settings=None):
+        self.model = model
+        self.settings = settings or FitSettings()
+        self._sizes = coefficient_sizes(model)
+        self._landmark_fitter = LandmarkFitter(model)
+        self._lower, self._upper = _coefficient_bounds(model)
+        self._graph = None
+
+    def fit(self, observations, start=None, progress=None):
+        """Fit every observed face.
+
+        Args:
+            observations: list of :class:`FaceObservation`.
+            start: [B, 257] coefficients to begin with (a network's); None begins with the landmarks.
+            progress: callable taking the number of finished steps, or None.
+
+        Returns:
+            A :class:`FitResult`.
+        """
+        if start is None:
+            start = self.fit_landmarks(observations)
+            if self.settings.steps:
+                start = self._with_light_and_albedo(start, observations)
+        return self._descend(np.array(start, np.float32), observations, progress)
+
+    def fit_landmarks(self, observations):
+        """Return [B, 257] coefficients from the landmarks alone; light and albedo stay average."""
+        rows = []
+        for observation in observations:
+            fit = self._landmark_fitter.fit(
+                observation.landmarks, observation.landmark_weights, observation.five_points)
+            zeros = Coefficients(*(np.zeros(size) for size in self._sizes))
+            parts = zeros._replace(identity=fit.identity, expression=fit.expression, angles=fit.angles,
+                                   translation=fit.translation)
+            rows.append(np.concatenate(parts))
+        return np.array(rows, np.float32)
+
+    def close(self):
+        """Free the session."""
+        if self._graph is not None:
+            self._graph.session.close()
+            self._graph = None
+
+    def _open(self):
+        if self._graph is None:
+            self._graph = _FittingGraph(self.model, self.settings.weights)
+        return self._graph
+
+    def _with_light_and_albedo(self, start, observations):
+        graph = self._open()
+        normals, world, harmonics = graph.session.run(
+            [graph.face.normals, graph.face.world_shape, graph.harmonics], {graph.coefficients: start})
+        result = start.copy()
+        parts = split_coefficients(result, self._sizes)  # views
+        for i, observation in enumerate(observations):
+            samples = sample_skin(self.model, observation.crop, observation.attention, world[i], normals[i])
+            gamma, albedo = solve_light_and_albedo(self.model, samples, harmonics[i])
+            parts.gamma[i], parts.albedo[i] = gamma, albedo
+        return result
+
+    def _descend(self, coefficients, observations, progress):
+        """Projected Adam; every photo keeps the coefficients of its own lowest loss."""
+        graph = self._open()
+        feed = graph.feed(observations)
+        step_sizes = np.concatenate([np.full(n, step) for n, step in zip(self._sizes, _STEP_SIZES)]).astype(np.float32)
+        first, second = np.zeros_like(coefficients), np.zeros_like(coefficients)
+        history = []
+        steps = self.settings.steps
+        for step in range(steps):
+            fraction = step / float(steps)
+            feed[graph.robust_scale] = _FIRST_ROBUST_SCALE + fraction * (_LAST_ROBUST_SCALE - _FIRST_ROBUST_SCALE)
+            feed[graph.coefficients] = coefficients
+            loss, gradient = graph.session.run([graph.loss, graph.gradient], feed)
+            history.append(loss)
+            gradient = np.where(np.isfinite(gradient), gradient, 0)
+            first = _BETA_1 * first + (1 - _BETA_1) * gradient
+            second = _BETA_2 * second + (1 - _BETA_2) * gradient ** 2
+            direction = (first / (1 - _BETA_1 ** (step + 1))
+                         / (np.sqrt(second / (1 - _BETA_2 ** (step + 1))) + _EPSILON))
+            pace = min(1.0, (step + 1) / 5.0) * 0.5 * (1 + np.cos(np.pi * fraction))
+            coefficients = np.clip(coefficients - pace * step_sizes * direction, self._lower, self._upper)
+            if progress:
+                progress(step + 1)
+        feed[graph.robust_scale] = _LAST_ROBUST_SCALE
+        feed[graph.coefficients] = coefficients
+        loss = graph.session.run(graph.loss, feed)
+        return FitResult(coefficients, loss, np.array(history).reshape(len(history), len(coefficients)))
+
+
+class _FittingGraph:
+    """The losses of a batch of photos as functions of their coefficients."""
+
+    def __init__(self, model, weights):
+        sizes = coefficient_sizes(model)
+        graph = tf.Graph()
+        with graph.as_default():
+            self.coefficients = tf.placeholder(tf.float32, [None, sum(sizes)], "coefficients")
+            self.photo = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
+            self.attention = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 1], "attention")
+            self.landmarks = tf.placeholder(tf.float32, [None, 68, 2], "landmarks")
+            self.landmark_weights = tf.placeholder(tf.float32, [None, 68], "landmark_weights")
+            self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
+            self.face = decode_face(self.coefficients, model)
+            self.harmonics = spherical_harmonics(self.face.normals)
+            rendering = render_face(self.face, model)
+            mask = rendering.front_mask * self.attention * _robust_weight(
+                self.photo, rendering.image, self.robust_scale)
+            parts = split_coefficients(self.coefficients, sizes)
+            # One loss a photo: what one photo does must not depend on its neighbours in the batch.
+            self.loss = (
+                weights.photometric * losses.photometric_losses(self.photo, rendering.image, mask)
+                + weights.landmark * losses.landmark_losses(
+                    self.face.landmarks, self.landmarks, self.landmark_weights)
+                + weights.regularization * losses.regularization_losses(parts, weights)
+                + weights.reflectance * losses.reflectance_losses(self.face.albedo, model.skin_mask)
+                + weights.gamma * losses.gamma_losses(parts.gamma))
+            self.gradient = tf.gradients(self.loss, self.coefficients)[0]
+        self.session = tf.Session(graph=graph, config=session_config())
+
+    def feed(self, observations):
+        """Return the feed that does not change from step to step."""
+        weights = losses.landmark_weights()
+        return {
+            self.photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
+            self.attention: np.maximum(
+                np.stack([o.attention for o in observations]), _ATTENTION_FLOOR)[..., np.newaxis],
+            self.landmarks: np.stack([o.landmarks for o in observations]),
+            self.landmark_weights: np.stack([o.landmark_weights * weights for o in observations]),
+        }
+
+
+def _robust_weight(photo, rendered, scale):
+    """Geman-McClure weight of each pixel, [B, H, W, 1]: 1 / (1 + (r / scale)^2)^2, no gradient."""
+    squared = tf.reduce_sum(tf.square(photo - rendered), axis=-1, keepdims=True)
+    return tf.stop_gradient(1.0 / tf.square(1.0 + squared / tf.square(scale)))
+
+
+def _coefficient_bounds(model):
+    """Return the lowest and highest value of every coefficient, two [257] arrays."""
+    sizes = coefficient_sizes(model)
+    lower = Coefficients(*(np.full(size, -np.inf) for size in sizes))
+    upper = Coefficients(*(np.full(size, np.inf) for size in sizes))
+    expression = expression_bounds(model)
+    identity = np.full(sizes.identity, STATISTICAL_BOUND)
+    lower = lower._replace(identity=-identity, expression=expression[0])
+    upper = upper._replace(identity=identity, expression=expression[1])
+    return np.concatenate(lower).astype(np.float32), np.concatenate(upper).astype(np.float32)

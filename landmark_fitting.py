@@ -1,0 +1,186 @@
+"""Pose, identity and expression from 2-D landmarks: where analysis by synthesis starts.
+
+Bounded least squares on the projected landmarks with Gaussian priors on the coefficients, as
+in Blanz & Vetter, "Face Recognition Based on Fitting a 3D Morphable Model" (PAMI 2003),
+section 4. Only the 68 landmark vertices are decoded, with analytic derivatives, so a face
+takes a fraction of a second.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+
+from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, project
+
+ARKIT_ACTION_COUNT = 52  # the open model's first, named expression components
+# An ARKit action is at rest at 0 and complete at 1; strong expressions overshoot a little.
+ACTION_BOUNDS = (0.0, 1.2)
+STATISTICAL_BOUND = 3.0  # standard deviations; beyond lies no face
+_ANGLE_BOUND = np.radians(100)
+_TRANSLATION_BOUND = 3.0  # dm; the crop holds the face well within
+_START_YAWS = np.radians((0.0, -45.0, 45.0))
+
+LANDMARK_NOISE = 1.5  # pixels of the crop; what a good 68-point detector is off by
+FIVE_POINT_NOISE = 2.5  # pixels of the crop
+# Rows that turn 68 landmarks into the five points of the alignment (counted from 0).
+_FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))
+
+# A jaw landmark of a 2-D detector slides along the outline as the head turns, and brows are
+# drawn where hair is, so both say less about the vertices they stand for.
+_JAW, _BROWS = slice(0, 17), slice(17, 27)
+_JAW_TRUST, _BROW_TRUST = 0.25, 0.5
+
+
+class LandmarkFit(NamedTuple):
+    """What the landmarks say about one face."""
+
+    identity: np.ndarray  # [identities]
+    expression: np.ndarray  # [expressions]
+    angles: np.ndarray  # [3] radians
+    translation: np.ndarray  # [3] dm
+    error: float  # root mean square of the weighted residuals, pixels of the crop
+
+
+def expression_bounds(model):
+    """Return the lowest and highest value of each expression coefficient, two arrays.
+
+    The first 52 components of a model that names them are actions between rest and full
+    strength; all others are statistical, with unit standard deviation.
+    """
+    lower = np.full(model.expression_count, -STATISTICAL_BOUND)
+    upper = np.full(model.expression_count, STATISTICAL_BOUND)
+    actions = slice(0, min(ARKIT_ACTION_COUNT, len(model.expression_names)))
+    lower[actions], upper[actions] = ACTION_BOUNDS
+    return lower, upper
+
+
+def landmark_trust():
+    """Return how far each of a detector's 68 points stands for its vertex, [68], 0..1."""
+    trust = np.ones(68)
+    trust[_JAW], trust[_BROWS] = _JAW_TRUST, _BROW_TRUST
+    return trust
+
+
+class LandmarkFitter:
+    """Fits one face model to landmarks.
+
+    Args:
+        model: a ``FaceModel``.
+    """
+
+    def __init__(self, model):
+        centre = model.mean_shape.mean(axis=0, dtype=np.float64)
+        basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
+        rows = (3 * model.landmarks[:, np.newaxis] + np.arange(3)).reshape(-1)
+        # 68 landmarks and, below them, the five alignment points as their means: [73, 3(, K)]
+        self._mean = _with_five_points(model.mean_shape[model.landmarks].astype(np.float64) - centre)
+        self._basis = _with_five_points(basis[rows].astype(np.float64).reshape(68, 3, -1))
+        self._identity_count = model.identity_count
+        expression = expression_bounds(model)
+        identity = np.full(model.identity_count, STATISTICAL_BOUND)
+        pose = np.concatenate([np.full(3, _ANGLE_BOUND), np.full(3, _TRANSLATION_BOUND)])
+        self._bounds = (np.concatenate([-pose, -identity, expression[0]]),
+                        np.concatenate([pose, identity, expression[1]]))
+
+    def fit(self, landmarks, weights, five_points=None):
+        """Fit pose, identity and expression to one face.
+
+        Args:
+            landmarks: [68, 2] crop pixels, y up.
+            weights: [68] trust in each landmark, 0 (ignore) to 1.
+            five_points: [5, 2] crop pixels, y up, or None.
+
+        Returns:
+            A :class:`LandmarkFit`.
+        """
+        points = np.zeros((73, 2))
+        noise_inverse = np.zeros(73)
+        points[:68], noise_inverse[:68] = landmarks, np.asarray(weights) / LANDMARK_NOISE
+        if five_points is not None:
+            points[68:], noise_inverse[68:] = five_points, 1 / FIVE_POINT_NOISE
+        poses = [self._solve_pose(points, noise_inverse, yaw) for yaw in _START_YAWS]
+        pose = min(poses, key=lambda solution: solution.cost).x
+        start = np.concatenate([pose, np.zeros(self._basis.shape[2])])
+        start = np.clip(start, self._bounds[0] + 1e-6, self._bounds[1] - 1e-6)
+        solution = scipy.optimize.least_squares(
+            self._residuals, start, self._jacobian, self._bounds, x_scale="jac", max_nfev=40,
+            args=(points, noise_inverse), ftol=1e-5, xtol=1e-6)
+        angles, translation, identity, expression = np.split(
+            solution.x, [3, 6, 6 + self._identity_count])
+        projected = project(self._world(solution.x)[0])
+        squared = np.sum((projected - points) ** 2, axis=1) * noise_inverse ** 2
+        error = np.sqrt(squared.sum() / max(np.sum(noise_inverse ** 2), 1e-12))
+        return LandmarkFit(identity, expression, angles, translation, float(error))
+
+    def _solve_pose(self, points, noise_inverse, yaw):
+        """Fit the rigid pose of the mean face, starting from a yaw."""
+        def residuals(pose):
+            return self._data_residuals(pose, points, noise_inverse)
+
+        def jacobian(pose):
+            return self._data_jacobian(pose, noise_inverse)[:, :6]
+
+        return scipy.optimize.least_squares(
+            residuals, [0, yaw, 0, 0, 0, 0], jacobian, max_nfev=30, method="lm")
+
+    def _world(self, parameters):
+        """Return the 73 points in the world, in model space, and the rotation."""
+        parameters = np.asarray(parameters)
+        shape = self._mean
+        if len(parameters) > 6:
+            shape = shape + self._basis.dot(parameters[6:])
+        rotation = rotation_matrices(parameters[:3])
+        return shape.dot(rotation[0]) + parameters[3:6], shape, rotation
+
+    def _data_residuals(self, parameters, points, noise_inverse):
+        world = self._world(parameters)[0]
+        return ((project(world) - points) * noise_inverse[:, np.newaxis]).reshape(-1)
+
+    def _data_jacobian(self, parameters, noise_inverse):
+        world, shape, rotation = self._world(parameters)
+        depth = CAMERA_DISTANCE - world[:, 2]
+        by_world = np.zeros((73, 2, 3))  # d(pixel) / d(world point)
+        by_world[:, 0, 0] = by_world[:, 1, 1] = FOCAL_LENGTH / depth
+        by_world[:, :, 2] = FOCAL_LENGTH * world[:, :2] / depth[:, np.newaxis] ** 2
+        by_world *= noise_inverse[:, np.newaxis, np.newaxis]
+        world_by_angles = np.stack([shape.dot(derivative) for derivative in rotation[1:]], axis=-1)
+        world_by_shape = np.matmul(rotation[0].T, self._basis)
+        columns = [by_world @ world_by_angles, by_world, by_world @ world_by_shape]
+        return np.concatenate(columns, axis=2).reshape(146, -1)
+
+    def _residuals(self, parameters, points, noise_inverse):
+        """Data residuals, then the prior: every coefficient has unit variance."""
+        return np.concatenate([self._data_residuals(parameters, points, noise_inverse), parameters[6:]])
+
+    def _jacobian(self, parameters, points, noise_inverse):
+        count = len(parameters) - 6
+        prior = np.concatenate([np.zeros((count, 6)), np.eye(count)], axis=1)
+        return np.concatenate([self._data_jacobian(parameters, noise_inverse), prior])
+
+
+def rotation_matrices(angles):
+    """Return R = (Rz Ry Rx)^T for row vectors and its derivatives by the three angles, [4, 3, 3].
+
+    Args:
+        angles: [3] radians about x, y, z.
+    """
+    factors, derivatives = [], []
+    for axis, angle in enumerate(angles):
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        factor, derivative = np.eye(3), np.zeros((3, 3))
+        cos, sin = np.cos(angle), np.sin(angle)
+        factor[[first, second], [first, second]] = cos
+        factor[first, second], factor[second, first] = -sin, sin
+        derivative[[first, second], [first, second]] = -sin
+        derivative[first, second], derivative[second, first] = -cos, cos
+        factors.append(factor)
+        derivatives.append(derivative)
+    (rx, ry, rz), (dx, dy, dz) = factors, derivatives
+    return np.stack([(rz @ ry @ rx).T, (rz @ ry @ dx).T, (rz @ dy @ rx).T, (dz @ ry @ rx).T])
+
+
+def _with_five_points(per_landmark):
+    """Append the five alignment points, as means of landmarks, to an array over landmarks."""
+    five = [per_landmark[list(rows)].mean(axis=0) for rows in _FIVE_FROM_68]
+    return np.concatenate([per_landmark, np.stack(five)])
