@@ -1,0 +1,247 @@
+"""Weights on disk: reading checkpoints, restoring networks, loading and writing frozen graphs.
+
+Every file may come from a stranger, so each is checked before use, and what is wrong with it
+is said in one sentence that names the file and the variables or tensors.
+"""
+
+import os
+
+import numpy as np
+
+import networks
+from tf_runtime import tf
+from workspace.atomic import atomic_path
+from workspace.errors import InputError
+
+# Tensors of the published FaceReconModel.pb.
+INPUT_TENSOR = "input_imgs:0"
+COEFFICIENT_TENSOR = "coeff:0"
+POOL5_TENSOR = "resnet_v1_50/pool5:0"
+
+IMAGE_SIZE = 224
+_NAMES_TOLD = 3  # how many missing names a message lists before it only counts
+
+
+def checkpoint_exists(prefix):
+    """Say whether a TensorFlow checkpoint lies at ``prefix`` (a V2 prefix, or a V1 file)."""
+    is_part = prefix.endswith((".pb", ".index", ".meta")) or ".data-" in os.path.basename(prefix)
+    return os.path.isfile(prefix + ".index") or (os.path.isfile(prefix) and not is_part)
+
+
+def variable_shapes(path):
+    """Return what a checkpoint holds, without reading the values.
+
+    Args:
+        path: a checkpoint prefix such as ``result/run/iter_100.ckpt``.
+
+    Returns:
+        Variable name -> list of ints.
+
+    Raises:
+        InputError: there is no checkpoint, or it is damaged.
+    """
+    return dict(_open_checkpoint(path).get_variable_to_shape_map())
+
+
+def read_variables(path, shapes):
+    """Read variables from a checkpoint or from the constants of a frozen graph.
+
+    Args:
+        path: a checkpoint prefix, or a ``.pb`` file whose constants keep their variables' names.
+        shapes: variable name -> shape of what is wanted; None in a shape fits any length.
+
+    Returns:
+        Variable name -> array, for exactly the names of ``shapes``.
+
+    Raises:
+        InputError: the file is missing or damaged, or variables are missing or of other shapes.
+    """
+    if path.endswith(".pb"):
+        constants = _graph_constants(read_graph_def(path), shapes)
+        _check_shapes(path, {name: list(value.shape) for name, value in constants.items()}, shapes)
+        return constants
+    reader = _open_checkpoint(path)
+    _check_shapes(path, reader.get_variable_to_shape_map(), shapes)
+    try:
+        return {name: reader.get_tensor(name) for name in shapes}
+    except (tf.errors.OpError, RuntimeError, ValueError):
+        raise InputError("{}: the checkpoint's data is damaged; copy or download it again".format(path)) from None
+
+
+def restore(session, path, variables):
+    """Set variables of a graph from a checkpoint or frozen graph, by name.
+
+    To start training from the public ``resnet_v1_50.ckpt``, initialise all variables and restore
+    only those of the trunk (scope ``networks.R_NET_SCOPE``): the heads then keep their zeros.
+
+    Args:
+        session: a session of the variables' graph.
+        path: as in :func:`read_variables`.
+        variables: the variables to set; each must be in the file with its shape.
+
+    Raises:
+        InputError: as :func:`read_variables`; nothing is changed then.
+    """
+    values = read_variables(path, {v.op.name: v.shape.as_list() for v in variables})
+    for variable in variables:
+        variable.load(values[variable.op.name], session)
+
+
+def read_r_net(path):
+    """Read R-Net's variables from a training checkpoint, whatever face model it was trained for.
+
+    Args:
+        path: as in :func:`read_variables`.
+
+    Returns:
+        (values, counts): variable name -> array, and the widths of the face-model heads as
+        keyword arguments of ``networks.r_net``.
+
+    Raises:
+        InputError: as :func:`read_variables`.
+    """
+    values = read_variables(path, r_net_shapes())
+    return values, networks.coefficient_counts({name: value.shape for name, value in values.items()})
+
+
+def r_net_shapes():
+    """Return variable name -> shape of R-Net; None where the face model decides."""
+    with tf.Graph().as_default():
+        images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3])
+        networks.r_net(images, training=False)
+        shapes = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
+    for head in ("fc-id", "fc-ex", "fc-tex"):
+        shapes[head + "/weights"][-1] = shapes[head + "/biases"][-1] = None
+    return shapes
+
+
+def face_net_shapes():
+    """Return variable name -> shape of FaceNet."""
+    with tf.Graph().as_default():
+        networks.face_net(tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3]))
+        return {v.op.name: v.shape.as_list() for v in tf.global_variables()}
+
+
+def read_graph_def(path):
+    """Read a frozen graph.
+
+    Args:
+        path: a ``.pb`` file.
+
+    Returns:
+        A ``tf.GraphDef``.
+
+    Raises:
+        InputError: the file is missing, or not a graph.
+    """
+    if not os.path.isfile(path):
+        raise InputError("{}: no such file; put the frozen network there or give its path".format(path))
+    graph_def = tf.GraphDef()
+    try:
+        with open(path, "rb") as file:
+            graph_def.ParseFromString(file.read())
+    except Exception:  # protobuf's DecodeError lives in another module in each of its versions
+        raise InputError("{}: not a frozen TensorFlow graph; copy or download it again".format(path)) from None
+    if not graph_def.node:
+        raise InputError("{}: a graph without operations; copy or download it again".format(path))
+    return graph_def
+
+
+def load_frozen_graph(path, inputs, outputs):
+    """Import a frozen graph into the current graph.
+
+    Args:
+        path: a ``.pb`` file.
+        inputs: name of a tensor in the file (such as ``input_imgs:0``) -> the tensor to put in its place.
+        outputs: names of the tensors to return.
+
+    Returns:
+        The output tensors, in the order of ``outputs``. Gradients flow through them.
+
+    Raises:
+        InputError: the file is missing or damaged, needs another TensorFlow, or lacks a tensor.
+    """
+    graph_def = read_graph_def(path)
+    known = {node.name for node in graph_def.node}
+    missing = [name for name in list(inputs) + list(outputs) if name.split(":")[0] not in known]
+    if missing:
+        raise InputError("{}: the graph has no tensor {}; give the graph this network is published as".format(
+            path, _listing(missing)))
+    try:
+        return tf.import_graph_def(graph_def, input_map=dict(inputs), return_elements=list(outputs),
+                                   name=os.path.splitext(os.path.basename(path))[0])
+    except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError("{}: TensorFlow {} cannot use this graph ({})".format(
+            path, tf.VERSION, str(error).splitlines()[0])) from None
+
+
+def export_r_net(checkpoint, path):
+    """Write R-Net's checkpoint as a frozen graph with the tensor names of ``FaceReconModel.pb``.
+
+    The graph uses only operations that TensorFlow 1.12 knows, whichever version writes it.
+
+    Args:
+        checkpoint: prefix of a training checkpoint.
+        path: the ``.pb`` file to write.
+
+    Raises:
+        InputError: as :func:`read_r_net`.
+    """
+    values, counts = read_r_net(checkpoint)
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], name=_operation(INPUT_TENSOR))
+        network = networks.r_net(images, training=False, frozen=networks.frozen_parameters(values), **counts)
+        tf.identity(network.coefficients, name=_operation(COEFFICIENT_TENSOR))
+        graph.get_tensor_by_name(POOL5_TENSOR)  # its name is part of the format
+        graph_def = _portable_graph_def(graph)
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as file:
+            file.write(graph_def.SerializeToString())
+
+
+def _portable_graph_def(graph):
+    """Return the graph in terms of operations and attributes that TensorFlow 1.12 knows."""
+    graph_def = tf.train.export_meta_graph(graph=graph, strip_default_attrs=True).graph_def
+    for node in graph_def.node:
+        if node.op == "AddV2":  # differs from Add only in refusing strings
+            node.op = "Add"
+    return graph_def
+
+
+def _open_checkpoint(path):
+    if not checkpoint_exists(path):
+        raise InputError("{}: no such checkpoint; give the part of its name before .index or .data".format(path))
+    try:
+        return tf.train.NewCheckpointReader(path)
+    except (tf.errors.OpError, RuntimeError, ValueError):
+        raise InputError("{}: not a TensorFlow checkpoint, or a damaged one; copy or download it "
+                         "again".format(path)) from None
+
+
+def _graph_constants(graph_def, names):
+    """Return the constants of a frozen graph that have one of ``names``."""
+    return {node.name: np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+            for node in graph_def.node if node.op == "Const" and node.name in names}
+
+
+def _check_shapes(path, found, wanted):
+    """Raise an InputError that names what is missing from ``found`` or does not fit ``wanted``."""
+    missing = sorted(name for name in wanted if name not in found)
+    if missing:
+        raise InputError("{}: {} of {} variables missing ({}); give a checkpoint of this network".format(
+            path, len(missing), len(wanted), _listing(missing)))
+    for name in sorted(wanted):
+        shape, expected = list(found[name]), list(wanted[name])
+        if len(shape) != len(expected) or any(e not in (None, s) for s, e in zip(shape, expected)):
+            raise InputError("{}: variable {} has shape {} instead of {}; the checkpoint belongs to another "
+                             "network or face model".format(path, name, shape, expected))
+
+
+def _listing(names):
+    """Join the first few names, and count the rest."""
+    told = ", ".join(names[:_NAMES_TOLD])
+    return told if len(names) <= _NAMES_TOLD else "{} and {} more".format(told, len(names) - _NAMES_TOLD)
+
+
+def _operation(tensor_name):
+    return tensor_name.split(":")[0]
