@@ -1,0 +1,106 @@
+"""The rasteriser as TensorFlow operations with gradients.
+
+Clip space is OpenGL's (x right, y up; visible where -w <= x, y, z <= w). Row 0 of every image
+is the top row; pixel centres are at half-integers. The full contract of each operation stands
+in ``csrc/rasterize_triangles_op.cc``.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mesh_renderer.build import operation_library
+from tf_runtime import tf
+
+# What a triangle is drawn into; the numbers of csrc/rasterize_triangles.h.
+PICTURE, FRONT_MASK = 1, 2
+
+
+class Rasterization(NamedTuple):
+    """What each pixel of a batch shows."""
+
+    barycentric_coordinates: Any  # [B, H, W, 3] float32, perspective-correct; zeros where empty
+    triangle_ids: Any  # [B, H, W] int32; 0 where empty
+    z_buffer: Any  # [B, H, W] float32, normalised device z, -1 near to 1 far; 1 where empty
+    mask: Any  # [B, H, W, 1] float32, 1 where any triangle covers the pixel centre, else 0
+    front_mask: Any  # [B, H, W, 1] float32, 1 where a FRONT_MASK triangle covers, seen or hidden
+
+
+def rasterize_triangles(clip_vertices, triangles, image_width, image_height, *, layers=None):
+    """Draw triangle meshes with hard visibility, the nearest triangle at each pixel centre.
+
+    Differentiable: ``barycentric_coordinates`` with respect to ``clip_vertices``, visibility
+    held fixed. Both windings are drawn; of equally near triangles the last is shown; triangles
+    with a vertex that is not finite are skipped.
+
+    Args:
+        clip_vertices: [B, N, 4] float32, clip-space x, y, z, w; B may be unknown.
+        triangles: [F, 3] int32, indices of vertices, shared by the batch.
+        image_width: int, columns.
+        image_height: int, rows.
+        layers: [F] uint8, what each triangle is drawn into, a sum of ``PICTURE`` and
+            ``FRONT_MASK``; None draws all into the picture and leaves the front mask empty.
+
+    Returns:
+        A :class:`Rasterization`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: when run, for wrong shapes or vertices that do not exist.
+    """
+    layers = np.zeros([0], np.uint8) if layers is None else layers
+    return Rasterization(*_operations().mesh_renderer_rasterize_triangles(
+        clip_vertices=clip_vertices, triangles=triangles, layers=layers,
+        image_width=image_width, image_height=image_height))
+
+
+def interpolate_attributes(attributes, triangles, rasterization):
+    """Interpolate vertex attributes over the pixels that a rasterisation covers.
+
+    Differentiable with respect to ``attributes`` and, through the barycentric coordinates, to
+    the vertices.
+
+    Args:
+        attributes: [B, N, C] float32, any channels.
+        triangles: [F, 3] int32, the triangles that were rasterised.
+        rasterization: a :class:`Rasterization`.
+
+    Returns:
+        [B, H, W, C] float32, 0 where empty.
+    """
+    return _operations().mesh_renderer_interpolate_attributes(
+        attributes=attributes, triangles=triangles, triangle_ids=rasterization.triangle_ids,
+        barycentric_coordinates=rasterization.barycentric_coordinates)
+
+
+@functools.lru_cache(maxsize=None)
+def _operations():
+    """Load the compiled operations, once per process, and register their gradients."""
+    operations = tf.load_op_library(operation_library())
+
+    def rasterize_gradient(op, d_barycentrics, *_):
+        clip_vertices, triangles, _ = op.inputs
+        barycentrics, triangle_ids = op.outputs[:2]
+        return operations.mesh_renderer_rasterize_triangles_grad(
+            clip_vertices=clip_vertices, triangles=triangles, triangle_ids=triangle_ids,
+            barycentric_coordinates=barycentrics,
+            d_barycentric_coordinates=d_barycentrics), None, None
+
+    def interpolate_gradient(op, d_image):
+        attributes, triangles, triangle_ids, barycentrics = op.inputs
+        d_attributes, d_barycentrics = operations.mesh_renderer_interpolate_attributes_grad(
+            attributes=attributes, triangles=triangles, triangle_ids=triangle_ids,
+            barycentric_coordinates=barycentrics, d_image=d_image)
+        return d_attributes, None, None, d_barycentrics
+
+    _register_gradient("MeshRendererRasterizeTriangles", rasterize_gradient)
+    _register_gradient("MeshRendererInterpolateAttributes", interpolate_gradient)
+    return operations
+
+
+def _register_gradient(name, function):
+    """Register a gradient; one that a reload of this module left behind serves as well."""
+    try:
+        tf.RegisterGradient(name)(function)
+    except KeyError:
+        pass

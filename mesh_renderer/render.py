@@ -1,0 +1,107 @@
+"""From a mesh in the world to an image: camera, rasterisation, interpolation."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mesh_renderer import camera
+from mesh_renderer.rasterize_triangles import (
+    FRONT_MASK,
+    PICTURE,
+    interpolate_attributes,
+    rasterize_triangles,
+)
+from tf_runtime import tf
+
+
+class Rendering(NamedTuple):
+    """A rendered batch; row 0 is the top row."""
+
+    image: Any  # [B, H, W, C] float32, interpolated attributes, 0 where empty
+    mask: Any  # [B, H, W, 1] float32, 1 where any triangle covers the pixel centre, else 0
+    front_mask: Any  # [B, H, W, 1] float32, 1 where a front triangle covers it, seen or hidden
+    triangle_ids: Any  # [B, H, W] int32; 0 where empty
+    barycentric_coordinates: Any  # [B, H, W, 3] float32; zeros where empty
+    z_buffer: Any  # [B, H, W] float32, normalised device z; 1 where empty
+
+
+def render(world_vertices, attributes, triangles, *, image_size, focal_length, camera_distance,
+           near, far, front_triangles=None):
+    """Render meshes with a camera on the z axis that looks at the world's origin, y up.
+
+    Hard visibility, no anti-aliasing, perspective-correct interpolation. Differentiable with
+    respect to ``world_vertices`` (through the barycentric coordinates, not through visibility)
+    and ``attributes``.
+
+    Args:
+        world_vertices: [B, N, 3] float32, world units; right-handed, x right, y up, z towards
+            the camera. B may be unknown.
+        attributes: [B, N, C] float32 per vertex, e.g. colours.
+        triangles: [F, 3] int array, indices of vertices; both windings are drawn.
+        image_size: pixels, of a square image, or (height, width).
+        focal_length: pixels.
+        camera_distance: of the camera from the origin, world units.
+        near: distance of the near plane from the camera, world units, > 0.
+        far: distance of the far plane, > near.
+        front_triangles: [f, 3] int array, the triangles of the second mask, usually a subset of
+            ``triangles``; None leaves that mask empty.
+
+    Returns:
+        A :class:`Rendering`.
+    """
+    height, width = (image_size, image_size) if np.isscalar(image_size) else image_size
+    view = camera.look_at((0, 0, camera_distance), (0, 0, 0), (0, 1, 0))
+    projection = camera.perspective(focal_length, width, height, near, far)
+    with tf.name_scope("render"):
+        clip_vertices = camera.to_clip_space(world_vertices, projection.dot(view))
+        return render_clip_space(clip_vertices, attributes, triangles, image_width=width,
+                                 image_height=height, front_triangles=front_triangles)
+
+
+def render_clip_space(clip_vertices, attributes, triangles, *, image_width, image_height,
+                      front_triangles=None):
+    """Render meshes that any camera has brought to clip space.
+
+    Args:
+        clip_vertices: [B, N, 4] float32, clip-space x, y, z, w.
+        image_width: columns.
+        image_height: rows.
+        attributes, triangles, front_triangles: see :func:`render`.
+
+    Returns:
+        A :class:`Rendering`.
+    """
+    all_triangles, layers = triangle_layers(triangles, front_triangles)
+    pixels = rasterize_triangles(clip_vertices, all_triangles, image_width, image_height, layers=layers)
+    image = interpolate_attributes(attributes, all_triangles, pixels)
+    return Rendering(image, pixels.mask, pixels.front_mask, pixels.triangle_ids,
+                     pixels.barycentric_coordinates, pixels.z_buffer)
+
+
+def triangle_layers(triangles, front_triangles):
+    """Merge two sets of triangles, so that one pass draws both the picture and the front mask.
+
+    Args:
+        triangles: [F, 3] int array, the picture.
+        front_triangles: [f, 3] int array, the front mask, or None.
+
+    Returns:
+        ([F + k, 3] int32, [F + k] uint8): the triangles of the picture, in order, then the k
+        that only the front mask has; and what each is drawn into. Triangles are the same if they
+        have the same vertices, in whatever order: coverage does not depend on it.
+    """
+    triangles = np.asarray(triangles, np.int32).reshape(-1, 3)
+    if front_triangles is None:
+        return triangles, np.full(len(triangles), PICTURE, np.uint8)
+    front_triangles = np.asarray(front_triangles, np.int32).reshape(-1, 3)
+    keys, front_keys = _vertex_set_keys(triangles), _vertex_set_keys(front_triangles)
+    extra = front_triangles[~np.isin(front_keys, keys)]
+    layers = np.full(len(triangles) + len(extra), FRONT_MASK, np.uint8)
+    layers[:len(triangles)] = np.where(np.isin(keys, front_keys), PICTURE + FRONT_MASK, PICTURE)
+    return np.concatenate([triangles, extra]), layers
+
+
+def _vertex_set_keys(triangles):
+    """Return one comparable value per triangle, the same for every order of its vertices."""
+    ordered = np.ascontiguousarray(np.sort(triangles, axis=1))
+    return ordered.view([("", ordered.dtype)] * 3).reshape(-1)
