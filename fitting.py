@@ -21,14 +21,12 @@ from face_decoder import (
     IMAGE_SIZE,
     Coefficients,
     coefficient_sizes,
-    decode_face,
-    render_face,
     spherical_harmonics,
     split_coefficients,
 )
 from landmark_fitting import STATISTICAL_BOUND, LandmarkFitter, expression_bounds
 from light_fitting import sample_skin, solve_light_and_albedo
-from tf_runtime import session_config, tf
+from tf_runtime import tf
 
 # Step sizes of Adam, in the units of each part: what one step may change is about as visible
 # in every part (an angle of .01 moves the silhouette by a pixel, as does .01 dm).
@@ -67,20 +65,20 @@ class FitResult(NamedTuple):
 class FaceFitter:
     """Fits a face model to batches of photos.
 
-    The graph is built once, at the first call, and takes batches of any size.
-
     Args:
-        model: a ``FaceModel``.
+        face_graph: a ``FaceGraph``; the losses are added to its graph at the first fit, which
+            then takes batches of any size.
         settings: :class:`FitSettings`.
     """
 
-    def __init__(self, model, settings=None):
-        self.model = model
+    def __init__(self, face_graph, settings=None):
+        self.model = face_graph.model
         self.settings = settings or FitSettings()
-        self._sizes = coefficient_sizes(model)
-        self._landmark_fitter = LandmarkFitter(model)
-        self._lower, self._upper = _coefficient_bounds(model)
-        self._graph = None
+        self._face_graph = face_graph
+        self._sizes = coefficient_sizes(self.model)
+        self._landmark_fitter = LandmarkFitter(self.model)
+        self._lower, self._upper = _coefficient_bounds(self.model)
+        self._objective = None
 
     def fit(self, observations, start=None, progress=None):
         """Fit every observed face.
@@ -111,21 +109,16 @@ class FaceFitter:
             rows.append(np.concatenate(parts))
         return np.array(rows, np.float32)
 
-    def close(self):
-        """Free the session."""
-        if self._graph is not None:
-            self._graph.session.close()
-            self._graph = None
-
-    def _open(self):
-        if self._graph is None:
-            self._graph = _FittingGraph(self.model, self.settings.weights)
-        return self._graph
+    def _built_objective(self):
+        if self._objective is None:
+            self._objective = _Objective(self._face_graph, self.settings.weights)
+        return self._objective
 
     def _with_light_and_albedo(self, start, observations):
-        graph = self._open()
-        normals, world, harmonics = graph.session.run(
-            [graph.face.normals, graph.face.world_shape, graph.harmonics], {graph.coefficients: start})
+        face = self._face_graph.face
+        normals, world, harmonics = self._face_graph.session.run(
+            [face.normals, face.world_shape, self._built_objective().harmonics],
+            {self._face_graph.coefficients: start})
         result = start.copy()
         parts = split_coefficients(result, self._sizes)  # views
         for i, observation in enumerate(observations):
@@ -136,17 +129,17 @@ class FaceFitter:
 
     def _descend(self, coefficients, observations, progress):
         """Projected Adam; every photo keeps the coefficients of its own lowest loss."""
-        graph = self._open()
-        feed = graph.feed(observations)
+        objective, run = self._built_objective(), self._face_graph.session.run
+        feed = objective.feed(observations)
         step_sizes = np.concatenate([np.full(n, step) for n, step in zip(self._sizes, _STEP_SIZES)]).astype(np.float32)
         first, second = np.zeros_like(coefficients), np.zeros_like(coefficients)
         history = []
         steps = self.settings.steps
         for step in range(steps):
             fraction = step / float(steps)
-            feed[graph.robust_scale] = _FIRST_ROBUST_SCALE + fraction * (_LAST_ROBUST_SCALE - _FIRST_ROBUST_SCALE)
-            feed[graph.coefficients] = coefficients
-            loss, gradient = graph.session.run([graph.loss, graph.gradient], feed)
+            feed[objective.robust_scale] = _FIRST_ROBUST_SCALE + fraction * (_LAST_ROBUST_SCALE - _FIRST_ROBUST_SCALE)
+            feed[self._face_graph.coefficients] = coefficients
+            loss, gradient = run([objective.loss, objective.gradient], feed)
             history.append(loss)
             gradient = np.where(np.isfinite(gradient), gradient, 0)
             first = _BETA_1 * first + (1 - _BETA_1) * gradient
@@ -157,41 +150,37 @@ class FaceFitter:
             coefficients = np.clip(coefficients - pace * step_sizes * direction, self._lower, self._upper)
             if progress:
                 progress(step + 1)
-        feed[graph.robust_scale] = _LAST_ROBUST_SCALE
-        feed[graph.coefficients] = coefficients
-        loss = graph.session.run(graph.loss, feed)
+        feed[objective.robust_scale] = _LAST_ROBUST_SCALE
+        feed[self._face_graph.coefficients] = coefficients
+        loss = run(objective.loss, feed)
         return FitResult(coefficients, loss, np.array(history).reshape(len(history), len(coefficients)))
 
 
-class _FittingGraph:
+class _Objective:
     """The losses of a batch of photos as functions of their coefficients."""
 
-    def __init__(self, model, weights):
-        sizes = coefficient_sizes(model)
-        graph = tf.Graph()
-        with graph.as_default():
-            self.coefficients = tf.placeholder(tf.float32, [None, sum(sizes)], "coefficients")
+    def __init__(self, face_graph, weights):
+        model, face = face_graph.model, face_graph.face
+        rendering = face_graph.rendering()
+        with face_graph.graph.as_default():
             self.photo = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
             self.attention = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 1], "attention")
             self.landmarks = tf.placeholder(tf.float32, [None, 68, 2], "landmarks")
             self.landmark_weights = tf.placeholder(tf.float32, [None, 68], "landmark_weights")
             self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
-            self.face = decode_face(self.coefficients, model)
-            self.harmonics = spherical_harmonics(self.face.normals)
-            rendering = render_face(self.face, model)
+            self.harmonics = spherical_harmonics(face.normals)
             mask = rendering.front_mask * self.attention * _robust_weight(
                 self.photo, rendering.image, self.robust_scale)
-            parts = split_coefficients(self.coefficients, sizes)
+            parts = split_coefficients(face_graph.coefficients, coefficient_sizes(model))
             # One loss a photo: what one photo does must not depend on its neighbours in the batch.
             self.loss = (
                 weights.photometric * losses.photometric_losses(self.photo, rendering.image, mask)
                 + weights.landmark * losses.landmark_losses(
-                    self.face.landmarks, self.landmarks, self.landmark_weights)
+                    face.landmarks, self.landmarks, self.landmark_weights)
                 + weights.regularization * losses.regularization_losses(parts, weights)
-                + weights.reflectance * losses.reflectance_losses(self.face.albedo, model.skin_mask)
+                + weights.reflectance * losses.reflectance_losses(face.albedo, model.skin_mask)
                 + weights.gamma * losses.gamma_losses(parts.gamma))
-            self.gradient = tf.gradients(self.loss, self.coefficients)[0]
-        self.session = tf.Session(graph=graph, config=session_config())
+            self.gradient = tf.gradients(self.loss, face_graph.coefficients)[0]
 
     def feed(self, observations):
         """Return the feed that does not change from step to step."""

@@ -1,0 +1,189 @@
+"""Compare this project with numbers measured on the published system.
+
+    python tests/parity.py --golden DIR [--bfm_info DIR]
+
+Prints the worst relative error of every quantity and exits with status 1 if one is above its
+tolerance: 1e-5 for values, 1e-4 for gradients and networks, identical masks, 2 grey levels for
+resampled images. ``DIR`` holds ``toy_model.mat`` and ``*.npz``; checks whose file is absent are
+named as not run. ``--bfm_info`` adds the conversion of BFM09 with its true index files and
+random bases of the true sizes.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+
+REPO_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if REPO_ROOT not in sys.path:  # run as a script
+    sys.path.insert(0, REPO_ROOT)
+
+import losses  # noqa: E402
+from alignment.align import align  # noqa: E402
+from alignment.skin import skin_mask  # noqa: E402
+from face_decoder import coefficient_sizes, decode_face, render_face, split_coefficients  # noqa: E402
+from face_model import read_face_model  # noqa: E402
+from tf_runtime import tf  # noqa: E402
+from workspace.errors import InputError, run_main  # noqa: E402
+
+VALUE_TOLERANCE, GRADIENT_TOLERANCE, NETWORK_TOLERANCE = 1e-5, 1e-4, 1e-4
+GREY_LEVELS = 2
+
+
+class Check(NamedTuple):
+    """One compared quantity."""
+
+    name: str
+    error: float
+    tolerance: float
+    unit: str = "relative"
+
+
+def relative(name, ours, theirs, tolerance=VALUE_TOLERANCE):
+    """Compare by the largest difference over the largest published magnitude."""
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.shape != theirs.shape:
+        return Check(name, np.inf, tolerance, "shape {} not {}".format(ours.shape, theirs.shape))
+    return Check(name, float(np.max(np.abs(ours - theirs)) / max(np.max(np.abs(theirs)), 1e-30)), tolerance)
+
+
+def grey_levels(name, ours, theirs, tolerance=GREY_LEVELS):
+    """Compare images by the largest difference in grey levels."""
+    error = np.max(np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)))
+    return Check(name, float(error), tolerance, "grey levels")
+
+
+def differing_pixels(name, ours, theirs):
+    """Compare masks, which must be identical."""
+    return Check(name, float(np.sum(np.asarray(ours, np.float64) != theirs)), 0, "pixels")
+
+
+def decoder_checks(golden):
+    """Yield checks of the decoder, the rasteriser, the losses and their gradients."""
+    model = read_face_model(os.path.join(golden, "toy_model.mat"))
+    published = np.load(os.path.join(golden, "decoder_and_losses.npz"), allow_pickle=False)
+    with tf.Graph().as_default():
+        coefficients = tf.constant(published["coeff"])
+        face = decode_face(coefficients, model)
+        rendering = render_face(face, model)
+        terms = _published_losses(published, coefficients, face, rendering, model)
+        gradients = {name: tf.gradients(term, coefficients)[0]
+                     for name, term in terms._asdict().items() if name != "perceptual"}
+        with tf.Session() as session:
+            face, rendering, terms, gradients = session.run([face, rendering, terms, gradients])
+    yield relative("face_shape", face.world_shape, published["face_shape_world"])
+    yield relative("face_texture", face.albedo, published["face_texture"])
+    yield relative("face_color", face.colors, published["face_color"])
+    yield relative("landmarks", face.landmarks, published["landmarks_2d"])
+    yield differing_pixels("mask", rendering.mask, published["mask"])
+    yield differing_pixels("front mask", rendering.front_mask, published["mask_crop"])
+    yield relative("render", rendering.image, published["render_bgr"])
+    short = {"photometric": "photo"}
+    for name, value in terms._asdict().items():
+        yield relative("loss " + name, value, published["loss_" + short.get(name, name)])
+    for name, value in gradients.items():
+        yield relative("gradient of " + name, value, published["grad_" + short.get(name, name)], GRADIENT_TOLERANCE)
+
+
+def _published_losses(published, coefficients, face, rendering, model):
+    parts = split_coefficients(coefficients, coefficient_sizes(model))
+    attention = tf.constant(published["attention"].astype(np.float32))
+    return losses.Losses(
+        photometric=losses.photometric_loss(
+            tf.constant(published["photo"].astype(np.float32)), rendering.image, rendering.front_mask * attention),
+        landmark=losses.landmark_loss(face.landmarks, tf.constant(published["landmark_labels"])),
+        perceptual=losses.perceptual_loss(tf.constant(published["feat_a"]), tf.constant(published["feat_b"])),
+        regularization=losses.regularization_loss(parts),
+        reflectance=losses.reflectance_loss(face.albedo, model.skin_mask),
+        gamma=losses.gamma_loss(parts.gamma))
+
+
+def alignment_checks(golden):
+    """Yield checks of the crop and of the skin mask."""
+    published = np.load(os.path.join(golden, "networks_alignment_skin.npz"), allow_pickle=False)
+    result = align(published["align_image_rgb"], published["align_lm5"])
+    yield grey_levels("aligned crop", result.crop, published["align_crop_bgr"][..., ::-1])
+    yield relative("five points in the crop", result.five_points, published["align_lm5_crop"])
+    yield relative("trans_params", result.trans_params, published["align_trans_params"])
+    yield grey_levels("skin mask", skin_mask(published["skin_bgr"][..., ::-1]), published["skin_mask"])
+
+
+SUITES = (
+    ("decoder and losses", ("toy_model.mat", "decoder_and_losses.npz"), decoder_checks),
+    ("alignment and skin", ("networks_alignment_skin.npz",), alignment_checks),
+)
+
+
+def bfm_checks(folder):
+    """Yield checks of the BFM09 conversion against a direct computation on random bases."""
+    from face_model.bfm import convert_bfm09
+    from tests.bfm_pieces import direct_rows, write_random_pieces  # imported late: tests/ needs the repo root
+    with tempfile.TemporaryDirectory() as scratch:
+        pieces = write_random_pieces(scratch, index_folder=folder)
+        model = convert_bfm09(scratch)
+        vertices = np.random.RandomState(1).randint(0, model.vertex_count, 50)
+        for name, expected in direct_rows(pieces, vertices).items():
+            array = getattr(model, name)
+            ours = array[vertices] if array.shape[0] == model.vertex_count else np.stack(
+                [array[3 * v:3 * v + 3] for v in vertices])
+            yield relative("BFM09 " + name, ours, expected)
+        yield Check("BFM09 vertices", abs(model.vertex_count - 35709), 0, "count")
+        yield Check("BFM09 triangles", abs(model.triangle_count - 70789), 0, "count")
+
+
+def run_suites(golden, bfm_info=None):
+    """Return (checks, names of suites that were not run)."""
+    checks, not_run = [], []
+    for name, files, suite in SUITES:
+        missing = [file for file in files if not os.path.isfile(os.path.join(golden, file))]
+        if missing:
+            not_run.append("{} (no {})".format(name, ", ".join(missing)))
+        else:
+            checks += list(suite(golden))
+    if bfm_info:
+        checks += list(bfm_checks(bfm_info))
+    return checks, not_run
+
+
+def report(checks):
+    """Return the table as text, and whether every check is within its tolerance."""
+    lines = []
+    for check in checks:
+        verdict = "ok" if check.error <= check.tolerance else "ABOVE"
+        lines.append("{:28s} {:10.3g}  (at most {:g}, {})  {}".format(
+            check.name, check.error, check.tolerance, check.unit, verdict))
+    return "\n".join(lines), all(check.error <= check.tolerance for check in checks)
+
+
+def parse_arguments(argv):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--golden", required=True, help="folder with the published system's numbers")
+    parser.add_argument("--bfm_info", help="folder with BFM09's public index files")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Run every suite that the folder has files for."""
+    arguments = parse_arguments(argv)
+    for folder in filter(None, (arguments.golden, arguments.bfm_info)):
+        if not os.path.isdir(folder):
+            raise InputError("{}: no such folder".format(folder))
+    checks, not_run = run_suites(arguments.golden, arguments.bfm_info)
+    if not checks:
+        raise InputError("{}: none of the files to compare with are here".format(arguments.golden))
+    table, passed = report(checks)
+    print(table)
+    for name in not_run:
+        print("not run: " + name)
+    failed = sum(check.error > check.tolerance for check in checks)
+    print("{} quantities compared, {}".format(len(checks), "all within tolerance" if passed else "{} above".format(
+        failed)))
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    run_main(main)
