@@ -34,7 +34,7 @@ _NATIVE_FLAG = "-march=native"
 _OPERATION_FLAGS = ("-std=c++11", "-O2", "-fPIC", "-pthread", "-Wno-deprecated-declarations")
 _CORE_SOURCES = ("rasterize_triangles.cc",)
 _C_INTERFACE_SOURCES = ("rasterize_triangles_c.cc",)
-_OPERATION_SOURCES = ("rasterize_triangles_op.cc",)
+_OPERATION_SOURCES = ("rasterize_triangles_op.cc", "interpolate_attributes_op.cc")
 
 
 def operation_library(force=False):

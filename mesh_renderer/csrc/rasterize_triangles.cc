@@ -116,7 +116,7 @@ void RasterizeTriangles(const Mesh& mesh, int row_begin, int row_end, const Imag
         const float depth = z / w;
         if (!(depth >= -1 && depth <= 1)) continue;
         const int64_t p = int64_t{W} * r + c;
-        const int layers = mesh.layers ? mesh.layers[t] : kPicture;
+        const uint8_t layers = mesh.layers ? mesh.layers[t] : static_cast<uint8_t>(kPicture);
         if (image.front_mask && (layers & kFrontMask)) image.front_mask[p] = 1;
         if (!(layers & kPicture)) continue;
         if (depth > image.z_buffer[p]) continue;

@@ -1,152 +1,22 @@
-// TensorFlow operations over the core in rasterize_triangles.h: checks, threads, nothing else.
-// Compiles against TensorFlow 1.12 and 2.x.
+// TensorFlow operation over the core: rasterisation and its gradient. Checks and threads, no more.
 #include <cstdint>
 #include <limits>
 
+#include "op_support.h"
 #include "rasterize_triangles.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
-#include "tensorflow/core/lib/core/threadpool.h"
 
+namespace mesh_renderer {
 namespace {
 
-using mesh_renderer::Image;
-using mesh_renderer::Mesh;
-using mesh_renderer::Visibility;
 using tensorflow::DEVICE_CPU;
 using tensorflow::OpKernel;
 using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
 using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-namespace errors = tensorflow::errors;
-using Status = tensorflow::Status;
-
-// tensorflow::Status::OK() left TensorFlow at 2.14; a default-constructed status is fine in all.
-Status Ok() { return Status(); }
-
-// One thread's share below this many nanoseconds is not worth handing over; ParallelFor wants an
-// estimate of the work in cycles.
-constexpr int64_t kCyclesPerTriangle = 30;
-constexpr int64_t kCyclesPerPixel = 30;
-
-// Runs work(begin, end) over [0, total) on the operation's own threads.
-template <typename Work>
-void ParallelFor(OpKernelContext* context, int64_t total, int64_t cycles_each, const Work& work) {
-  auto* threads = context->device()->tensorflow_cpu_worker_threads()->workers;
-  if (total <= 1 || threads->NumThreads() <= 1) {
-    work(0, total);
-  } else {
-    threads->ParallelFor(total, cycles_each, work);
-  }
-}
-
-int ThreadCount(OpKernelContext* context) {
-  return context->device()->tensorflow_cpu_worker_threads()->workers->NumThreads();
-}
-
-// The checked inputs that all operations share.
-struct Geometry {
-  const Tensor* clip_vertices = nullptr;
-  const Tensor* triangles = nullptr;
-  int64_t batch = 0;
-  int64_t vertex_count = 0;
-  int64_t triangle_count = 0;
-
-  Mesh OfImage(int64_t image, const uint8_t* layers = nullptr) const {
-    const float* vertices =
-        clip_vertices ? clip_vertices->flat<float>().data() + 4 * vertex_count * image : nullptr;
-    return {vertices, triangles->flat<int32_t>().data(), layers, vertex_count, triangle_count};
-  }
-};
-
-Status CheckTriangles(const Tensor& triangles, int64_t vertex_count) {
-  if (triangles.dims() != 2 || triangles.dim_size(1) != 3) {
-    return errors::InvalidArgument("triangles must have shape [F, 3], got ",
-                                   triangles.shape().DebugString());
-  }
-  if (triangles.dim_size(0) > std::numeric_limits<int32_t>::max()) {
-    return errors::InvalidArgument("more triangles than int32 can count: ", triangles.dim_size(0));
-  }
-  const auto flat = triangles.flat<int32_t>();
-  // An unsigned comparison catches negative indices too; the loop without exit is a vector loop.
-  uint32_t largest = 0;
-  for (int64_t i = 0; i < flat.size(); ++i) {
-    const uint32_t index = static_cast<uint32_t>(flat.data()[i]);
-    largest = index > largest ? index : largest;
-  }
-  if (flat.size() > 0 && largest >= vertex_count) {
-    return errors::InvalidArgument("triangles must index vertices 0 to ", vertex_count - 1,
-                                   ", got ", static_cast<int32_t>(largest));
-  }
-  return Ok();
-}
-
-Status CheckGeometry(const Tensor& clip_vertices, const Tensor& triangles, Geometry* geometry) {
-  if (clip_vertices.dims() != 3 || clip_vertices.dim_size(2) != 4) {
-    return errors::InvalidArgument("clip_vertices must have shape [B, N, 4], got ",
-                                   clip_vertices.shape().DebugString());
-  }
-  geometry->clip_vertices = &clip_vertices;
-  geometry->triangles = &triangles;
-  geometry->batch = clip_vertices.dim_size(0);
-  geometry->vertex_count = clip_vertices.dim_size(1);
-  geometry->triangle_count = triangles.dims() > 0 ? triangles.dim_size(0) : 0;
-  return CheckTriangles(triangles, geometry->vertex_count);
-}
-
-// The pixels that RasterizeTriangles left, checked against the batch and the triangles.
-struct Pixels {
-  const Tensor* triangle_ids = nullptr;
-  const Tensor* barycentrics = nullptr;
-  int64_t per_image = 0;
-
-  Visibility OfImage(int64_t image) const {
-    return {per_image, barycentrics->flat<float>().data() + 3 * per_image * image,
-            triangle_ids->flat<int32_t>().data() + per_image * image};
-  }
-};
-
-Status CheckPixels(const Tensor& triangle_ids, const Tensor& barycentrics, int64_t batch,
-                   int64_t triangle_count, Pixels* pixels) {
-  if (triangle_ids.dims() != 3 || triangle_ids.dim_size(0) != batch) {
-    return errors::InvalidArgument("triangle_ids must have shape [", batch, ", H, W], got ",
-                                   triangle_ids.shape().DebugString());
-  }
-  TensorShape expected = triangle_ids.shape();
-  expected.AddDim(3);
-  if (barycentrics.shape() != expected) {
-    return errors::InvalidArgument("barycentric_coordinates must have shape ",
-                                   expected.DebugString(), ", got ",
-                                   barycentrics.shape().DebugString());
-  }
-  pixels->triangle_ids = &triangle_ids;
-  pixels->barycentrics = &barycentrics;
-  pixels->per_image = triangle_ids.dim_size(1) * triangle_ids.dim_size(2);
-  // Without triangles every pixel is empty, and its id, 0, is never looked up.
-  const uint32_t limit = static_cast<uint32_t>(triangle_count > 0 ? triangle_count : 1);
-  const auto ids = triangle_ids.flat<int32_t>();
-  uint32_t largest = 0;
-  for (int64_t i = 0; i < ids.size(); ++i) {
-    const uint32_t id = static_cast<uint32_t>(ids.data()[i]);
-    largest = id > largest ? id : largest;
-  }
-  if (largest >= limit) {
-    return errors::InvalidArgument("triangle_ids must lie in [0, ", limit, "), got ",
-                                   static_cast<int32_t>(largest));
-  }
-  if (triangle_count == 0) {
-    const auto b = barycentrics.flat<float>();
-    for (int64_t i = 0; i < b.size(); ++i) {
-      if (b.data()[i] != 0) return errors::InvalidArgument("pixels are covered, but there are no triangles");
-    }
-  }
-  return Ok();
-}
 
 Status CheckImageSize(int64_t width, int64_t height) {
   if (width <= 0 || height <= 0) {
@@ -159,11 +29,6 @@ Status CheckImageSize(int64_t width, int64_t height) {
     return errors::InvalidArgument("image_width and image_height must be at most ", kLargestSide,
                                    ", got ", width, " and ", height);
   }
-  return Ok();
-}
-
-Status SameShape(InferenceContext* c, int input, int output) {
-  c->set_output(output, c->input(input));
   return Ok();
 }
 
@@ -187,19 +52,6 @@ Status RasterizeShape(InferenceContext* c) {
   c->set_output(4, c->MakeShape({batch, height, width, 1}));
   return Ok();
 }
-
-Status InterpolateShape(InferenceContext* c) {
-  ShapeHandle attributes, triangles, ids, barycentrics, image;
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &attributes));
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 2, &triangles));
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(2), 3, &ids));
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(3), 4, &barycentrics));
-  TF_RETURN_IF_ERROR(c->Concatenate(ids, c->Vector(c->Dim(attributes, 2)), &image));
-  c->set_output(0, image);
-  return Ok();
-}
-
-}  // namespace
 
 REGISTER_OP("MeshRendererRasterizeTriangles")
     .Attr("image_width: int")
@@ -250,7 +102,10 @@ REGISTER_OP("MeshRendererRasterizeTrianglesGrad")
     .Input("barycentric_coordinates: float32")
     .Input("d_barycentric_coordinates: float32")
     .Output("d_clip_vertices: float32")
-    .SetShapeFn([](InferenceContext* c) { return SameShape(c, 0, 0); })
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->input(0));
+      return Ok();
+    })
     .Doc(R"doc(
 Gradient of MeshRendererRasterizeTriangles' barycentric coordinates.
 
@@ -261,49 +116,6 @@ barycentric_coordinates: [B, H, W, 3], likewise.
 d_barycentric_coordinates: [B, H, W, 3], gradient of the loss.
 d_clip_vertices: [B, N, 4]; the z column is 0, because visibility is held fixed.
 )doc");
-
-REGISTER_OP("MeshRendererInterpolateAttributes")
-    .Input("attributes: float32")
-    .Input("triangles: int32")
-    .Input("triangle_ids: int32")
-    .Input("barycentric_coordinates: float32")
-    .Output("image: float32")
-    .SetShapeFn(InterpolateShape)
-    .Doc(R"doc(
-Weighs the attributes of each pixel's triangle by the pixel's barycentric coordinates.
-
-attributes: [B, N, C], any channels: colours, normals, positions.
-triangles: [F, 3], indices of vertices in [0, N).
-triangle_ids: [B, H, W], in [0, F).
-barycentric_coordinates: [B, H, W, 3]; a pixel whose three sum to 0 is empty.
-image: [B, H, W, C], 0 where empty.
-)doc");
-
-REGISTER_OP("MeshRendererInterpolateAttributesGrad")
-    .Input("attributes: float32")
-    .Input("triangles: int32")
-    .Input("triangle_ids: int32")
-    .Input("barycentric_coordinates: float32")
-    .Input("d_image: float32")
-    .Output("d_attributes: float32")
-    .Output("d_barycentric_coordinates: float32")
-    .SetShapeFn([](InferenceContext* c) {
-      TF_RETURN_IF_ERROR(SameShape(c, 0, 0));
-      return SameShape(c, 3, 1);
-    })
-    .Doc(R"doc(
-Gradient of MeshRendererInterpolateAttributes.
-
-attributes: [B, N, C].
-triangles: [F, 3].
-triangle_ids: [B, H, W].
-barycentric_coordinates: [B, H, W, 3].
-d_image: [B, H, W, C], gradient of the loss.
-d_attributes: [B, N, C].
-d_barycentric_coordinates: [B, H, W, 3], 0 where the pixel is empty.
-)doc");
-
-namespace {
 
 class RasterizeTrianglesOp : public OpKernel {
  public:
@@ -339,27 +151,20 @@ class RasterizeTrianglesOp : public OpKernel {
  private:
   void Draw(OpKernelContext* context, const Geometry& geometry, const uint8_t* layers,
             Tensor** outputs) const {
-    if (geometry.batch == 0) return;
-    // Bands repeat the triangles' set-up, so images are only divided when threads would idle.
-    const int64_t threads = ThreadCount(context);
-    int64_t bands = (threads + geometry.batch - 1) / geometry.batch;
-    bands = bands < height_ ? bands : height_;
+    // Bands repeat the set-up of all triangles, so images are only cut when threads would idle.
+    const int64_t bands = BandsPerImage(context, geometry.batch, height_);
     const int64_t pixels = int64_t{width_} * height_;
-    const int64_t cycles =
-        kCyclesPerTriangle * geometry.triangle_count + kCyclesPerPixel * pixels / bands;
-    ParallelFor(context, geometry.batch * bands, cycles, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t image = i / bands, band = i % bands;
-        const int64_t first = image * pixels;
-        const Image target = {width_, height_, outputs[0]->flat<float>().data() + 3 * first,
-                              outputs[1]->flat<int32_t>().data() + first,
-                              outputs[2]->flat<float>().data() + first,
-                              outputs[3]->flat<float>().data() + first,
-                              outputs[4]->flat<float>().data() + first};
-        mesh_renderer::RasterizeTriangles(geometry.OfImage(image, layers),
-                                          static_cast<int>(height_ * band / bands),
-                                          static_cast<int>(height_ * (band + 1) / bands), target);
-      }
+    ParallelFor(context, geometry.batch * bands, [&](int64_t unit) {
+      const int64_t image = unit / bands, band = unit % bands;
+      const int64_t first = image * pixels;
+      const Image target = {width_, height_, outputs[0]->flat<float>().data() + 3 * first,
+                            outputs[1]->flat<int32_t>().data() + first,
+                            outputs[2]->flat<float>().data() + first,
+                            outputs[3]->flat<float>().data() + first,
+                            outputs[4]->flat<float>().data() + first};
+      RasterizeTriangles(geometry.OfImage(image, layers),
+                                        static_cast<int>(height_ * band / bands),
+                                        static_cast<int>(height_ * (band + 1) / bands), target);
     });
   }
 
@@ -387,93 +192,11 @@ class RasterizeTrianglesGradOp : public OpKernel {
                    context->allocate_output(0, context->input(0).shape(), &d_vertices));
     const int height = static_cast<int>(context->input(2).dim_size(1));
     const int width = static_cast<int>(context->input(2).dim_size(2));
-    ParallelFor(context, geometry.batch, kCyclesPerPixel * pixels.per_image,
-                [&](int64_t begin, int64_t end) {
-      for (int64_t image = begin; image < end; ++image) {
-        mesh_renderer::RasterizeTrianglesGrad(
-            geometry.OfImage(image), width, height, pixels.OfImage(image),
-            d_barycentrics.flat<float>().data() + 3 * pixels.per_image * image,
-            d_vertices->flat<float>().data() + 4 * geometry.vertex_count * image);
-      }
-    });
-  }
-};
-
-// The checked inputs of attribute interpolation and of its gradient.
-Status CheckInterpolation(OpKernelContext* context, Geometry* geometry, Pixels* pixels) {
-  const Tensor& attributes = context->input(0);
-  if (attributes.dims() != 3) {
-    return errors::InvalidArgument("attributes must have shape [B, N, C], got ",
-                                   attributes.shape().DebugString());
-  }
-  geometry->triangles = &context->input(1);
-  geometry->batch = attributes.dim_size(0);
-  geometry->vertex_count = attributes.dim_size(1);
-  TF_RETURN_IF_ERROR(CheckTriangles(*geometry->triangles, geometry->vertex_count));
-  geometry->triangle_count = geometry->triangles->dim_size(0);
-  return CheckPixels(context->input(2), context->input(3), geometry->batch,
-                     geometry->triangle_count, pixels);
-}
-
-class InterpolateAttributesOp : public OpKernel {
- public:
-  using OpKernel::OpKernel;
-
-  void Compute(OpKernelContext* context) override {
-    Geometry geometry;
-    Pixels pixels;
-    OP_REQUIRES_OK(context, CheckInterpolation(context, &geometry, &pixels));
-    const Tensor& attributes = context->input(0);
-    const int64_t channels = attributes.dim_size(2);
-    TensorShape shape = context->input(2).shape();
-    shape.AddDim(channels);
-    Tensor* image = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &image));
-    const int64_t rows = context->input(2).dim_size(1);
-    const int64_t width = context->input(2).dim_size(2);
-    ParallelFor(context, geometry.batch * rows, width * (kCyclesPerPixel + channels),
-                [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        const int64_t i = row / rows, first = row % rows * width;
-        mesh_renderer::InterpolateAttributes(
-            geometry.OfImage(i), pixels.OfImage(i),
-            attributes.flat<float>().data() + channels * geometry.vertex_count * i, channels,
-            first, first + width, image->flat<float>().data() + channels * pixels.per_image * i);
-      }
-    });
-  }
-};
-
-class InterpolateAttributesGradOp : public OpKernel {
- public:
-  using OpKernel::OpKernel;
-
-  void Compute(OpKernelContext* context) override {
-    Geometry geometry;
-    Pixels pixels;
-    OP_REQUIRES_OK(context, CheckInterpolation(context, &geometry, &pixels));
-    const Tensor& attributes = context->input(0);
-    const Tensor& d_image = context->input(4);
-    const int64_t channels = attributes.dim_size(2);
-    TensorShape shape = context->input(2).shape();
-    shape.AddDim(channels);
-    OP_REQUIRES(context, d_image.shape() == shape,
-                errors::InvalidArgument("d_image must have shape ", shape.DebugString(), ", got ",
-                                        d_image.shape().DebugString()));
-    Tensor *d_attributes = nullptr, *d_barycentrics = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, attributes.shape(), &d_attributes));
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(1, context->input(3).shape(), &d_barycentrics));
-    ParallelFor(context, geometry.batch, pixels.per_image * (kCyclesPerPixel + 6 * channels),
-                [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t values = channels * geometry.vertex_count * i;
-        mesh_renderer::InterpolateAttributesGrad(
-            geometry.OfImage(i), pixels.OfImage(i), attributes.flat<float>().data() + values,
-            channels, d_image.flat<float>().data() + channels * pixels.per_image * i,
-            d_attributes->flat<float>().data() + values,
-            d_barycentrics->flat<float>().data() + 3 * pixels.per_image * i);
-      }
+    ParallelFor(context, geometry.batch, [&](int64_t image) {
+      RasterizeTrianglesGrad(
+          geometry.OfImage(image), width, height, pixels.OfImage(image),
+          d_barycentrics.flat<float>().data() + 3 * pixels.per_image * image,
+          d_vertices->flat<float>().data() + 4 * geometry.vertex_count * image);
     });
   }
 };
@@ -482,9 +205,6 @@ REGISTER_KERNEL_BUILDER(Name("MeshRendererRasterizeTriangles").Device(DEVICE_CPU
                         RasterizeTrianglesOp);
 REGISTER_KERNEL_BUILDER(Name("MeshRendererRasterizeTrianglesGrad").Device(DEVICE_CPU),
                         RasterizeTrianglesGradOp);
-REGISTER_KERNEL_BUILDER(Name("MeshRendererInterpolateAttributes").Device(DEVICE_CPU),
-                        InterpolateAttributesOp);
-REGISTER_KERNEL_BUILDER(Name("MeshRendererInterpolateAttributesGrad").Device(DEVICE_CPU),
-                        InterpolateAttributesGradOp);
 
 }  // namespace
+}  // namespace mesh_renderer
