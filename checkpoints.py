@@ -64,7 +64,7 @@ def read_variables(path, shapes):
     _check_shapes(path, reader.get_variable_to_shape_map(), shapes)
     try:
         return {name: reader.get_tensor(name) for name in shapes}
-    except (tf.errors.OpError, RuntimeError, ValueError):
+    except Exception:  # what TensorFlow raises differs from version to version
         raise InputError("{}: the checkpoint's data is damaged; copy or download it again".format(path)) from None
 
 
@@ -170,7 +170,7 @@ def load_frozen_graph(path, inputs, outputs):
     try:
         return tf.import_graph_def(graph_def, input_map=dict(inputs), return_elements=list(outputs),
                                    name=os.path.splitext(os.path.basename(path))[0])
-    except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
+    except Exception as error:  # what TensorFlow raises differs from version to version
         raise InputError("{}: TensorFlow {} cannot use this graph ({})".format(
             path, tf.VERSION, str(error).splitlines()[0])) from None
 
@@ -213,7 +213,7 @@ def _open_checkpoint(path):
         raise InputError("{}: no such checkpoint; give the part of its name before .index or .data".format(path))
     try:
         return tf.train.NewCheckpointReader(path)
-    except (tf.errors.OpError, RuntimeError, ValueError):
+    except Exception:  # what TensorFlow raises differs from version to version
         raise InputError("{}: not a TensorFlow checkpoint, or a damaged one; copy or download it "
                          "again".format(path)) from None
 

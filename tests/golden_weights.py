@@ -1,0 +1,55 @@
+"""The weights under which the published networks were measured, derived from variable names."""
+
+import json
+import os
+import zlib
+
+import numpy as np
+
+GOLDEN_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+
+
+def golden_variables(network):
+    """Return variable name -> shape of ``r_net``, ``facenet`` or ``gcn_mesh_generator`` as published."""
+    with open(os.path.join(GOLDEN_DIR, "variables.json")) as file:
+        return json.load(file)[network]
+
+
+def golden_values(shapes):
+    """Return the array of each variable of ``shapes`` (name -> shape)."""
+    return {name: golden_value(name, shape) for name, shape in shapes.items()}
+
+
+def golden_value(name, shape):
+    """Return a variable's value: normal noise seeded by its name, scaled by its role."""
+    noise = np.random.RandomState(zlib.crc32(name.encode()) & 0xFFFFFFFF).standard_normal(shape)
+    role = name.split("/")[-1]
+    if role == "weights":
+        return np.float32(noise * _weight_scale(name, shape))
+    if role == "gamma":
+        return np.float32(1.0 + 0.1 * noise)
+    if role == "moving_variance":
+        return np.float32(1.0 + 0.2 * np.abs(noise))
+    return np.float32(0.1 * noise)
+
+
+def load_golden_variables(variables, session):
+    """Set ``variables`` of the session's graph."""
+    for variable in variables:
+        variable.load(golden_value(variable.op.name, variable.shape.as_list()), session)
+
+
+def relative_error(ours, published):
+    """Return the largest difference over the largest magnitude."""
+    ours, published = np.asarray(ours, np.float64), np.asarray(published, np.float64)
+    assert ours.shape == published.shape
+    return np.abs(ours - published).max() / np.abs(published).max()
+
+
+def _weight_scale(name, shape):
+    if name.startswith("fc-"):
+        return 0.01
+    if name.startswith("gcn"):
+        return 0.1
+    gain = 1.0 if name.startswith("resnet") else 2.0
+    return np.sqrt(gain / np.prod(shape[:-1]))
