@@ -12,8 +12,8 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from mesh_renderer.render import render
 
+from mesh_renderer.render import render
 from tf_runtime import tf
 
 IMAGE_SIZE = 224

@@ -28,6 +28,7 @@ from landmark_fitting import STATISTICAL_BOUND, LandmarkFitter, expression_bound
 from light_fitting import sample_skin, solve_light_and_albedo
 from tf_runtime import tf
 
+DEFAULT_STEPS = 120
 # Step sizes of Adam, in the units of each part: what one step may change is about as visible
 # in every part (an angle of .01 moves the silhouette by a pixel, as does .01 dm).
 _STEP_SIZES = Coefficients(identity=0.06, expression=0.03, albedo=0.06, angles=0.006, gamma=0.02, translation=0.006)
@@ -50,7 +51,7 @@ class FaceObservation(NamedTuple):
 class FitSettings(NamedTuple):
     """How long and by which losses to fit; the losses' weights are the published ones."""
 
-    steps: int = 120  # of the photometric stage; 0 leaves the landmark fit
+    steps: int = DEFAULT_STEPS  # of the photometric stage; 0 leaves the landmark fit
     weights: losses.LossWeights = losses.LossWeights()
 
 

@@ -35,6 +35,12 @@ class Report:
             sys.stderr.write("skipped: {}\n".format(reason))
         self._bar.update(1)
 
+    def expect(self, count):
+        """Add things to be done that were not known of at the start."""
+        if count and self._bar.total is not None:
+            self._bar.total += count
+            self._bar.refresh()
+
     def note(self, text):
         """Show what is happening behind the bar."""
         self._bar.set_postfix_str(text, refresh=True)

@@ -1,0 +1,1 @@
+"""What is measured: speed and accuracy, by commands that print their figures."""

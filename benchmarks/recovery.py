@@ -1,0 +1,143 @@
+"""How well fitting recovers faces whose truth is known.
+
+    python -m benchmarks.recovery [--faces 50] [--json FILE]
+
+Faces are drawn from the face model's own prior, with random pose, expression and light, and
+rendered; each is fitted from its 68 true landmarks and its pixels. Printed: the mean distance
+of the recovered vertices to the true ones after rigid alignment, beside that of the mean face,
+and the landmark error (NME, percent of the face's box as in nme.py).
+"""
+
+import argparse
+import json
+
+import numpy as np
+from tqdm import tqdm
+
+from face_decoder import Coefficients, coefficient_sizes
+from face_graph import FaceGraph
+from face_model import FACE_MODEL_HELP, load_face_model
+from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
+from landmark_fitting import expression_bounds
+from workspace.atomic import atomic_path
+from workspace.errors import run_main
+
+MILLIMETRES_PER_UNIT = 100.0
+_POSE_RANGE = np.radians(30)
+_ACTIONS_AT_ONCE = 5  # a face does a few things at a time
+
+
+def draw_coefficients(model, count, seed):
+    """Draw faces from the prior, with pose within 30 degrees about each axis and soft white light.
+
+    Args:
+        model: a ``FaceModel``.
+        count: how many.
+        seed: of the random numbers.
+
+    Returns:
+        [count, 257] float32.
+    """
+    random = np.random.RandomState(seed)
+    sizes = coefficient_sizes(model)
+    rows = []
+    for _ in range(count):
+        gamma = np.zeros((3, 9))
+        gamma[:, 0] = random.uniform(-0.15, 0.25)
+        gamma[:, 1:4] = random.normal(0, 0.2, 3)
+        gamma[:, 4:] = random.normal(0, 0.05, 5)
+        rows.append(np.concatenate(Coefficients(
+            identity=random.standard_normal(sizes.identity),
+            expression=_draw_expression(model, random),
+            albedo=random.standard_normal(sizes.albedo),
+            angles=random.uniform(-_POSE_RANGE, _POSE_RANGE, 3),
+            gamma=gamma.reshape(-1),
+            translation=random.normal(0, 0.05, 3))))
+    return np.array(rows, np.float32)
+
+
+def _draw_expression(model, random):
+    lower, upper = expression_bounds(model)
+    expression = np.zeros(model.expression_count)
+    actions = np.flatnonzero(lower == 0)
+    if len(actions):
+        chosen = random.choice(actions, _ACTIONS_AT_ONCE, replace=False)
+        expression[chosen] = random.uniform(0, 0.8, _ACTIONS_AT_ONCE)
+        return expression
+    return np.clip(random.standard_normal(model.expression_count), lower, upper)
+
+
+def rigidly_aligned(points, target):
+    """Move ``points`` onto ``target``, both [N, 3], by the best rotation and translation.
+
+    Kabsch, "A solution for the best rotation to relate two sets of vectors" (Acta Cryst. 1976).
+    """
+    centre, goal = points.mean(axis=0), target.mean(axis=0)
+    u, _, vt = np.linalg.svd((points - centre).T.dot(target - goal))
+    flip = np.diag([1, 1, np.sign(np.linalg.det(u.dot(vt)))])
+    return (points - centre).dot(u).dot(flip).dot(vt) + goal
+
+
+def normalised_mean_error(points, truth):
+    """Return 100 * mean distance / sqrt(width * height of the truth's box); points [68, 2]."""
+    size = np.sqrt(np.prod(np.ptp(truth, axis=0)))
+    return 100 * float(np.linalg.norm(points - truth, axis=1).mean() / size)
+
+
+def measure(model, count, steps, batch_size, seed):
+    """Fit ``count`` known faces; return one row (recovered mm, mean face mm, NME) each."""
+    graph = FaceGraph(model)
+    fitter = FaceFitter(graph, FitSettings(steps))
+    truth = draw_coefficients(model, count, seed)
+    rows = []
+    with tqdm(total=count, unit="face", leave=False) as bar:
+        for begin in range(0, count, batch_size):
+            true = graph.decode(truth[begin:begin + batch_size])
+            observations = [
+                FaceObservation(rgba[..., :3], rgba[..., 3] / 255.0, landmarks, np.ones(68))
+                for rgba, landmarks in zip(true.rendered, true.landmarks)]
+            found = graph.decode(fitter.fit(observations).coefficients)
+            for i in range(len(observations)):
+                rows.append(_compare(found.world_shape[i], found.landmarks[i], true.world_shape[i],
+                                     true.landmarks[i], model.mean_shape))
+            bar.update(len(observations))
+    return np.array(rows)
+
+
+def _compare(shape, landmarks, true_shape, true_landmarks, mean_shape):
+    def distance(points):
+        return MILLIMETRES_PER_UNIT * np.linalg.norm(rigidly_aligned(points, true_shape) - true_shape, axis=1).mean()
+    return distance(shape), distance(mean_shape), normalised_mean_error(landmarks, true_landmarks)
+
+
+def parse_arguments(argv):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--faces", type=int, default=50, help="how many faces to draw")
+    parser.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="photometric steps of fitting")
+    parser.add_argument("--batch_size", type=int, default=10, help="faces fitted together")
+    parser.add_argument("--seed", type=int, default=0, help="of the random faces")
+    parser.add_argument("--face_model", default=None, help=FACE_MODEL_HELP)
+    parser.add_argument("--json", metavar="FILE", help="also write the figures of every face here")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Measure and print."""
+    arguments = parse_arguments(argv)
+    model = load_face_model(arguments.face_model)
+    rows = measure(model, arguments.faces, arguments.steps, arguments.batch_size, arguments.seed)
+    recovered, mean_face, nme = rows.mean(axis=0)
+    print("{} faces of {}, {} steps".format(len(rows), model.name, arguments.steps))
+    print("mean vertex distance after rigid alignment: {:.2f} mm; the mean face's: {:.2f} mm; {:.0f}%".format(
+        recovered, mean_face, 100 * recovered / mean_face))
+    print("NME of the 68 landmarks: {:.2f} (worst face {:.2f})".format(nme, rows[:, 2].max()))
+    if arguments.json:
+        names = ("recovered_mm", "mean_face_mm", "nme")
+        with atomic_path(arguments.json) as temporary, open(temporary, "w") as file:
+            json.dump([dict(zip(names, row)) for row in rows.tolist()], file, indent=1)
+
+
+if __name__ == "__main__":
+    run_main(main)

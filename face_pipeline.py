@@ -1,0 +1,131 @@
+"""Photos in, reconstructions out: what demo.py, nme.py and the other commands share."""
+
+import itertools
+
+import numpy as np
+from alignment.locate import FaceLocator
+
+from alignment.align import align, flip_y
+from alignment.skin import skin_mask
+from face_decoder import coefficient_sizes
+from face_graph import FaceGraph
+from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
+from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_reconstruction
+from regression import CoefficientRegressor
+from workspace.errors import InputError
+from workspace.photos import read_photo
+
+
+class FacePipeline:
+    """Locates, aligns and reconstructs the faces of photos.
+
+    Args:
+        model: a ``FaceModel``.
+        method: ``"fit"``, ``"network"``, ``"both"`` (network, then fit) or ``"auto"`` (network where
+            there are weights, else fit).
+        weights: path of the coefficient network's weights, or None.
+        steps: photometric steps of fitting.
+        detector: ``"auto"``, ``"mtcnn"`` or ``"dlib"``.
+        all_faces: reconstruct every face of a photo, not only the largest.
+
+    Attributes:
+        description: where coefficients come from, for messages.
+    """
+
+    def __init__(self, model, method="auto", weights=None, steps=DEFAULT_STEPS, detector="auto",
+                 all_faces=False):
+        if method == "auto":
+            method = "network" if weights else "fit"
+        self.model = model
+        self._all_faces = all_faces
+        self._steps = steps
+        self._locator = FaceLocator(detector)
+        self._face_graph = FaceGraph(model)
+        self._network = (CoefficientRegressor(weights, coefficient_sizes(model))
+                         if method in ("network", "both") else None)
+        self._fitter = FaceFitter(self._face_graph, FitSettings(steps)) if method in ("fit", "both") else None
+        self.description = {
+            "fit": "fitted to the photo in {} steps".format(steps),
+            "network": "from {}".format(weights),
+            "both": "from {}, refined in {} steps".format(weights, steps)}[method]
+
+    def locate(self, photo):
+        """Find and align the faces of one photo.
+
+        Args:
+            photo: a ``workspace.photos.Photo``.
+
+        Returns:
+            A list of ``LocatedFace``; the first is the largest and bears the photo's name.
+
+        Raises:
+            InputError: the photo cannot be read, or no face is found.
+        """
+        pixels = read_photo(photo.path)
+        locations = self._locator.locate(pixels, photo.path, all_faces=self._all_faces)
+        return [LocatedFace(
+            name=photo.name if i == 0 else "{}_face{}".format(photo.name, i + 1), photo_path=photo.path, photo=pixels,
+            alignment=align(pixels, location.five_points), landmarks=location.landmarks,
+            landmark_weights=location.landmark_weights, five_points=location.five_points)
+            for i, location in enumerate(locations)]
+
+    def coefficients(self, faces, progress=None):
+        """Return the coefficients [B, 257] of located faces.
+
+        Args:
+            faces: list of ``LocatedFace``.
+            progress: callable taking the number of finished fitting steps, or None.
+        """
+        start = self._network.predict([face.alignment.crop for face in faces]) if self._network else None
+        if self._fitter is None:
+            return start
+        return self._fitter.fit([observe(face) for face in faces], start, progress).coefficients
+
+    def reconstruct(self, faces, progress=None):
+        """Return the ``Reconstruction`` of each located face; arguments as in :meth:`coefficients`."""
+        return reconstructions(faces, self.coefficients(faces, progress), self._face_graph)
+
+    def run(self, photos, folder, batch_size, report):
+        """Reconstruct photos and write the results; a photo that fails is reported and skipped.
+
+        Args:
+            photos: list of ``workspace.photos.Photo``.
+            folder: where the results go.
+            batch_size: faces worked on together.
+            report: a ``workspace.report.Report``.
+        """
+        for faces in _batches(self._located(photos, report), batch_size):
+            note = "fitting {}, step {{}}/{}".format(len(faces), self._steps)
+            for result in self.reconstruct(faces, lambda step, note=note: report.note(note.format(step))):
+                write_reconstruction(result, self.model, folder)
+                report.step()
+
+    def _located(self, photos, report):
+        """Yield the faces of photos one by one."""
+        for photo in photos:
+            try:
+                faces = self.locate(photo)
+            except InputError as error:
+                report.skip(photo.name, error)
+                continue
+            report.expect(len(faces) - 1)
+            yield from faces
+
+
+def observe(face):
+    """Return what the fitter needs of a located face."""
+    alignment = face.alignment
+    return FaceObservation(
+        crop=alignment.crop, attention=skin_mask(alignment.crop).astype(np.float32) / 255,
+        landmarks=crop_landmarks(face), landmark_weights=face.landmark_weights,
+        five_points=flip_y(alignment.five_points))
+
+
+def _batches(items, size):
+    """Yield lists of up to ``size`` items."""
+    iterator = iter(items)
+    while True:
+        batch = list(itertools.islice(iterator, size))
+        if not batch:
+            return
+        yield batch

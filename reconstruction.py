@@ -1,0 +1,163 @@
+"""One face of one photo: from its aligned crop to the files that demo.py writes."""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+from alignment.align import CROP_SIZE, Alignment, crop_to_photo, flip_y, paste_crop, photo_to_crop
+from mesh_files import write_obj
+from workspace.atomic import atomic_path
+
+OVERLAY_SIZE = 2 * CROP_SIZE  # pixels; sharper than the crop where the photo is
+_PICTURE_HEIGHTS = (CROP_SIZE * 2, 960)  # smallest and largest height of the picture
+_PICTURE_BACKGROUND = 24  # grey level around photos that do not fill their panel
+
+
+class LocatedFace(NamedTuple):
+    """A face that was found and aligned, before reconstruction."""
+
+    name: str  # of its output files
+    photo_path: str
+    photo: np.ndarray  # [H, W, 3] uint8 RGB
+    alignment: Alignment
+    landmarks: np.ndarray  # [68, 2] detected, photo pixels, y down
+    landmark_weights: np.ndarray  # [68] trust, 0..1
+    five_points: np.ndarray  # [5, 2] photo pixels, y down
+
+
+class Reconstruction(NamedTuple):
+    """What was found for one face; see ``face_graph.DecodedBatch`` for units."""
+
+    face: LocatedFace
+    coefficients: np.ndarray  # [257]
+    world_shape: np.ndarray  # [N, 3]
+    albedo: np.ndarray  # [N, 3]
+    colors: np.ndarray  # [N, 3]
+    landmarks: np.ndarray  # [68, 2] crop pixels, y up
+    rendered: np.ndarray  # [224, 224, 4] uint8 RGBA
+    front_mask: np.ndarray  # [224, 224] bool
+    overlay: np.ndarray  # [448, 448, 4] uint8 RGBA, the same at twice the resolution
+
+
+def reconstructions(faces, coefficients, face_graph):
+    """Decode and render the coefficients of a batch of located faces.
+
+    Args:
+        faces: list of :class:`LocatedFace`, length B.
+        coefficients: [B, 257].
+        face_graph: a ``FaceGraph``.
+
+    Returns:
+        A list of :class:`Reconstruction`.
+    """
+    batch = face_graph.decode(coefficients)
+    overlays = face_graph.render(coefficients, OVERLAY_SIZE)
+    return [Reconstruction(face, *rows) for face, *rows in zip(
+        faces, batch.coefficients, batch.world_shape, batch.albedo, batch.colors, batch.landmarks,
+        batch.rendered, batch.front_mask, overlays)]
+
+
+def landmarks_in_photo(reconstruction):
+    """Return the reconstruction's 68 landmarks in the original photo, [68, 2], y down."""
+    return crop_to_photo(flip_y(reconstruction.landmarks), reconstruction.face.alignment.trans_params)
+
+
+def landmark_error(reconstruction):
+    """Return the mean distance of the 51 inner landmarks from the detected ones, in eye distances.
+
+    The eye distance is that between the outer eye corners. Landmarks that the detector is not
+    trusted with (weight 0) do not count; None if there are none.
+    """
+    detected, weights = reconstruction.face.landmarks, reconstruction.face.landmark_weights
+    counted = (np.arange(68) >= 17) & (weights > 0)
+    if not counted.any():
+        return None
+    distances = np.linalg.norm(landmarks_in_photo(reconstruction) - detected, axis=1)
+    return float(distances[counted].mean() / np.linalg.norm(detected[36] - detected[45]))
+
+
+def photometric_error(reconstruction):
+    """Return the mean absolute difference to the photo on the front region, grey levels."""
+    mask = reconstruction.front_mask
+    if not mask.any():
+        return None
+    difference = reconstruction.rendered[mask][:, :3].astype(np.float64) - reconstruction.face.alignment.crop[mask]
+    return float(np.abs(difference).mean())
+
+
+def write_reconstruction(reconstruction, model, folder):
+    """Write ``NAME.mat``, ``NAME_mesh.obj`` and ``NAME.png`` into ``folder``, each atomically.
+
+    Args:
+        reconstruction: a :class:`Reconstruction`.
+        model: the ``FaceModel`` it was made with.
+        folder: where to write; made if missing.
+
+    Returns:
+        The paths written.
+    """
+    stem = os.path.join(folder, reconstruction.face.name)
+    paths = [stem + ".mat", stem + "_mesh.obj", stem + ".png"]
+    with atomic_path(paths[0]) as temporary:
+        scipy.io.savemat(temporary, mat_fields(reconstruction, model), do_compression=False)
+    write_obj(paths[1], reconstruction.world_shape, model.triangles, reconstruction.colors)
+    with atomic_path(paths[2]) as temporary:
+        Image.fromarray(comparison_picture(reconstruction)).save(temporary, compress_level=3)
+    return paths
+
+
+def mat_fields(reconstruction, model):
+    """Return the published fields of ``NAME.mat`` and ours.
+
+    As published, ``lm_68p`` is y up and ``lm_5p`` y down, both in the crop. Ours: the crop's
+    place in the photo (``trans_params``), the landmarks there (``*_photo``, y down), the
+    detected 68 points and the face model.
+    """
+    face = reconstruction.face
+    return {
+        "cropped_img": face.alignment.crop,
+        "recon_img": reconstruction.rendered,
+        "coeff": reconstruction.coefficients[np.newaxis].astype(np.float32),
+        "face_shape": reconstruction.world_shape,
+        "face_texture": reconstruction.albedo,
+        "face_color": reconstruction.colors,
+        "lm_68p": reconstruction.landmarks,
+        "lm_5p": face.alignment.five_points,
+        "trans_params": face.alignment.trans_params,
+        "lm_68p_photo": landmarks_in_photo(reconstruction),
+        "lm_5p_photo": face.five_points,
+        "lm_68p_detected_photo": face.landmarks,
+        "lm_68p_detected_weight": face.landmark_weights,
+        "tri": model.triangles + 1,
+        "face_model": model.name,
+        "face_model_fingerprint": model.fingerprint(),
+    }
+
+
+def comparison_picture(reconstruction):
+    """Return one picture, uint8 RGB: crop above reconstruction, beside the photo with the face laid in."""
+    face = reconstruction.face
+    overlaid = paste_crop(face.photo, reconstruction.overlay, face.alignment.trans_params)
+    height = int(np.clip(overlaid.shape[0], *_PICTURE_HEIGHTS)) // 2 * 2
+    width = max(1, round(overlaid.shape[1] * height / overlaid.shape[0]))
+    panel = height // 2
+    crop = _resized(face.alignment.crop, panel, panel)
+    rendered = reconstruction.overlay.astype(np.float64)
+    alpha = rendered[..., 3:] / 255
+    on_grey = rendered[..., :3] * alpha + _PICTURE_BACKGROUND * (1 - alpha)
+    drawn = _resized(np.rint(on_grey).astype(np.uint8), panel, panel)
+    return np.concatenate([np.concatenate([crop, drawn]), _resized(overlaid, width, height)], axis=1)
+
+
+def crop_landmarks(face):
+    """Return the detected 68 landmarks in the crop, [68, 2], y up, as labels are kept."""
+    return flip_y(photo_to_crop(face.landmarks, face.alignment.trans_params))
+
+
+def _resized(image, width, height):
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.LANCZOS))
