@@ -1,0 +1,159 @@
+"""The mesh generator: from a photo's embedding and its coefficient mesh to a refined mesh.
+
+A decoder grows an image-dependent mesh from the embedding, coarse to fine over the mesh pyramid
+(Ranjan et al., CoMA, ECCV 2018); a refiner filters the coefficient mesh; one convolution joins
+the two. Variables carry the published names.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gcn.chebyshev import chebyshev_convolution, sparse_product
+from tf_runtime import tf
+
+GENERATOR_SCOPE = "gcn_mesh_generator"
+
+# The published head gives positions, tanh of a convolution: the face must lie within 1 dm of the
+# origin. The residual head adds a convolution, zero at first, to the coefficient mesh.
+HEADS = ("absolute", "residual")
+_HEAD_SCOPES = {"absolute": "gcn_mesh_concat", "residual": "gcn_mesh_offset"}
+
+_COARSEST_FEATURES = 32
+_DECODER_WIDTHS = (16, 16, 16, 3)
+_INITIAL_BIAS = 0.1
+
+
+class GeneratedMesh(NamedTuple):
+    """What the generator computes."""
+
+    vertices: Any  # [B, N, 3], model space, dm
+
+
+class PyramidTensors(NamedTuple):
+    """The matrices of a mesh pyramid as constants of one graph."""
+
+    sizes: Any  # numbers of vertices, finest first
+    laplacians: Any  # one SparseTensor per level
+    upsampling: Any  # SparseTensor from each coarser level to the next finer
+    kept: Any  # [coarser] int32 per step: which vertices of the finer level the coarser one keeps
+
+
+def pyramid_tensors(pyramid):
+    """Put a :class:`gcn.pyramid.MeshPyramid` into the current graph."""
+    return PyramidTensors(
+        sizes=tuple(len(vertices) for vertices in pyramid.vertices),
+        laplacians=tuple(_sparse_tensor(matrix) for matrix in pyramid.laplacians),
+        upsampling=tuple(_sparse_tensor(matrix) for matrix in pyramid.upsampling),
+        kept=tuple(tf.constant(kept, tf.int32) for kept in pyramid.kept))
+
+
+def generate_mesh(embedding, coefficient_mesh, pyramid, *, head="absolute", reuse=None):
+    """Build the generator.
+
+    Args:
+        embedding: [B, E] float32, what the frozen networks say of the photo (R-Net's pool5 beside the
+            identity network's pooled features; 3,840 wide in the published system). E is known.
+        coefficient_mesh: [B, N, 3] float32, the face of R-Net's coefficients before pose, in dm.
+        pyramid: :class:`PyramidTensors` with four steps whose finest level is that mesh.
+        head: one of :data:`HEADS`.
+        reuse: as in ``tf.variable_scope``.
+
+    Returns:
+        :class:`GeneratedMesh`.
+    """
+    with tf.variable_scope(GENERATOR_SCOPE, reuse=reuse):
+        decoded = _decode(embedding, pyramid)
+        refined = _refine(_vertices_first(coefficient_mesh, pyramid.sizes[0]), pyramid)
+        joined = tf.concat([decoded, refined], axis=2)
+        with tf.variable_scope(_HEAD_SCOPES[head]):
+            initializer = tf.zeros_initializer() if head == "residual" else None
+            output = chebyshev_convolution(joined, pyramid.laplacians[0], 3, initializer=initializer)
+        output = tf.transpose(output, [1, 0, 2])
+        vertices = coefficient_mesh + output if head == "residual" else tf.tanh(output)
+    return GeneratedMesh(vertices)
+
+
+def head_of_variables(names):
+    """Return which of :data:`HEADS` a checkpoint was trained with, or None if it holds no generator.
+
+    Args:
+        names: the checkpoint's variable names.
+    """
+    for head, scope in _HEAD_SCOPES.items():
+        if "{}/{}/weights".format(GENERATOR_SCOPE, scope) in names:
+            return head
+    return None
+
+
+def _decode(embedding, pyramid):
+    """Grow [N, B, 3] from an embedding [B, E]."""
+    coarsest = pyramid.sizes[-1]
+    with tf.variable_scope("gcn_mesh_decoder"):
+        with tf.variable_scope("fc"):
+            signal = _dense(embedding, coarsest * _COARSEST_FEATURES)
+        signal = tf.reshape(signal, [-1, coarsest, _COARSEST_FEATURES])
+        signal = _vertices_first(signal, coarsest)
+        steps = reversed(range(len(pyramid.upsampling)))
+        for index, (level, width) in enumerate(zip(steps, _DECODER_WIDTHS), 1):
+            signal = sparse_product(pyramid.upsampling[level], signal)
+            signal = _residual_block(signal, pyramid.laplacians[level], width, "resblock{}".format(index))
+    return signal
+
+
+def _refine(signal, pyramid):
+    """Filter the coefficient mesh [N, B, 3] at the finest level and the one below."""
+    fine, coarse = pyramid.laplacians[:2]
+    with tf.variable_scope("gcn_mesh_refiner"):
+        signal = _residual_block(signal, fine, 16, "resblock1")
+        signal = tf.gather(signal, pyramid.kept[0])
+        signal = _residual_block(signal, coarse, 32, "resblock2")
+        signal = _residual_block(signal, coarse, 32, "resblock3")
+        signal = sparse_product(pyramid.upsampling[0], signal)
+        signal = _residual_block(signal, fine, 16, "resblock4")
+        return _residual_block(signal, fine, 3, "resblock5")
+
+
+def _residual_block(signal, laplacian, width, name):
+    """Two convolutions and a shortcut, which mixes features where the widths differ."""
+    with tf.variable_scope(name):
+        shortcut = signal
+        if int(signal.shape[2]) != width:
+            with tf.variable_scope("shortcut"):
+                shortcut = chebyshev_convolution(signal, None, width, order=1)
+        with tf.variable_scope("filter1"):
+            signal = chebyshev_convolution(signal, laplacian, width)
+        with tf.variable_scope("bias_relu1"):
+            signal = _biased_relu(signal)
+        with tf.variable_scope("filter2"):
+            signal = chebyshev_convolution(signal, laplacian, width)
+        with tf.variable_scope("bias_relu2"):
+            return _biased_relu(signal + shortcut)
+
+
+def _biased_relu(signal):
+    bias = tf.get_variable("bias", [1, 1, int(signal.shape[2])], tf.float32,
+                           tf.constant_initializer(_INITIAL_BIAS))
+    return tf.nn.relu(signal + bias)
+
+
+def _dense(inputs, width):
+    """Fully connected layer with ReLU."""
+    weights = tf.get_variable("weights", [int(inputs.shape[1]), width], tf.float32,
+                              tf.truncated_normal_initializer(stddev=0.1))
+    bias = tf.get_variable("bias", [width], tf.float32, tf.constant_initializer(_INITIAL_BIAS))
+    return tf.nn.relu(tf.matmul(inputs, weights) + bias)
+
+
+def _vertices_first(signal, count):
+    """Turn [B, N, F] into [N, B, F], with N static."""
+    signal = tf.transpose(signal, [1, 0, 2])
+    signal.set_shape([count, None, None])
+    return signal
+
+
+def _sparse_tensor(matrix):
+    """Make a constant ``tf.SparseTensor`` of a scipy sparse matrix."""
+    entries = matrix.tocsr().tocoo()  # row by row, as the kernels like it
+    indices = np.stack([entries.row, entries.col], axis=1).astype(np.int64)
+    return tf.SparseTensor(indices, entries.data.astype(np.float32), entries.shape)
