@@ -13,7 +13,7 @@ class Report:
         total: how many things are to be done, or None if unknown.
         unit: what one of them is called, e.g. ``"face"``.
         done: past participle for the summary, e.g. ``"reconstructed"``.
-        quiet: no progress bar.
+        quiet: no progress bar (there is none either where stderr is not a terminal).
     """
 
     def __init__(self, total, unit, done, quiet=False):
@@ -21,7 +21,7 @@ class Report:
         self.skipped = []  # (name, reason)
         self._unit, self._done = unit, done
         self._start = time.time()
-        self._bar = tqdm(total=total, unit=unit, disable=quiet, dynamic_ncols=True, file=sys.stderr, leave=False)
+        self._bar = tqdm(total=total, unit=unit, disable=quiet or None, dynamic_ncols=True, file=sys.stderr, leave=False)
 
     def step(self, count=1):
         """Count finished things."""
