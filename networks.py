@@ -31,6 +31,8 @@ _BOTTLENECK_EXPANSION = 4
 # Heads that do not depend on the face model; translation is predicted in two parts.
 _ANGLES, _GAMMA, _TRANSLATION_XY, _TRANSLATION_Z = 3, 27, 2, 1
 
+R_NET_BATCH_NORM_DECAY = 0.997  # of the moving averages, as in Slim's resnet_arg_scope
+
 _R_NET_EPSILON = 1e-5  # added to variances, as in Slim's resnet_arg_scope
 _FACE_NET_EPSILON = 1e-3  # as FaceNet was trained
 
@@ -57,13 +59,13 @@ class _Parameters(NamedTuple):
 
     frozen: Optional[Mapping[str, Any]]  # constants by variable name; None: make variables
     training: bool  # normalise by the batch, and update the moving averages
-    decay: float  # of the moving averages
+    decay: Any  # of the moving averages: a number or a scalar tensor
     epsilon: float  # added to the variance
     has_gamma: bool  # whether normalisation has a learned scale
 
 
 def r_net(images_bgr, *, training, identity_count=80, expression_count=64, albedo_count=80,
-          frozen=None, reuse=None):
+          decay=R_NET_BATCH_NORM_DECAY, frozen=None, reuse=None):
     """Build R-Net: ResNet-50 v1, global average pooling and one linear head per kind of coefficient.
 
     In training mode the updates of the moving averages are put into
@@ -74,6 +76,7 @@ def r_net(images_bgr, *, training, identity_count=80, expression_count=64, albed
         training: normalise by the batch's statistics (True) or by the moving averages (False).
         identity_count, expression_count, albedo_count: widths of the heads ``fc-id``, ``fc-ex``
             and ``fc-tex``: the numbers of components of the face model. Defaults as published.
+        decay: of the moving averages in training mode, a number or a scalar tensor.
         frozen: what :func:`frozen_parameters` returned, to build a network without variables,
             which normalises by the moving averages whatever ``training`` says.
         reuse: as in ``tf.variable_scope``; None makes new variables.
@@ -82,7 +85,7 @@ def r_net(images_bgr, *, training, identity_count=80, expression_count=64, albed
         A :class:`CoefficientNetwork`. Coefficients are in the order identity, expression,
         albedo, angles, gamma, translation.
     """
-    parameters = _Parameters(frozen, training, decay=0.997, epsilon=_R_NET_EPSILON, has_gamma=True)
+    parameters = _Parameters(frozen, training, decay=decay, epsilon=_R_NET_EPSILON, has_gamma=True)
     with tf.variable_scope(R_NET_SCOPE, reuse=reuse):
         net = _fixed_padding_convolution(parameters, images_bgr, "conv1", 64, size=7, stride=2)
         net = tf.nn.max_pool(net, [1, 3, 3, 1], [1, 2, 2, 1], "SAME")
