@@ -1,0 +1,206 @@
+"""The mesh pyramid: the face mesh at four coarser resolutions, and the matrices between them.
+
+``python -m gcn.pyramid --face_model FILE`` prints the levels, how long they took and how well
+each returns the mean face; ``--pictures FOLDER`` draws them.
+"""
+
+import argparse
+import os
+import sys
+import time
+import zipfile
+from typing import NamedTuple, Tuple
+
+import numpy as np
+import scipy.sparse
+
+from face_model import FACE_MODEL_HELP, load_face_model
+from gcn.decimation import SMALLEST_MESH, decimate, oriented_part
+from gcn.pictures import draw_mesh
+from gcn.upsampling import upsampling_matrix
+from workspace.atomic import atomic_path
+from workspace.errors import InputError, run_main
+from workspace.paths import CACHE_DIR
+
+STEPS = 4  # from 35,709 vertices to 140, as published
+REDUCTION = 4  # each level keeps a quarter of the vertices
+_FORMAT = 1  # of the cached file; counted up when the construction changes
+_MILLIMETRES = 100.0  # per decimetre
+
+
+class MeshPyramid(NamedTuple):
+    """Meshes from fine to coarse and the matrices that lead between them."""
+
+    vertices: Tuple[np.ndarray, ...]  # [n, 3] float32 per level, the mean face's
+    triangles: Tuple[np.ndarray, ...]  # [f, 3] int32 per level
+    laplacians: Tuple[scipy.sparse.csr_matrix, ...]  # [n, n] per level, scaled to -1..1
+    upsampling: Tuple[scipy.sparse.csr_matrix, ...]  # [finer, coarser] per step, barycentric
+    kept: Tuple[np.ndarray, ...]  # [coarser] int64 per step, vertices of the finer level
+
+
+class LevelReport(NamedTuple):
+    """How well one level returns the mean face."""
+
+    vertex_count: int
+    triangle_count: int
+    mean_error: float  # mm, between the mean face and itself down to this level and up again
+    largest_error: float  # mm
+
+
+def load_pyramid(model, folder=CACHE_DIR):
+    """Return the pyramid of a face model, from the cache where it is there.
+
+    Args:
+        model: a :class:`face_model.FaceModel`.
+        folder: where pyramids are kept, one file per face model.
+
+    Returns:
+        :class:`MeshPyramid`.
+
+    Raises:
+        InputError: it must be built, and libigl is missing or the mesh is not a surface.
+    """
+    path = os.path.join(folder, "pyramid-{}-v{}.npz".format(model.fingerprint(), _FORMAT))
+    pyramid = _read(path)
+    if pyramid is None:
+        try:
+            pyramid = build_pyramid(model.mean_shape, model.triangles)
+        except InputError as error:
+            raise InputError("{}: {}".format(model.name, error)) from None
+        _write(pyramid, path)
+    return pyramid
+
+
+def build_pyramid(vertices, triangles, steps=STEPS):
+    """Decimate a mesh level by level and join the levels.
+
+    Args:
+        vertices: [n, 3], dm.
+        triangles: [f, 3].
+        steps: how many coarser levels to make.
+
+    Returns:
+        :class:`MeshPyramid` with ``steps + 1`` levels.
+
+    Raises:
+        InputError: libigl is missing, or the mesh cannot be decimated that far.
+    """
+    levels = [(np.asarray(vertices, np.float64), oriented_part(triangles))]
+    kept, upsampling = [], []
+    for _ in range(steps):
+        fine, fine_triangles = levels[-1]
+        coarse = decimate(fine, fine_triangles, max(-(-len(fine) // REDUCTION), SMALLEST_MESH))
+        kept.append(coarse.kept)
+        levels.append((fine[coarse.kept], coarse.triangles))
+        upsampling.append(upsampling_matrix(fine, *levels[-1]))
+    return MeshPyramid(
+        vertices=tuple(np.float32(points) for points, _ in levels),
+        triangles=tuple(np.int32(faces) for _, faces in levels),
+        laplacians=tuple(scaled_laplacian(faces, len(points)) for points, faces in levels),
+        upsampling=tuple(matrix.astype(np.float32) for matrix in upsampling),
+        kept=tuple(kept))
+
+
+def scaled_laplacian(triangles, count):
+    """Return the normalised Laplacian of a mesh's edges, shifted to eigenvalues in -1..1.
+
+    L - I with L = I - D^-1/2 A D^-1/2 and the largest eigenvalue taken as 2 (Defferrard et al.
+    2016, section 2.1). A vertex without edges gets an empty row.
+
+    Args:
+        triangles: [f, 3].
+        count: number of vertices.
+
+    Returns:
+        [count, count] ``scipy.sparse.csr_matrix`` float32, symmetric.
+    """
+    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    ends = np.unique(np.concatenate([ends, ends[:, ::-1]]), axis=0)
+    degrees = np.bincount(ends[:, 0], minlength=count)
+    weights = -1.0 / np.sqrt(degrees[ends[:, 0]] * degrees[ends[:, 1]])
+    return scipy.sparse.csr_matrix((np.float32(weights), (ends[:, 0], ends[:, 1])), shape=(count, count))
+
+
+def report_levels(pyramid):
+    """Measure how well each coarser level returns the mean face.
+
+    Returns:
+        One :class:`LevelReport` per level below the finest.
+    """
+    finest, reports = pyramid.vertices[0], []
+    for level in range(1, len(pyramid.vertices)):
+        returned = pyramid.vertices[level]
+        for matrix in reversed(pyramid.upsampling[:level]):
+            returned = matrix @ returned
+        errors = _MILLIMETRES * np.linalg.norm(returned - finest, axis=1)
+        reports.append(LevelReport(len(pyramid.vertices[level]), len(pyramid.triangles[level]),
+                                   float(errors.mean()), float(errors.max())))
+    return reports
+
+
+def _write(pyramid, path):
+    """Cache a pyramid; matrices as their three arrays."""
+    arrays = {"steps": np.array(len(pyramid.kept))}
+    for name in ("vertices", "triangles", "kept"):
+        arrays.update({"{}{}".format(name, i): value for i, value in enumerate(getattr(pyramid, name))})
+    for name in ("laplacians", "upsampling"):
+        for i, matrix in enumerate(getattr(pyramid, name)):
+            for part in ("data", "indices", "indptr", "shape"):
+                arrays["{}{}_{}".format(name, i, part)] = np.asarray(getattr(matrix, part))
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def _read(path):
+    """Return a cached pyramid, or None if there is none to be trusted."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _from_arrays(arrays)
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return None  # absent, or damaged: it is built anew
+
+
+def _from_arrays(arrays):
+    def matrix(name):
+        data, indices, indptr, shape = (
+            arrays["{}_{}".format(name, part)] for part in ("data", "indices", "indptr", "shape"))
+        result = scipy.sparse.csr_matrix((data, indices, indptr), shape=tuple(shape))
+        result.check_format(full_check=True)
+        return result
+
+    steps = int(arrays["steps"])
+    return MeshPyramid(
+        vertices=tuple(arrays["vertices{}".format(i)] for i in range(steps + 1)),
+        triangles=tuple(arrays["triangles{}".format(i)] for i in range(steps + 1)),
+        laplacians=tuple(matrix("laplacians{}".format(i)) for i in range(steps + 1)),
+        upsampling=tuple(matrix("upsampling{}".format(i)) for i in range(steps)),
+        kept=tuple(arrays["kept{}".format(i)] for i in range(steps)))
+
+
+def parse_arguments(argv=None):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m gcn.pyramid", description=__doc__.splitlines()[0])
+    parser.add_argument("--face_model", help=FACE_MODEL_HELP)
+    parser.add_argument("--pictures", metavar="FOLDER", help="draw every level into this folder")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Build a pyramid, print its figures and draw it."""
+    arguments = parse_arguments(argv)
+    model = load_face_model(arguments.face_model)
+    start = time.time()
+    pyramid = build_pyramid(model.mean_shape, model.triangles)
+    seconds = time.time() - start
+    lines = ["{}: {:,} vertices, {:,} triangles; pyramid built in {:.1f} s".format(
+        model.name, model.vertex_count, model.triangle_count, seconds)]
+    lines += ["level {}: {:6,d} vertices, {:6,d} triangles; mean face returned within {:.3f} mm on average, "
+              "{:.2f} mm at most".format(level, *report) for level, report in enumerate(report_levels(pyramid), 1)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    if arguments.pictures:
+        for level, (vertices, triangles) in enumerate(zip(pyramid.vertices, pyramid.triangles)):
+            draw_mesh(vertices, triangles, os.path.join(arguments.pictures, "level{}.png".format(level)))
+
+
+if __name__ == "__main__":
+    run_main(main)
