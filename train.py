@@ -1,0 +1,175 @@
+"""Train the coefficient network (R-Net) on processed faces.
+
+    python train.py                                   # processed_data/, published settings
+    python train.py --data_path faces/ --val_data_path held_out/ --model_name my_model
+    python train.py --model_name my_model --resume    # go on where it stopped
+    tensorboard --logdir result/my_model
+
+Checkpoints are result/NAME/iter_N.ckpt, each with a record iter_N.json beside it; demo.py takes
+them with --use_pb 0 --pretrain_weights. Ctrl-C and SIGTERM save before they stop. The published
+run is 200,000 steps of 16 faces.
+"""
+
+import argparse
+import math
+import signal
+
+import checkpoints
+from face_model import FACE_MODEL_HELP, load_face_model
+from identity import IDENTITY_CHOICES
+from losses import LossWeights
+from training.options import IMAGENET_WEIGHTS, TrainingOptions
+from training.trainer import NO_IDENTITY, train
+from workspace.errors import InputError, run_main
+
+MAX_SEED = 2 ** 32 - 1
+_SIGNALLED = 128  # exit status of a process that a signal ended, by convention, less the signal's number
+
+
+def parse_arguments(argv):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    _add_data_arguments(parser)
+    _add_optimisation_arguments(parser)
+    _add_run_arguments(parser)
+    parser.set_defaults(**{name: value for name, value in TrainingOptions()._asdict().items()
+                           if name not in ("loss_weights", "init_weights")})
+    return parser.parse_args(argv)
+
+
+def _add_data_arguments(parser):
+    group = parser.add_argument_group("data")
+    group.add_argument("--data_path", metavar="DIR", help="training faces, from preprocess_img.py or synthesize.py")
+    group.add_argument("--val_data_path", metavar="DIR", help="validation faces; None: the training faces")
+    group.add_argument("--augment", action="store_true",
+                       help="mirror, shift, scale and recolour the faces at random, landmarks and masks with them")
+    group.add_argument("--threads", type=_whole, help="threads that read faces; 0: one per core")
+    group.add_argument("--face_model", help=FACE_MODEL_HELP)
+    group.add_argument("--init_weights", metavar="PATH",
+                       help="start from resnet_v1_50.ckpt, an R-Net checkpoint or an unfolded .pb; 'none': from random "
+                            "weights; by default weights/resnet/resnet_v1_50.ckpt if it is there")
+
+
+def _add_optimisation_arguments(parser):
+    group = parser.add_argument_group("optimisation")
+    group.add_argument("--batch_size", type=_positive, help="faces per step")
+    group.add_argument("--steps", type=_positive, help="steps in all, those before --resume included")
+    group.add_argument("--learning_rate", type=_positive_real, help="of Adam")
+    group.add_argument("--late_learning_rate", type=_positive_real, help="of Adam, from step --late_from")
+    group.add_argument("--late_from", type=_whole, metavar="STEP", help="where the late learning rate begins")
+    group.add_argument("--identity", choices=IDENTITY_CHOICES + (NO_IDENTITY,),
+                       help="network of the perceptual loss; auto: FaceNet if its weights are there, else dlib's; "
+                            "none: no perceptual loss")
+    group.add_argument("--loss_weights", nargs="+", default=[], metavar="NAME=VALUE",
+                       help="weights other than the published ones, of " + ", ".join(LossWeights._fields))
+    group.add_argument("--seed", type=_seed, help="of weights, order and augmentation")
+    group.add_argument("--deterministic", action="store_true",
+                       help="one thread and ordered sums: the same bits every time on one machine, and slower")
+
+
+def _add_run_arguments(parser):
+    group = parser.add_argument_group("run")
+    group.add_argument("--model_name", metavar="NAME", help="what to call the run: its folder in --result_path")
+    group.add_argument("--result_path", metavar="DIR", help="folder of the runs")
+    group.add_argument("--resume", action="store_true", help="go on from the newest whole checkpoint of the run")
+    for name, what in (("scalar", "scalars"), ("image", "pictures and histograms"), ("val", "validations"),
+                       ("checkpoint", "checkpoints")):
+        group.add_argument("--{}_interval".format(name), type=_positive, metavar="STEPS", help="steps between " + what)
+    group.add_argument("--keep", type=_positive, help="how many checkpoints are kept")
+    group.add_argument("--val_faces", type=_positive, help="faces of a validation; rounded up to whole batches")
+    group.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def main(argv=None):
+    """Train as the arguments say."""
+    arguments = parse_arguments(argv)
+    options = _options(arguments)
+    model = load_face_model(options.face_model)
+    print("face model: {} ({} vertices); {} steps of {} faces from {}".format(
+        model.name, model.vertex_count, options.steps, options.batch_size, options.data_path), flush=True)
+    outcome = train(options, model)
+    print(_summary(outcome, options))
+    return _SIGNALLED + outcome.signal if outcome.signal else 0
+
+
+def _options(arguments):
+    """Return the ``TrainingOptions`` that the arguments ask for."""
+    values = vars(arguments)
+    values["loss_weights"] = _loss_weights(arguments.loss_weights)
+    if arguments.init_weights is None and checkpoints.checkpoint_exists(IMAGENET_WEIGHTS):
+        values["init_weights"] = IMAGENET_WEIGHTS
+    elif arguments.init_weights == "none":
+        values["init_weights"] = None
+    return TrainingOptions(**values)
+
+
+def _loss_weights(settings):
+    """Return ``LossWeights`` with ``NAME=VALUE`` settings applied."""
+    weights = LossWeights()
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in LossWeights._fields:
+            raise InputError("--loss_weights {}: there is no such loss; choose from {}".format(
+                setting, ", ".join(LossWeights._fields)))
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise InputError("--loss_weights {}: must be NAME=VALUE with a number of at least 0".format(setting))
+        weights = weights._replace(**{name: value})
+    return weights
+
+
+def _summary(outcome, options):
+    """Return the last line: what was done, how fast, how well, and where it is."""
+    steps = outcome.last_step - outcome.first_step
+    if not steps:
+        return "nothing to do: {} has {} steps already".format(
+            outcome.checkpoint, outcome.last_step) if outcome.checkpoint else "stopped before the first step"
+    line = "step {} of {} reached".format(outcome.last_step, options.steps)
+    if outcome.signal:
+        line = "stopped by {} after step {} of {}".format(
+            "Ctrl-C" if outcome.signal == signal.SIGINT else "SIGTERM", outcome.last_step, options.steps)
+    line += ", {} in {:.0f} s ({:.2f} images/s); loss {:.4g}".format(
+        "1 step" if steps == 1 else "{} steps".format(steps), outcome.seconds, outcome.images / outcome.seconds,
+        outcome.losses["total"])
+    if outcome.validation:
+        line += "; validation loss {:.4g}, landmarks {:.2f} px".format(
+            outcome.validation["loss/total"], outcome.validation["metrics/landmark_error_pixels"])
+    if outcome.broken:
+        line += "; {} broken face{} skipped".format(outcome.broken, "" if outcome.broken == 1 else "s")
+    return "{}; checkpoint {}".format(line, outcome.checkpoint)
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _whole(text):
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
+    return value
+
+
+def _seed(text):
+    value = _whole(text)
+    if value > MAX_SEED:
+        raise argparse.ArgumentTypeError("must be at most {}".format(MAX_SEED))
+    return value
+
+
+def _positive_real(text):
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be a number above 0")
+    return value
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,101 @@
+"""The record beside each checkpoint: what it is, and for which face model.
+
+``iter_N.json`` lies beside ``iter_N.ckpt.*`` and is written last: a checkpoint without it was
+never finished.
+"""
+
+import json
+import os
+import subprocess
+
+from face_decoder import coefficient_sizes
+from tf_runtime import tf
+from workspace.atomic import atomic_path
+from workspace.errors import InputError
+from workspace.paths import REPO_ROOT
+
+CHECKPOINT_EXTENSION = ".ckpt"
+RECORD_EXTENSION = ".json"
+_GIT_TIMEOUT = 10  # seconds
+
+
+def run_record(options, model):
+    """Describe a run: everything that its results depend on but the data.
+
+    Args:
+        options: ``training.options.TrainingOptions``.
+        model: the ``FaceModel``.
+
+    Returns:
+        A dict for JSON.
+    """
+    settings = options._asdict()
+    weights = settings.pop("loss_weights")
+    return {
+        "options": dict(settings),
+        "loss_weights": dict(weights._asdict()),
+        "face_model": {"name": model.name, "fingerprint": model.fingerprint()},
+        "coefficient_sizes": dict(coefficient_sizes(model)._asdict()),
+        "git_revision": git_revision(),
+        "tensorflow": tf.VERSION,
+    }
+
+
+def git_revision():
+    """Return the code's git commit, with ``-dirty`` if it was changed since, or None without git."""
+    try:
+        output = subprocess.check_output(
+            ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"], cwd=REPO_ROOT,
+            stderr=subprocess.DEVNULL, timeout=_GIT_TIMEOUT)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return output.decode("ascii", "replace").strip() or None
+
+
+def record_path(prefix):
+    """Return where the record of the checkpoint ``prefix`` (``.../iter_N.ckpt``) lies."""
+    stem = prefix[:-len(CHECKPOINT_EXTENSION)] if prefix.endswith(CHECKPOINT_EXTENSION) else prefix
+    return stem + RECORD_EXTENSION
+
+
+def write_json(path, content):
+    """Write ``content`` as JSON, atomically and durably."""
+    with atomic_path(path) as temporary:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1, sort_keys=True)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_record(prefix):
+    """Return the record of a checkpoint, or None if it has none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    path = record_path(prefix)
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+        if isinstance(record, dict):
+            return record
+    except (OSError, ValueError):
+        pass
+    raise InputError("{}: damaged; copy it again, or remove it to use the checkpoint unchecked".format(path))
+
+
+def require_face_model(prefix, model):
+    """Raise an InputError if a checkpoint's record names another face model than ``model``.
+
+    Args:
+        prefix: of the checkpoint; without a record (published checkpoints have none) nothing is said.
+        model: a ``FaceModel``.
+    """
+    trained = (read_record(prefix) or {}).get("face_model")
+    if isinstance(trained, dict) and trained.get("fingerprint") != model.fingerprint():
+        raise InputError("{}: was trained for the face model {} ({}), not for {} ({}); choose that model with "
+                         "--face_model".format(prefix, trained.get("name"), trained.get("fingerprint"),
+                                               model.name, model.fingerprint()))
