@@ -27,6 +27,7 @@ LIBRARY_DIR = os.path.join(_PACKAGE, "lib")
 # The core is compiled on the machine that runs it, hence for its own processor. Contracting
 # a * b + c into one rounding would change which pixel centres lie on an edge.
 _CORE_FLAGS = ("-std=c++11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math",
+               "-fopenmp-simd",
                "-fPIC", "-pthread")
 _NATIVE_FLAG = "-march=native"
 # Kept apart from the core: vector instructions beyond TensorFlow's own would change the
@@ -123,13 +124,16 @@ def _accepts(compiler, flag):
 
 
 def _run(command):
-    """Run a compiler command; its messages become part of the error."""
+    """Run a compiler command; if it fails, keep what it said in a file."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                universal_newlines=True)
     output = process.communicate()[0]
     if process.returncode:
-        raise InputError("The rasteriser did not compile: {} said:\n{}".format(
-            " ".join(command), output[-4000:]))
+        log = os.path.join(LIBRARY_DIR, "build.log")
+        with atomic_path(log) as temporary, open(temporary, "w") as file:
+            file.write("{}\n{}".format(" ".join(command), output))
+        raise InputError("The rasteriser did not compile; the compiler {!r} says why in {}.".format(
+            command[0], log))
 
 
 def _install(library, path, stem):
