@@ -30,8 +30,9 @@ from tf_runtime import tf
 
 DEFAULT_STEPS = 120
 # Step sizes of Adam, in the units of each part: what one step may change is about as visible
-# in every part (an angle of .01 moves the silhouette by a pixel, as does .01 dm).
-_STEP_SIZES = Coefficients(identity=0.06, expression=0.03, albedo=0.06, angles=0.006, gamma=0.02, translation=0.006)
+# in every part (an angle of .01 moves the nose by half a pixel, .01 dm everything by one).
+_STEP_SIZES = Coefficients(
+    identity=0.04, expression=0.02, albedo=0.06, angles=0.004, gamma=0.02, translation=0.004)
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Kingma & Ba, ICLR 2015; short memory for a short run
 _FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 120.0, 50.0  # grey levels at which a pixel keeps a quarter
 # Brows, lips and irises are not skin for the classifier, yet belong to the face.

@@ -1,8 +1,11 @@
 """Files that exist either whole or not at all."""
 
 import contextlib
+import glob
 import os
 import tempfile
+
+_PREFIX = ".partial-"
 
 
 @contextlib.contextmanager
@@ -18,7 +21,7 @@ def atomic_path(path):
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(
-        prefix=".partial-", suffix=os.path.splitext(path)[1], dir=folder)
+        prefix=_PREFIX, suffix=os.path.splitext(path)[1], dir=folder)
     os.close(descriptor)
     try:
         yield temporary
@@ -30,3 +33,13 @@ def atomic_path(path):
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
         raise
+
+
+def remove_partial_files(folder):
+    """Remove what killed writers of :func:`atomic_path` left in a folder.
+
+    Only for a folder that this process alone writes into (see ``workspace.lock``).
+    """
+    for path in glob.glob(os.path.join(glob.escape(folder), _PREFIX + "*")):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)

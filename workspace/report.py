@@ -21,7 +21,8 @@ class Report:
         self.skipped = []  # (name, reason)
         self._unit, self._done = unit, done
         self._start = time.time()
-        self._bar = tqdm(total=total, unit=unit, disable=quiet or None, dynamic_ncols=True, file=sys.stderr, leave=False)
+        self._bar = tqdm(total=total, unit=unit, disable=quiet or None, dynamic_ncols=True, file=sys.stderr,
+                         leave=False)
 
     def step(self, count=1):
         """Count finished things."""

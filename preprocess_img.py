@@ -1,0 +1,112 @@
+"""Make training data of photos: aligned crops, 68 landmarks, skin attention masks.
+
+    python preprocess_img.py                          # photos in input/ into processed_data/
+    python preprocess_img.py --img_path photos/ --save_path my_data/
+
+For each photo NAME: NAME.png (224x224 crop), lm/NAME.txt and lm_bin/NAME.bin (68 landmarks in
+the crop, x and y with y up; text, and 136 float64) and mask/NAME.png. A second call continues
+where the first was stopped: finished photos are skipped, half-written ones redone.
+"""
+
+import argparse
+import concurrent.futures
+import functools
+import multiprocessing
+import os
+import sys
+
+from preprocessing import PhotoPreprocessor, contact_sheet, is_done, output_files
+from workspace.atomic import atomic_path, remove_partial_files
+from workspace.errors import InputError, run_main
+from workspace.lock import folder_lock
+from workspace.paths import INPUT_DIR, PROCESSED_DATA_DIR
+from workspace.photos import find_photos
+from workspace.report import Report
+
+SKIPPED_FILE = "skipped.txt"
+
+
+def parse_arguments(argv):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--img_path", default=INPUT_DIR, metavar="DIR", help="photos, each with or without NAME.txt")
+    parser.add_argument("--save_path", default=PROCESSED_DATA_DIR, metavar="DIR", help="folder for the training data")
+    parser.add_argument("--detector", choices=("auto", "mtcnn", "dlib"), default="auto", help="face detector")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="photos worked on at once")
+    parser.add_argument("--keep_uncertain", action="store_true",
+                        help="keep photos (profiles, mostly) whose 68 landmarks disagree with the five points")
+    parser.add_argument("--check", metavar="FILE.png", help="draw the crops with landmarks and masks into one picture")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Preprocess every photo of a folder."""
+    arguments = parse_arguments(argv)
+    photos = find_photos(arguments.img_path)
+    if not photos:
+        raise InputError("{}: no photos here".format(arguments.img_path))
+    with folder_lock(arguments.save_path):
+        for folder in {os.path.dirname(path) for path in output_files(arguments.save_path, "name")}:
+            remove_partial_files(folder)
+        todo = [photo for photo in photos if not is_done(arguments.save_path, photo.name)]
+        report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
+        _work(todo, arguments, report)
+        report.close()
+        _write_skipped(os.path.join(arguments.save_path, SKIPPED_FILE), report.skipped)
+    done = [photo.name for photo in photos if is_done(arguments.save_path, photo.name)]
+    if arguments.check:
+        contact_sheet(arguments.save_path, done, arguments.check)
+    earlier = len(photos) - len(todo)
+    print("{}{}, data in {}".format(
+        report.summary(), ", {} were done before".format(earlier) if earlier else "", arguments.save_path))
+    return 0 if done else 1
+
+
+def _work(photos, arguments, report):
+    """Preprocess photos in worker processes; a photo that fails is reported and skipped."""
+    settings = (arguments.save_path, arguments.detector, arguments.keep_uncertain)
+    with _executor(max(1, min(arguments.workers, len(photos)))) as executor:
+        futures = {executor.submit(_preprocess, settings, photo): photo for photo in photos}
+        for future in concurrent.futures.as_completed(futures):
+            problem = future.result()
+            if problem:
+                report.skip(futures[future].name, problem)
+            else:
+                report.step()
+    report.skipped.sort()  # workers finish in any order
+
+
+def _executor(workers):
+    if sys.version_info < (3, 7):  # cannot choose; its default, fork, is safe before TensorFlow is loaded
+        return concurrent.futures.ProcessPoolExecutor(workers)
+    return concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+
+
+@functools.lru_cache(maxsize=1)
+def _preprocessor(settings):
+    """Return this worker's preprocessor; its detector is loaded once for all photos."""
+    return PhotoPreprocessor(*settings)
+
+
+def _preprocess(settings, photo):
+    """Preprocess one photo; return None, or what is wrong with it."""
+    try:
+        _preprocessor(settings).run(photo)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _write_skipped(path, skipped):
+    """List what was skipped and why, or remove an older list when nothing was."""
+    if skipped:
+        with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            file.writelines("{}\t{}\n".format(name, reason) for name, reason in skipped)
+    elif os.path.exists(path):
+        os.remove(path)
+
+
+if __name__ == "__main__":
+    run_main(main)
