@@ -6,10 +6,33 @@ Signals are kept vertices first, [N, B, F], so that a product with a sparse matr
 vertices needs no transposition: it is one product with [N, B F].
 """
 
+from typing import Any, NamedTuple
+
+import numpy as np
+
 from tf_runtime import tf
 
 CHEBYSHEV_ORDER = 6  # K of the published generator
 _INITIAL_DEVIATION = 0.1  # of the truncated normal that weights start from
+
+
+class Laplacian(NamedTuple):
+    """A graph's scaled Laplacian, and twice it for the recurrence, as constants of one graph."""
+
+    once: Any  # [N, N] SparseTensor, symmetric, eigenvalues in -1..1
+    twice: Any  # [N, N] SparseTensor
+
+
+def laplacian_tensors(matrix):
+    """Make a :class:`Laplacian` of a scipy sparse matrix in the current graph."""
+    return Laplacian(sparse_tensor(matrix), sparse_tensor(2.0 * matrix))
+
+
+def sparse_tensor(matrix):
+    """Make a constant ``tf.SparseTensor`` of a scipy sparse matrix."""
+    entries = matrix.tocsr().tocoo()  # row by row, as the kernels like it
+    indices = np.stack([entries.row, entries.col], axis=1).astype(np.int64)
+    return tf.SparseTensor(indices, entries.data.astype(np.float32), entries.shape)
 
 
 def chebyshev_convolution(signal, laplacian, width, *, order=CHEBYSHEV_ORDER, initializer=None):
@@ -17,7 +40,7 @@ def chebyshev_convolution(signal, laplacian, width, *, order=CHEBYSHEV_ORDER, in
 
     Args:
         signal: [N, B, F] float32.
-        laplacian: [N, N] ``tf.SparseTensor``, symmetric, eigenvalues in -1..1; unused if ``order`` is 1.
+        laplacian: the graph's :class:`Laplacian`; unused if ``order`` is 1.
         width: number of output features.
         order: K, the number of polynomials; 1 mixes the features of each vertex alone.
         initializer: of the weights; by default the published truncated normal.
@@ -53,29 +76,35 @@ def _filter_inputs(signal, laplacian, weights, order):
     """Apply the polynomials first: sparse products as wide as the input."""
     count, features, width = int(signal.shape[0]), int(signal.shape[2]), int(weights.shape[1])
     terms = [signal]
-    for k in range(1, order):
-        product = sparse_product(laplacian, terms[-1])
-        terms.append(product if k == 1 else 2.0 * product - terms[-2])
-    stacked = tf.reshape(tf.stack(terms, axis=3), [-1, features * order])  # [N B, F K], F outermost
-    return tf.reshape(tf.matmul(stacked, weights), [count, -1, width])
+    if order > 1:
+        terms.append(sparse_product(laplacian.once, signal))
+    for _ in range(2, order):
+        terms.append(sparse_product(laplacian.twice, terms[-1]) - terms[-2])
+    # Joining whole terms copies F numbers at a time; interleaving them, as the weights are stored,
+    # would copy them one by one.
+    joined = tf.reshape(tf.concat(terms, axis=2), [-1, order * features])
+    by_order = tf.reshape(_weights_by_order(weights, order), [order * features, width])
+    return tf.reshape(tf.matmul(joined, by_order), [count, -1, width])
 
 
 def _filter_outputs(signal, laplacian, weights, order):
     """Apply the weights first and sum by Clenshaw's recurrence: sparse products as wide as the output."""
     count, features, width = int(signal.shape[0]), int(signal.shape[2]), int(weights.shape[1])
-    pixels = tf.reshape(signal, [-1, features])
-    by_order = tf.reshape(weights, [features, order, width])
-    terms = [tf.reshape(tf.matmul(pixels, by_order[:, k]), [count, -1, width]) for k in range(order)]
-    after, after_next = terms[-1], None
-    for term in terms[-2:0:-1]:
-        current = term + 2.0 * sparse_product(laplacian, after)
-        if after_next is not None:
-            current -= after_next
-        after, after_next = current, after
+    rows = tf.reshape(signal, [-1, features])
+    terms = [tf.reshape(tf.matmul(rows, matrix), [count, -1, width])
+             for matrix in tf.unstack(_weights_by_order(weights, order))]
     if order == 1:
-        return after
-    result = terms[0] + sparse_product(laplacian, after)
-    return result if after_next is None else result - after_next
+        return terms[0]
+    later, current = tf.zeros_like(terms[-1]), terms[-1]
+    for term in terms[-2:0:-1]:
+        later, current = current, term + sparse_product(laplacian.twice, current) - later
+    return terms[0] + sparse_product(laplacian.once, current) - later
+
+
+def _weights_by_order(weights, order):
+    """Turn weights [F K, width], F outermost, into [K, F, width]."""
+    features, width = int(weights.shape[0]) // order, int(weights.shape[1])
+    return tf.transpose(tf.reshape(weights, [features, order, width]), [1, 0, 2])
 
 
 def _flat(signal):

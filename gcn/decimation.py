@@ -70,14 +70,15 @@ def oriented_part(triangles):
     triangles = np.asarray(triangles, np.int64)
     a, b, c = triangles.T
     triangles = triangles[(a != b) & (b != c) & (c != a)]
-    while True:
+    while len(triangles):
         directed = np.stack([triangles, np.roll(triangles, -1, axis=1)], axis=2).reshape(-1, 2)
         _, first, inverse = np.unique(directed, axis=0, return_index=True, return_inverse=True)
         repeated = first[inverse.reshape(-1)] != np.arange(len(directed))
         surplus = repeated.reshape(-1, 3).any(axis=1)
         if not surplus.any():
-            return triangles
-        triangles = np.delete(triangles, np.flatnonzero(surplus), axis=0)
+            break
+        triangles = triangles[~surplus]
+    return triangles
 
 
 def boundary_vertices(triangles, count):

@@ -8,8 +8,9 @@ the two. Variables carry the published names.
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse
 
-from gcn.chebyshev import chebyshev_convolution, sparse_product
+from gcn.chebyshev import chebyshev_convolution, laplacian_tensors, sparse_product, sparse_tensor
 from tf_runtime import tf
 
 GENERATOR_SCOPE = "gcn_mesh_generator"
@@ -34,18 +35,19 @@ class PyramidTensors(NamedTuple):
     """The matrices of a mesh pyramid as constants of one graph."""
 
     sizes: Any  # numbers of vertices, finest first
-    laplacians: Any  # one SparseTensor per level
+    laplacians: Any  # one chebyshev.Laplacian per level
     upsampling: Any  # SparseTensor from each coarser level to the next finer
-    kept: Any  # [coarser] int32 per step: which vertices of the finer level the coarser one keeps
+    selection: Any  # SparseTensor from each level to the next coarser: it picks vertices
 
 
 def pyramid_tensors(pyramid):
     """Put a :class:`gcn.pyramid.MeshPyramid` into the current graph."""
     return PyramidTensors(
         sizes=tuple(len(vertices) for vertices in pyramid.vertices),
-        laplacians=tuple(_sparse_tensor(matrix) for matrix in pyramid.laplacians),
-        upsampling=tuple(_sparse_tensor(matrix) for matrix in pyramid.upsampling),
-        kept=tuple(tf.constant(kept, tf.int32) for kept in pyramid.kept))
+        laplacians=tuple(laplacian_tensors(matrix) for matrix in pyramid.laplacians),
+        upsampling=tuple(sparse_tensor(matrix) for matrix in pyramid.upsampling),
+        selection=tuple(sparse_tensor(_selection_matrix(kept, matrix.shape[0]))
+                        for kept, matrix in zip(pyramid.kept, pyramid.upsampling)))
 
 
 def generate_mesh(embedding, coefficient_mesh, pyramid, *, head="absolute", reuse=None):
@@ -106,7 +108,7 @@ def _refine(signal, pyramid):
     fine, coarse = pyramid.laplacians[:2]
     with tf.variable_scope("gcn_mesh_refiner"):
         signal = _residual_block(signal, fine, 16, "resblock1")
-        signal = tf.gather(signal, pyramid.kept[0])
+        signal = sparse_product(pyramid.selection[0], signal)
         signal = _residual_block(signal, coarse, 32, "resblock2")
         signal = _residual_block(signal, coarse, 32, "resblock3")
         signal = sparse_product(pyramid.upsampling[0], signal)
@@ -152,8 +154,6 @@ def _vertices_first(signal, count):
     return signal
 
 
-def _sparse_tensor(matrix):
-    """Make a constant ``tf.SparseTensor`` of a scipy sparse matrix."""
-    entries = matrix.tocsr().tocoo()  # row by row, as the kernels like it
-    indices = np.stack([entries.row, entries.col], axis=1).astype(np.int64)
-    return tf.SparseTensor(indices, entries.data.astype(np.float32), entries.shape)
+def _selection_matrix(kept, count):
+    """Return the matrix that picks vertices ``kept`` out of ``count``; its gradient stays a product."""
+    return scipy.sparse.csr_matrix((np.ones(len(kept)), (np.arange(len(kept)), kept)), shape=(len(kept), count))
