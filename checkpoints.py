@@ -82,9 +82,19 @@ def restore(session, path, variables):
     Raises:
         InputError: as :func:`read_variables`; nothing is changed then.
     """
-    values = read_variables(path, {v.op.name: v.shape.as_list() for v in variables})
-    for variable in variables:
-        variable.load(values[variable.op.name], session)
+    assign(session, variables, read_variables(path, {v.op.name: v.shape.as_list() for v in variables}))
+
+
+def assign(session, variables, values):
+    """Set variables of a graph, all in one call: each call of its own would prepare the whole graph anew.
+
+    Args:
+        session: a session of the variables' graph.
+        variables: the variables.
+        values: variable name -> array.
+    """
+    session.run([variable.initializer for variable in variables],
+                {variable.initializer.inputs[1]: values[variable.op.name] for variable in variables})
 
 
 def read_r_net(path):

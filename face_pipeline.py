@@ -7,7 +7,6 @@ from alignment.locate import FaceLocator
 
 from alignment.align import align, flip_y
 from alignment.skin import skin_mask
-from face_decoder import coefficient_sizes
 from face_graph import FaceGraph
 from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
 from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_reconstruction
@@ -41,7 +40,7 @@ class FacePipeline:
         self._steps = steps
         self._locator = FaceLocator(detector)
         self._face_graph = FaceGraph(model)
-        self._network = (CoefficientRegressor(weights, coefficient_sizes(model))
+        self._network = (CoefficientRegressor(weights, model)
                          if method in ("network", "both") else None)
         self._fitter = FaceFitter(self._face_graph, FitSettings(steps)) if method in ("fit", "both") else None
         self.description = {

@@ -92,8 +92,7 @@ class CheckpointSaver:
             except InputError as error:
                 passed_over.append(str(error))
                 continue
-            for variable in self._variables:
-                variable.load(values[variable.op.name], session)
+            checkpoints.assign(session, self._variables, values)
             return prefix, passed_over
         if passed_over:
             raise InputError("{}; no checkpoint of this run can be used, train under another --model_name".format(

@@ -211,8 +211,8 @@ class _Trainer:
             quantities = ["the gradient"]
         if quantities:
             names = [self._stream.folder.faces[index].name for index in values["indices"]]
-            raise InputError("step {}: {} is not a finite number, training stopped; the batch was {}; {}".format(
-                done, " and ".join(quantities), ", ".join(names),
+            raise InputError("step {}: {} not finite, training stopped; the batch was {}; {}".format(
+                done, " and ".join(quantities) + (" are" if len(quantities) > 1 else " is"), ", ".join(names),
                 "the last good checkpoint is {}".format(self._checkpoint) if self._checkpoint
                 else "there is no checkpoint yet"))
 
