@@ -24,11 +24,12 @@ from face_decoder import (
     spherical_harmonics,
     split_coefficients,
 )
-from landmark_fitting import STATISTICAL_BOUND, LandmarkFitter, expression_bounds
+from landmark_fitting import FIVE_FROM_68, STATISTICAL_BOUND, LandmarkFitter, expression_bounds, landmark_trust
 from light_fitting import sample_skin, solve_light_and_albedo
 from tf_runtime import tf
 
 DEFAULT_STEPS = 120
+INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
 # Step sizes of Adam, in the units of each part: what one step may change is about as visible
 # in every part (an angle of .01 moves the nose by half a pixel, .01 dm everything by one).
 _STEP_SIZES = Coefficients(
@@ -104,7 +105,7 @@ class FaceFitter:
         rows = []
         for observation in observations:
             fit = self._landmark_fitter.fit(
-                observation.landmarks, observation.landmark_weights, observation.five_points)
+                observation.landmarks, observation.landmark_weights * landmark_trust(), observation.five_points)
             zeros = Coefficients(*(np.zeros(size) for size in self._sizes))
             parts = zeros._replace(identity=fit.identity, expression=fit.expression, angles=fit.angles,
                                    translation=fit.translation)
@@ -169,6 +170,8 @@ class _Objective:
             self.attention = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 1], "attention")
             self.landmarks = tf.placeholder(tf.float32, [None, 68, 2], "landmarks")
             self.landmark_weights = tf.placeholder(tf.float32, [None, 68], "landmark_weights")
+            self.five_points = tf.placeholder(tf.float32, [None, 5, 2], "five_points")
+            self.five_point_weights = tf.placeholder(tf.float32, [None], "five_point_weights")
             self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
             self.harmonics = spherical_harmonics(face.normals)
             mask = rendering.front_mask * self.attention * _robust_weight(
@@ -179,6 +182,7 @@ class _Objective:
                 weights.photometric * losses.photometric_losses(self.photo, rendering.image, mask)
                 + weights.landmark * losses.landmark_losses(
                     face.landmarks, self.landmarks, self.landmark_weights)
+                + weights.landmark * self.five_point_weights * _five_point_losses(face.landmarks, self.five_points)
                 + weights.regularization * losses.regularization_losses(parts, weights)
                 + weights.reflectance * losses.reflectance_losses(face.albedo, model.skin_mask)
                 + weights.gamma * losses.gamma_losses(parts.gamma))
@@ -186,14 +190,26 @@ class _Objective:
 
     def feed(self, observations):
         """Return the feed that does not change from step to step."""
-        weights = losses.landmark_weights()
+        weights = losses.landmark_weights() * landmark_trust()
         return {
             self.photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
             self.attention: np.maximum(
                 np.stack([o.attention for o in observations]), _ATTENTION_FLOOR)[..., np.newaxis],
             self.landmarks: np.stack([o.landmarks for o in observations]),
             self.landmark_weights: np.stack([o.landmark_weights * weights for o in observations]),
+            self.five_points: np.stack([np.zeros((5, 2)) if o.five_points is None else o.five_points
+                                        for o in observations]),
+            # The five points stand in where the 68 are not trusted, as in profile.
+            self.five_point_weights: np.array([
+                0.0 if o.five_points is None else 1.0 - o.landmark_weights[INNER_LANDMARKS].mean()
+                for o in observations]),
         }
+
+
+def _five_point_losses(landmarks, five_points):
+    """Return the mean squared distance of the five alignment points, [B], pixels squared."""
+    predicted = tf.stack([tf.reduce_mean(tf.gather(landmarks, rows, axis=1), axis=1) for rows in FIVE_FROM_68], axis=1)
+    return tf.reduce_mean(tf.reduce_sum(tf.square(predicted - five_points), axis=2), axis=1)
 
 
 def _robust_weight(photo, rendered, scale):

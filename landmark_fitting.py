@@ -24,7 +24,7 @@ _START_YAWS = np.radians((0.0, -45.0, 45.0))
 LANDMARK_NOISE = 1.5  # pixels of the crop; what a good 68-point detector is off by
 FIVE_POINT_NOISE = 2.5  # pixels of the crop
 # Rows that turn 68 landmarks into the five points of the alignment (counted from 0).
-_FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))
+FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))
 
 # A jaw landmark of a 2-D detector slides along the outline as the head turns, and brows are
 # drawn where hair is, so both say less about the vertices they stand for.
@@ -182,5 +182,5 @@ def rotation_matrices(angles):
 
 def _with_five_points(per_landmark):
     """Append the five alignment points, as means of landmarks, to an array over landmarks."""
-    five = [per_landmark[list(rows)].mean(axis=0) for rows in _FIVE_FROM_68]
+    five = [per_landmark[list(rows)].mean(axis=0) for rows in FIVE_FROM_68]
     return np.concatenate([per_landmark, np.stack(five)])
