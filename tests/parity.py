@@ -26,10 +26,11 @@ from alignment.align import align  # noqa: E402
 from alignment.skin import skin_mask  # noqa: E402
 from face_decoder import coefficient_sizes, decode_face, render_face, split_coefficients  # noqa: E402
 from face_model import read_face_model  # noqa: E402
+from tests.network_parity import network_outputs  # noqa: E402
 from tf_runtime import tf  # noqa: E402
 from workspace.errors import InputError, run_main  # noqa: E402
 
-VALUE_TOLERANCE, GRADIENT_TOLERANCE, NETWORK_TOLERANCE = 1e-5, 1e-4, 1e-4
+VALUE_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
 GREY_LEVELS = 2
 
 
@@ -111,9 +112,19 @@ def alignment_checks(golden):
     yield grey_levels("skin mask", skin_mask(published["skin_bgr"][..., ::-1]), published["skin_mask"])
 
 
+def network_checks(golden):
+    """Yield checks of R-Net, FaceNet and the mesh generator."""
+    for output in network_outputs(golden):
+        if output.tolerance == 0:
+            yield Check(output.name, output.ours, 0, "count")
+        else:
+            yield relative(output.name, output.ours, output.published, output.tolerance)
+
+
 SUITES = (
     ("decoder and losses", ("toy_model.mat", "decoder_and_losses.npz"), decoder_checks),
     ("alignment and skin", ("networks_alignment_skin.npz",), alignment_checks),
+    ("networks", ("networks_alignment_skin.npz", "variables.json"), network_checks),
 )
 
 

@@ -8,8 +8,8 @@ import scipy.sparse
 
 from gcn import generator
 from gcn.chebyshev import chebyshev_convolution, laplacian_tensors
-from gcn.pyramid import MeshPyramid
 from tests.golden_weights import GOLDEN_DIR, golden_variables, load_golden_variables, relative_error
+from tests.network_parity import published_pyramid
 from tf_runtime import tf
 
 
@@ -20,24 +20,7 @@ def published():
 
 @pytest.fixture(scope="module")
 def pyramid(published):
-    """The published pyramid of 625, 157, 40, 10 and 4 vertices."""
-    sizes = published["gcn_sizes"]
-
-    def matrix(name, shape):
-        entries = [published["gcn_{}_{}".format(name, part)] for part in ("val", "row", "col")]
-        return scipy.sparse.csr_matrix((entries[0], (entries[1], entries[2])), shape=shape)
-
-    laplacians = [matrix("L{}".format(i), (n, n)) - scipy.sparse.identity(n, np.float32, "csr")
-                  for i, n in enumerate(sizes)]
-    for laplacian in laplacians:
-        laplacian.eliminate_zeros()
-    steps = range(len(sizes) - 1)
-    selections = [matrix("D{}".format(i), (sizes[i + 1], sizes[i])) for i in steps]
-    return MeshPyramid(
-        vertices=tuple(np.zeros((n, 3), np.float32) for n in sizes), triangles=(),
-        laplacians=tuple(laplacians),
-        upsampling=tuple(matrix("U{}".format(i), (sizes[i], sizes[i + 1])) for i in steps),
-        kept=tuple(selection.indices for selection in selections))
+    return published_pyramid(published)
 
 
 def _generate(published, pyramid, head="absolute", batch=2, golden=True):
