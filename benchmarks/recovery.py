@@ -14,6 +14,7 @@ import json
 import numpy as np
 from tqdm import tqdm
 
+from evaluation import normalised_mean_error
 from face_decoder import Coefficients, coefficient_sizes
 from face_graph import FaceGraph
 from face_model import FACE_MODEL_HELP, load_face_model
@@ -76,12 +77,6 @@ def rigidly_aligned(points, target):
     u, _, vt = np.linalg.svd((points - centre).T.dot(target - goal))
     flip = np.diag([1, 1, np.sign(np.linalg.det(u.dot(vt)))])
     return (points - centre).dot(u).dot(flip).dot(vt) + goal
-
-
-def normalised_mean_error(points, truth):
-    """Return 100 * mean distance / sqrt(width * height of the truth's box); points [68, 2]."""
-    size = np.sqrt(np.prod(np.ptp(truth, axis=0)))
-    return 100 * float(np.linalg.norm(points - truth, axis=1).mean() / size)
 
 
 def measure(model, count, steps, batch_size, seed):

@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from benchmarks.recovery import draw_coefficients, normalised_mean_error
+from benchmarks.recovery import draw_coefficients
+from evaluation import normalised_mean_error
 from face_graph import FaceGraph
 from face_model import read_face_model
 from fitting import FaceFitter, FaceObservation, FitSettings
