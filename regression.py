@@ -50,7 +50,8 @@ def _build(path, images, model):
     if path.endswith(".pb"):
         coefficients = checkpoints.load_frozen_graph(
             path, {checkpoints.INPUT_TENSOR: images}, [checkpoints.COEFFICIENT_TENSOR])[0]
-        _require_counts(path, model, coefficients.shape.as_list()[-1:], [sum(sizes)])
+        found = coefficients.shape.as_list()[-1:] if coefficients.shape.ndims else [None]
+        _require_counts(path, model, found, [sum(sizes)])
         return coefficients
     require_face_model(path, model)
     values, counts = checkpoints.read_r_net(path)

@@ -141,6 +141,6 @@ def _read_landmarks(path):
         raise BrokenFace("{}: it cannot be read".format(path)) from None
     if values.size != LANDMARK_VALUES:
         raise BrokenFace("{}: it does not hold 68 landmarks".format(path))
-    if not np.all(np.abs(values) < MAX_COORDINATE):
+    if not np.isfinite(values).all() or np.abs(values).max() > MAX_COORDINATE:
         raise BrokenFace("{}: a landmark is not a number, or far outside of the crop".format(path))
     return values.reshape(-1, 2).astype(np.float32)
