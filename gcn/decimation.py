@@ -96,7 +96,7 @@ def require_libigl():
     except ImportError:
         raise InputError(
             "a mesh pyramid is built with libigl, which is not installed here; run `pip install libigl`, or "
-            "under Python 3.6 copy the .cache folder of an installation that has it") from None
+            "under Python 3.6 run `python -m gcn.pyramid` with a newer Python first") from None
 
 
 def _edges(triangles):

@@ -1,7 +1,7 @@
 """The mesh pyramid: the face mesh at four coarser resolutions, and the matrices between them.
 
-``python -m gcn.pyramid --face_model FILE`` prints the levels, how long they took and how well
-each returns the mean face; ``--pictures FOLDER`` draws them.
+``python -m gcn.pyramid --face_model FILE`` builds and caches it and prints the levels, how long
+they took and how well each returns the mean face; ``--pictures FOLDER`` draws them.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse
 
 from face_model import FACE_MODEL_HELP, load_face_model
-from gcn.decimation import SMALLEST_MESH, decimate, oriented_part
+from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
 from gcn.pictures import draw_mesh
 from gcn.upsampling import upsampling_matrix
 from workspace.atomic import atomic_path
@@ -26,6 +26,7 @@ STEPS = 4  # from 35,709 vertices to 140, as published
 REDUCTION = 4  # each level keeps a quarter of the vertices
 _FORMAT = 1  # of the cached file; counted up when the construction changes
 _MILLIMETRES = 100.0  # per decimetre
+EYES_AND_MOUTH = slice(36, 68)  # of the 68 iBUG landmarks
 
 
 class MeshPyramid(NamedTuple):
@@ -45,6 +46,8 @@ class LevelReport(NamedTuple):
     triangle_count: int
     mean_error: float  # mm, between the mean face and itself down to this level and up again
     largest_error: float  # mm
+    feature_error: float  # mm, mean over the landmarks of eyes and mouth
+    boundary_error: float  # mm, mean over the vertices at the mesh's boundaries
 
 
 def load_pyramid(model, folder=CACHE_DIR):
@@ -60,7 +63,7 @@ def load_pyramid(model, folder=CACHE_DIR):
     Raises:
         InputError: it must be built, and libigl is missing or the mesh is not a surface.
     """
-    path = os.path.join(folder, "pyramid-{}-v{}.npz".format(model.fingerprint(), _FORMAT))
+    path = _cache_path(model, folder)
     pyramid = _read(path)
     if pyramid is None:
         try:
@@ -71,13 +74,14 @@ def load_pyramid(model, folder=CACHE_DIR):
     return pyramid
 
 
-def build_pyramid(vertices, triangles, steps=STEPS):
+def build_pyramid(vertices, triangles, steps=STEPS, on_level=None):
     """Decimate a mesh level by level and join the levels.
 
     Args:
         vertices: [n, 3], dm.
         triangles: [f, 3].
         steps: how many coarser levels to make.
+        on_level: called without arguments after each.
 
     Returns:
         :class:`MeshPyramid` with ``steps + 1`` levels.
@@ -93,6 +97,8 @@ def build_pyramid(vertices, triangles, steps=STEPS):
         kept.append(coarse.kept)
         levels.append((fine[coarse.kept], coarse.triangles))
         upsampling.append(upsampling_matrix(fine, *levels[-1]))
+        if on_level:
+            on_level()
     return MeshPyramid(
         vertices=tuple(np.float32(points) for points, _ in levels),
         triangles=tuple(np.int32(faces) for _, faces in levels),
@@ -121,21 +127,31 @@ def scaled_laplacian(triangles, count):
     return scipy.sparse.csr_matrix((np.float32(weights), (ends[:, 0], ends[:, 1])), shape=(count, count))
 
 
-def report_levels(pyramid):
+def report_levels(pyramid, landmarks):
     """Measure how well each coarser level returns the mean face.
+
+    Args:
+        pyramid: a :class:`MeshPyramid`.
+        landmarks: [68] vertices of the iBUG landmarks.
 
     Returns:
         One :class:`LevelReport` per level below the finest.
     """
     finest, reports = pyramid.vertices[0], []
+    boundary = boundary_vertices(pyramid.triangles[0], len(finest))
     for level in range(1, len(pyramid.vertices)):
         returned = pyramid.vertices[level]
         for matrix in reversed(pyramid.upsampling[:level]):
             returned = matrix @ returned
         errors = _MILLIMETRES * np.linalg.norm(returned - finest, axis=1)
-        reports.append(LevelReport(len(pyramid.vertices[level]), len(pyramid.triangles[level]),
-                                   float(errors.mean()), float(errors.max())))
+        reports.append(LevelReport(
+            len(pyramid.vertices[level]), len(pyramid.triangles[level]), float(errors.mean()), float(errors.max()),
+            float(errors[landmarks[EYES_AND_MOUTH]].mean()), float(errors[boundary].mean()) if boundary.any() else 0.0))
     return reports
+
+
+def _cache_path(model, folder):
+    return os.path.join(folder, "pyramid-{}-v{}.npz".format(model.fingerprint(), _FORMAT))
 
 
 def _write(pyramid, path):
@@ -186,20 +202,28 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Build a pyramid, print its figures and draw it."""
+    """Build a pyramid, cache it, print its figures and draw it."""
     arguments = parse_arguments(argv)
     model = load_face_model(arguments.face_model)
-    start = time.time()
-    pyramid = build_pyramid(model.mean_shape, model.triangles)
-    seconds = time.time() - start
-    lines = ["{}: {:,} vertices, {:,} triangles; pyramid built in {:.1f} s".format(
-        model.name, model.vertex_count, model.triangle_count, seconds)]
-    lines += ["level {}: {:6,d} vertices, {:6,d} triangles; mean face returned within {:.3f} mm on average, "
-              "{:.2f} mm at most".format(level, *report) for level, report in enumerate(report_levels(pyramid), 1)]
-    sys.stdout.write("\n".join(lines) + "\n")
+    times = [time.time()]
+    pyramid = build_pyramid(model.mean_shape, model.triangles, on_level=lambda: times.append(time.time()))
+    _write(pyramid, _cache_path(model, CACHE_DIR))
+    sys.stdout.write(_table(model, report_levels(pyramid, model.landmarks), np.diff(times)))
     if arguments.pictures:
         for level, (vertices, triangles) in enumerate(zip(pyramid.vertices, pyramid.triangles)):
             draw_mesh(vertices, triangles, os.path.join(arguments.pictures, "level{}.png".format(level)))
+
+
+def _table(model, reports, seconds):
+    """Lay out the figures of all levels, one a line."""
+    lines = ["{}: pyramid built in {:.1f} s; the mean face comes back within (mm)".format(
+        model.name, sum(seconds)),
+        "level  vertices  triangles  seconds    mean     max  eyes and mouth  boundary",
+        "{:5d}  {:8,d}  {:9,d}".format(0, model.vertex_count, model.triangle_count)]
+    for level, (report, time_taken) in enumerate(zip(reports, seconds), 1):
+        lines.append("{:5d}  {:8,d}  {:9,d}  {:7.2f}  {:6.3f}  {:6.2f}  {:14.3f}  {:8.3f}".format(
+            level, report.vertex_count, report.triangle_count, time_taken, *report[2:]))
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
