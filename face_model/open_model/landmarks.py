@@ -1,0 +1,35 @@
+"""The 68 iBUG landmarks on the mesh.
+
+Each is named by the base vertices it stands for (one vertex, the two ends of an edge, or the four corners of a
+quad), so that it survives another crop or resolution. They were found once: dlib's 68-point predictor on frontal
+renders of sixteen random heads; among the vertices that face the camera, the one nearest on average to the
+point and, mirrored, to its counterpart. Points on the midline were confined to it, the upper inner lip to
+vertices that stay when the jaw opens, the lower one to those that move with it. The jaw line's upper part (1-5),
+where the predictor marks the outline as seen from the front, lies on the edge of the jaw before the ear.
+"""
+
+import numpy as np
+
+# Counted from 1, the image's left half (the person's right) and the midline; the others are mirror images.
+_HALF = {
+    1: (5402,), 2: (859, 867, 868, 5411), 3: (5098,), 4: (869, 912, 5238, 5242), 5: (894, 895, 5240, 5241),
+    6: (5298,), 7: (5295,), 8: (5292, 5293), 9: (5296,),
+    18: (254, 261), 19: (206, 207, 224, 225), 20: (204,), 21: (177, 180, 205, 208), 22: (209,),
+    28: (132, 133), 29: (131,), 30: (164, 201), 31: (294,), 32: (320, 325, 344, 347), 33: (313,), 34: (317,),
+    37: (21, 6781), 38: (0, 6), 39: (54, 6763), 40: (6764, 6769), 41: (47,), 42: (36, 41, 4859, 4860),
+    49: (428, 500, 3733, 3734), 50: (5351, 5352), 51: (460,), 52: (466, 467), 58: (492,), 59: (486,),
+    60: (406, 480), 61: (437,), 62: (462, 472), 63: (474, 520), 67: (494,), 68: (487,)}
+
+_MIRRORED = ((17, 1), (16, 2), (15, 3), (14, 4), (13, 5), (12, 6), (11, 7), (10, 8), (27, 18), (26, 19), (25, 20),
+             (24, 21), (23, 22), (36, 32), (35, 33), (46, 37), (45, 38), (44, 39), (43, 40), (48, 41), (47, 42),
+             (55, 49), (54, 50), (53, 51), (57, 59), (56, 60), (65, 61), (64, 62), (66, 68))
+
+
+def landmark_vertices(head):
+    """Return the [68] int32 vertices of a ``HeadMesh``, in iBUG's order."""
+    vertices = np.full(68, -1, np.int32)
+    for number, name in _HALF.items():
+        vertices[number - 1] = head.vertex_at[name]
+    for number, source in _MIRRORED:
+        vertices[number - 1] = head.mirror[vertices[source - 1]]
+    return vertices

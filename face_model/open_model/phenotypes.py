@@ -1,0 +1,158 @@
+"""Plausible random heads: MakeHuman's sliders for race, gender, age, build and 170 local traits, drawn at random.
+
+A macro target belongs to one combination of categories (say asian, female, old); a head takes each with the
+product of its shares in them, as MakeHuman does. The local targets come in opposite pairs (nose-base-down,
+nose-base-up) and on two sides (l-eye-..., r-eye-...); a slider is one such pair on both sides.
+"""
+
+import re
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+RACES = ("african", "asian", "caucasian")
+GENDERS = ("female", "male")
+AGES = ("child", "young", "old")
+AMOUNTS = ("min", "average", "max")
+
+# The mean face, about 35 years old: equal shares of race and gender, this much of each age.
+NEUTRAL_AGE = (0.0, 0.8, 0.2)
+
+# Standard deviation of the sliders, in units of a full target. Full targets are caricatures.
+SLIDER_DEVIATION = {"head": 0.20, "nose": 0.24, "mouth": 0.22, "eyes": 0.22, "chin": 0.22, "cheek": 0.24,
+                    "forehead": 0.24, "eyebrows": 0.24, "ears": 0.20, "neck": 0.12, "asym": 0.12}
+SIDE_DEVIATION = 0.05  # of the difference between left and right
+MAXIMUM = 0.75  # sliders are clipped here
+
+_OPPOSITES = (("decr", "incr"), ("down", "up"), ("in", "out"), ("backward", "forward"), ("concave", "convex"),
+              ("compress", "uncompress"))
+_NOT_OF_THE_HEAD = re.compile(r"asymm-|neck-height|neck-circ")
+
+
+class Slider(NamedTuple):
+    """A trait with two directions. Each side of the face lists (column for -1, column for +1); -1 is none."""
+
+    deviation: float
+    sides: Tuple[Tuple[int, int], ...]
+
+
+class TargetSet(NamedTuple):
+    """Displacement targets and how to draw their weights. T targets, macro targets first."""
+
+    displacements: np.ndarray  # [T, V, 3] float32, dm
+    macros: Tuple[Tuple[str, ...], ...]  # the categories of each macro target
+    sliders: Tuple[Slider, ...]
+
+
+def load_targets(assets, vertices, vertex_count):
+    """Read every target of the head.
+
+    Args:
+        assets: an ``Assets``.
+        vertices: the vertices to keep, a slice or [V] indices.
+        vertex_count: number of vertices of the base mesh.
+
+    Returns:
+        A :class:`TargetSet`.
+    """
+    names = [(("macrodetails", "-".join(macro)), macro) for macro in _macro_categories()]
+    local = [(folder, name) for folder in sorted(SLIDER_DEVIATION) for name in assets.targets(folder)
+             if not _NOT_OF_THE_HEAD.search(name)]
+    files = [_macro_file(macro) for _, macro in names] + local
+    displacements = np.stack([assets.target(folder, name, vertex_count)[vertices] for folder, name in files])
+    return TargetSet(displacements, tuple(macro for _, macro in names), tuple(_sliders(local, len(names))))
+
+
+def neutral_weights(targets):
+    """Return the weights [T] of the average head."""
+    shares = _shares(np.full((1, 3), 1 / 3.0), np.full(1, 0.5), np.array([NEUTRAL_AGE]),
+                     np.array([[0.0, 1.0, 0.0]]), np.array([[0.0, 1.0, 0.0]]))
+    return _weights(targets, shares, 1)[0]
+
+
+def random_weights(targets, count, random):
+    """Draw the weights [count, T] of random heads, balanced over race, gender and age.
+
+    Args:
+        targets: a :class:`TargetSet`.
+        count: number of heads.
+        random: a ``numpy.random.RandomState``.
+    """
+    race = random.dirichlet((0.45, 0.45, 0.45), count)  # mostly one, often a mixture of two
+    male = np.clip(random.beta(0.5, 0.5, count), 0.02, 0.98)
+    weights = _weights(targets, _shares(race, male, _random_ages(count, random), _random_amounts(count, random),
+                                        _random_amounts(count, random)), count)
+    for slider in targets.sliders:
+        value = random.normal(0.0, slider.deviation, count)
+        for minus, plus in slider.sides:
+            side = value + (random.normal(0.0, SIDE_DEVIATION, count) if len(slider.sides) > 1 else 0.0)
+            side = np.clip(side, -MAXIMUM, MAXIMUM)
+            if minus >= 0:
+                weights[:, minus] += np.maximum(-side, 0.0)
+            if plus >= 0:
+                weights[:, plus] += np.maximum(side, 0.0)
+    return weights
+
+
+def _macro_categories():
+    heads = [(race, gender, age) for race in RACES for gender in GENDERS for age in AGES]
+    bodies = [("universal", gender, age, muscle + "muscle", weight + "weight")
+              for gender in GENDERS for age in AGES for muscle in AMOUNTS for weight in AMOUNTS]
+    return heads + bodies
+
+
+def _macro_file(categories):
+    return "macrodetails", "-".join(categories)
+
+
+def _random_ages(count, random):
+    """Shares of child, young and old: teenagers (one in eight) to very old."""
+    old = random.beta(0.8, 1.5, count)
+    child = np.where(random.uniform(size=count) < 0.125, random.uniform(0.0, 0.4, count), 0.0)
+    old = np.where(child > 0, 0.0, old)
+    return np.stack([child, 1.0 - child - old, old], axis=1)
+
+
+def _random_amounts(count, random):
+    """Shares of little, average and much (of muscle or weight)."""
+    value = np.clip(random.normal(0.0, 0.4, count), -1.0, 1.0)
+    return np.stack([np.maximum(-value, 0.0), 1.0 - np.abs(value), np.maximum(value, 0.0)], axis=1)
+
+
+def _shares(race, male, age, muscle, weight):
+    shares = {"universal": np.ones(len(male)), "male": male, "female": 1.0 - male}
+    shares.update(zip(RACES, race.T))
+    shares.update(zip(AGES, age.T))
+    shares.update(("{}muscle".format(name), column) for name, column in zip(AMOUNTS, muscle.T))
+    shares.update(("{}weight".format(name), column) for name, column in zip(AMOUNTS, weight.T))
+    return shares
+
+
+def _weights(targets, shares, count):
+    weights = np.zeros((count, len(targets.displacements)), np.float64)
+    for column, categories in enumerate(targets.macros):
+        weights[:, column] = np.prod([shares[category] for category in categories], axis=0)
+    return weights
+
+
+def _sliders(local, first_column):
+    """Group target names into sliders."""
+    column = {name: first_column + k for k, (_, name) in enumerate(local)}
+    groups = {}  # type: dict
+    for folder, name in local:
+        trait, direction = _split_direction(folder, name)
+        side, trait = (trait[0], trait[2:]) if re.match("[lr]-", trait) else ("", trait)
+        groups.setdefault((folder, trait), {}).setdefault(side, [-1, -1])[direction] = column[name]
+    return [Slider(SLIDER_DEVIATION[folder], tuple(tuple(pair) for _, pair in sorted(sides.items())))
+            for (folder, _), sides in sorted(groups.items())]
+
+
+def _split_direction(folder, name):
+    """``nose-base-up`` -> ``("nose-base", 1)``; a target without an opposite has direction 1."""
+    stem, _, last = name.rpartition("-")
+    if folder == "asym":
+        return stem, "lr".index(last)
+    for minus, plus in _OPPOSITES:
+        if last in (minus, plus):
+            return stem, int(last == plus)
+    return name, 1
