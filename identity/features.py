@@ -5,6 +5,7 @@ downloaded by hand. Where they are absent, dlib's recognition network takes its 
 weights are in the public domain and come with the PyPI package ``face_recognition_models``.
 """
 
+import contextlib
 import importlib.util
 import os
 
@@ -141,8 +142,8 @@ def load_identity_network(which="auto"):
 
     Args:
         which: ``"facenet"``, ``"dlib"``, or ``"auto"`` for FaceNet if its weights are in place
-            (``weights/id_net/model-20170512-110547.ckpt-250000.*`` or
-            ``network/FaceNetModel.pb``) and dlib's network otherwise.
+            (``weights/id_net/model-20170512-110547.ckpt-250000.*`` or a ``network/FaceNetModel.pb``
+            with all its variables) and dlib's network otherwise.
 
     Returns:
         An :class:`IdentityNetwork`.
@@ -153,9 +154,15 @@ def load_identity_network(which="auto"):
     if which not in IDENTITY_CHOICES:
         raise InputError("{!r}: no such identity network; choose one of {}".format(
             which, ", ".join(IDENTITY_CHOICES)))
-    face_net_path = _find_face_net()
-    if which == "facenet" or (which == "auto" and face_net_path):
-        return FaceNetIdentity(face_net_path or FACE_NET_CHECKPOINT)
+    has_checkpoint, has_graph = checkpoints.checkpoint_exists(FACE_NET_CHECKPOINT), os.path.isfile(FACE_NET_GRAPH)
+    if which == "facenet":
+        return FaceNetIdentity(FACE_NET_GRAPH if has_graph and not has_checkpoint else FACE_NET_CHECKPOINT)
+    if which == "auto" and has_checkpoint:
+        return FaceNetIdentity(FACE_NET_CHECKPOINT)
+    if which == "auto" and has_graph:
+        # A graph frozen for the mesh generator alone lacks the bottleneck, and is not an error.
+        with contextlib.suppress(InputError):
+            return FaceNetIdentity(FACE_NET_GRAPH)
     return DlibIdentity(find_dlib_file())
 
 
@@ -191,13 +198,6 @@ def face_chips(images, size):
     count = tf.shape(images)[0]
     window = tf.constant([[edge / (_CROP_SIZE - 1.0) for edge in edges]])  # 0..1 spans the pixel centres
     return tf.image.crop_and_resize(images, tf.tile(window, [count, 1]), tf.range(count), [size, size])
-
-
-def _find_face_net():
-    """Return where FaceNet's weights lie, or None."""
-    if checkpoints.checkpoint_exists(FACE_NET_CHECKPOINT):
-        return FACE_NET_CHECKPOINT
-    return FACE_NET_GRAPH if os.path.isfile(FACE_NET_GRAPH) else None
 
 
 def _clip(images):

@@ -2,15 +2,20 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 import checkpoints
 import identity
+from alignment.align import align
 from identity import features
 from identity.dlib_file import read_recognition_network
 from identity.dlib_network import recognition_constants, recognition_features
 from tests.golden_weights import golden_values, golden_variables
 from tf_runtime import tf
 from workspace.errors import InputError
+
+# A folder of photos of different people, NAME.jpg, each with its five points in NAME.txt.
+PHOTOS = os.environ.get("FACE_PHOTOS", "")
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +149,60 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
         identity.load_identity_network("dlib")
 
 
-def test_face_net_reads_variables_from_a_frozen_graph_too(tmp_path):
+def test_a_frozen_face_net_serves_if_it_is_complete(dlib_path, tmp_path, monkeypatch):
     path = str(tmp_path / "FaceNetModel.pb")
+    monkeypatch.setattr(features, "FACE_NET_CHECKPOINT", str(tmp_path / "model.ckpt"))
+    monkeypatch.setattr(features, "FACE_NET_GRAPH", path)
     shapes = checkpoints.face_net_shapes()
+    _freeze_zeros(path, shapes)
+    assert identity.load_identity_network().path == path
+    _freeze_zeros(path, {name: shape for name, shape in shapes.items() if "Bottleneck" not in name})
+    assert identity.load_identity_network().kind == "dlib"
+    with pytest.raises(InputError, match="FaceNetModel.pb: 4 of 490 variables missing"):
+        identity.load_identity_network("facenet")
+
+
+def _freeze_zeros(path, shapes):
     with tf.Graph().as_default() as graph:
         for name, shape in shapes.items():
             tf.constant(np.zeros(shape, np.float32), name=name)
         with open(path, "wb") as file:
             file.write(graph.as_graph_def().SerializeToString())
-    assert features.FaceNetIdentity(path).kind == "facenet"
+
+
+@pytest.mark.skipif(not os.path.isdir(PHOTOS), reason="FACE_PHOTOS names no folder of photos")
+def test_people_are_farther_apart_than_versions_of_one_photo(dlib_path):
+    crops = _crops(PHOTOS)
+    versions = [crops] + [np.stack([change(crop) for crop in crops]) for change in (_mirror, _blur, _tilt, _darken)]
+    network = features.DlibIdentity(dlib_path)
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.placeholder(tf.float32, [None, 224, 224, 3])
+        embedding = network.features(images)
+        original, *changed = [session.run(embedding, {images: v[..., ::-1]}) for v in versions]
+    between = np.linalg.norm(original[:, None] - original[None], axis=2)[np.triu_indices(len(crops), 1)]
+    within = np.linalg.norm(np.stack(changed) - original, axis=2)
+    assert within.max() < between.min()
+    assert np.median(within) < 0.5 * np.median(between)
+
+
+def _crops(folder):
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".jpg"))
+    photos = [np.asarray(Image.open(os.path.join(folder, name)).convert("RGB")) for name in names]
+    points = [np.loadtxt(os.path.join(folder, name[:-4] + ".txt")).reshape(5, 2) for name in names]
+    return np.stack([align(photo, five).crop for photo, five in zip(photos, points)])
+
+
+def _mirror(crop):
+    return crop[:, ::-1]
+
+
+def _blur(crop):
+    return np.asarray(Image.fromarray(crop).filter(ImageFilter.GaussianBlur(2)))
+
+
+def _tilt(crop):
+    return np.asarray(Image.fromarray(crop).rotate(8, Image.BILINEAR))
+
+
+def _darken(crop):
+    return np.uint8(crop * 0.6)
