@@ -39,7 +39,7 @@ def _draw_view(draw, pixels, turned, triangles):
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     shades = np.uint8(60 + 190 * np.clip(normals @ _LIGHT, 0, 1))
-    outlined = np.ptp(pixels[triangles], axis=1).max() > _LARGE_TRIANGLE
+    outlined = np.median(np.ptp(pixels[triangles], axis=1).max(axis=1)) > _LARGE_TRIANGLE
     for index in np.argsort(corners[:, :, 2].mean(axis=1)):
         if normals[index, 2] > 0:
             grey = int(shades[index])
