@@ -2,8 +2,11 @@
 
 Every file may come from a stranger, so each is checked before use, and what is wrong with it
 is said in one sentence that names the file and the variables or tensors.
+
+``python -m checkpoints CHECKPOINT GRAPH`` freezes R-Net, for use without this code.
 """
 
+import argparse
 import os
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy as np
 import networks
 from tf_runtime import tf
 from workspace.atomic import atomic_path
-from workspace.errors import InputError
+from workspace.errors import InputError, run_main
 
 # Tensors of the published FaceReconModel.pb.
 INPUT_TENSOR = "input_imgs:0"
@@ -255,3 +258,22 @@ def _listing(names):
 
 def _operation(tensor_name):
     return tensor_name.split(":")[0]
+
+
+def parse_arguments(argv=None):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m checkpoints", description="Write R-Net's checkpoint as a frozen graph.")
+    parser.add_argument("checkpoint", help="its prefix, such as result/run/iter_200000.ckpt")
+    parser.add_argument("graph", help="the .pb file to write, such as network/FaceReconModel.pb")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Freeze a checkpoint."""
+    arguments = parse_arguments(argv)
+    export_r_net(arguments.checkpoint, arguments.graph)
+
+
+if __name__ == "__main__":
+    run_main(main)

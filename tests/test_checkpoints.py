@@ -55,7 +55,7 @@ def _save(prefix, values, version=None):
 
 def test_a_written_graph_gives_the_networks_outputs(checkpoint, published, tmp_path):
     path = str(tmp_path / "FaceReconModel.pb")
-    checkpoints.export_r_net(checkpoint, path)
+    checkpoints.main([checkpoint, path])
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, 224, 224, 3])
         outputs = checkpoints.load_frozen_graph(
