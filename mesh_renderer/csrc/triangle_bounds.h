@@ -123,7 +123,7 @@ struct Box {
   int32_t candidates;  // bits, or one of the constants below
 };
 constexpr int32_t kLargeBox = 16;   // more than 2x2 pixels
-constexpr int32_t kSliver = 32;     // so thin that rounding decides: the box does not hold
+constexpr int32_t kSliver = 32;     // so thin that rounding may have turned it over: bounds do not hold
 constexpr int32_t kUnbounded = 64;  // a vertex is not finite or not in front of the camera
 
 // A rectangle of pixels, ends exclusive.
@@ -163,12 +163,16 @@ ALWAYS_INLINE inline Box BoundTriangle(const PlanarEdges& t, const RoundingMargi
   const float certain = twice_area - 8 * margins.position * (extent + margins.position);
   const float edge = margins.edge + margins.edge_per_pixel * extent;
   const float margin = margins.reach * edge * (extent + 1) / certain + 2 * margins.position;
-  // Centres lie at halves. With a margin below 1/2 the box lies within the published one.
+  // Centres lie at halves. The published box reaches from floor(left) to ceil(right).
   Box box;
-  box.left = Clamp(std::ceil(left - 0.5f - margin), 0, area.columns);
-  box.right = Clamp(std::floor(right - 0.5f + margin), -1, area.columns - 1);
-  box.top = Clamp(std::ceil(top - 0.5f - margin), area.row_begin, area.row_end);
-  box.bottom = Clamp(std::floor(bottom - 0.5f + margin), area.row_begin - 1, area.row_end - 1);
+  box.left = Max(std::ceil(left - 0.5f - margin), std::floor(left));
+  box.right = Min(std::floor(right - 0.5f + margin), std::ceil(right) - 1);
+  box.top = Max(std::ceil(top - 0.5f - margin), std::floor(top));
+  box.bottom = Min(std::floor(bottom - 0.5f + margin), std::ceil(bottom) - 1);
+  box.left = Clamp(box.left, 0, area.columns);
+  box.right = Clamp(box.right, -1, area.columns - 1);
+  box.top = Clamp(box.top, area.row_begin, area.row_end);
+  box.bottom = Clamp(box.bottom, area.row_begin - 1, area.row_end - 1);
   box.outside = -(edge + 8 * margins.position * (extent + 1));
   // Edge functions at the box's first pixel centre; one pixel on adds a constant.
   const float x = box.left + 0.5f, y = box.top + 0.5f;
@@ -185,7 +189,6 @@ ALWAYS_INLINE inline Box BoundTriangle(const PlanarEdges& t, const RoundingMargi
   box.candidates = left_top | right_top | left_bottom | right_bottom;
   box.candidates = Max(wide, high) > 1 ? kLargeBox : box.candidates;
   box.candidates = Min(wide, high) < 0 ? 0 : box.candidates;
-  box.candidates = margin < 0.5f ? box.candidates : kSliver;
   box.candidates = certain > margins.area + margins.area_per_pixel * extent ? box.candidates : kSliver;
   box.candidates = twice_area < infinity ? box.candidates : kUnbounded;
   return box;
