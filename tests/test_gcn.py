@@ -92,6 +92,24 @@ def _check_slope(session, value, feed, variable, slope):
     assert np.linalg.norm(slope) == pytest.approx((values[0] - values[1]) / (2 * step), rel=0.03)
 
 
+@pytest.mark.parametrize("head", generator.HEADS)
+def test_a_few_steps_bring_the_mesh_nearer_to_its_aim(published, pyramid, head):
+    coefficient_mesh = 0.3 * published["gcn_pca_mesh"] / np.abs(published["gcn_pca_mesh"]).max()
+    aim = coefficient_mesh + np.float32([0.0, 0.0, 0.05])  # the whole face 5 mm nearer
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        vertices = generator.generate_mesh(
+            tf.constant(published["gcn_embedding"]), tf.constant(coefficient_mesh),
+            generator.pyramid_tensors(pyramid), head=head).vertices
+        loss = tf.reduce_mean(tf.square(vertices - aim))
+        step = tf.train.AdamOptimizer(1e-3).minimize(loss)
+        session.run(tf.global_variables_initializer())
+        before = session.run(loss)
+        for _ in range(60):
+            session.run(step)
+        assert session.run(loss) < 0.5 * before
+
+
 @pytest.mark.parametrize("order", [1, 2, 3, 6])
 @pytest.mark.parametrize("width", [2, 5, 9])  # both ways to order the products
 def test_convolution_equals_its_definition(order, width):
