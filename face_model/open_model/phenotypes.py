@@ -21,6 +21,10 @@ NEUTRAL_AGE = (0.0, 0.8, 0.2)
 # Standard deviation of the sliders, in units of a full target. Full targets are caricatures.
 SLIDER_DEVIATION = {"head": 0.20, "nose": 0.24, "mouth": 0.22, "eyes": 0.22, "chin": 0.22, "cheek": 0.24,
                     "forehead": 0.24, "eyebrows": 0.24, "ears": 0.20, "neck": 0.12, "asym": 0.12}
+# MakeHuman's average differs from BFM's in these traits; with them the five standard points fit to 1-2 px.
+SLIDER_MEAN = {("nose", "nose-scale-depth-decr-incr"): 0.42, ("head", "head-scale-vert-decr-incr"): -0.18,
+               ("mouth", "mouth-scale-horiz-decr-incr"): 0.22, ("mouth", "mouth-trans-down-up"): 0.1,
+               ("eyes", "eye-trans-down-up"): -0.13}
 SIDE_DEVIATION = 0.05  # of the difference between left and right
 MAXIMUM = 0.75  # sliders are clipped here
 
@@ -32,6 +36,7 @@ _NOT_OF_THE_HEAD = re.compile(r"asymm-|neck-height|neck-circ")
 class Slider(NamedTuple):
     """A trait with two directions. Each side of the face lists (column for -1, column for +1); -1 is none."""
 
+    mean: float
     deviation: float
     sides: Tuple[Tuple[int, int], ...]
 
@@ -67,7 +72,11 @@ def neutral_weights(targets):
     """Return the weights [T] of the average head."""
     shares = _shares(np.full((1, 3), 1 / 3.0), np.full(1, 0.5), np.array([NEUTRAL_AGE]),
                      np.array([[0.0, 1.0, 0.0]]), np.array([[0.0, 1.0, 0.0]]))
-    return _weights(targets, shares, 1)[0]
+    weights = _weights(targets, shares, 1)
+    for slider in targets.sliders:
+        for side in slider.sides:
+            _set_slider(weights, side, np.array([slider.mean]))
+    return weights[0]
 
 
 def random_weights(targets, count, random):
@@ -83,15 +92,19 @@ def random_weights(targets, count, random):
     weights = _weights(targets, _shares(race, male, _random_ages(count, random), _random_amounts(count, random),
                                         _random_amounts(count, random)), count)
     for slider in targets.sliders:
-        value = random.normal(0.0, slider.deviation, count)
-        for minus, plus in slider.sides:
-            side = value + (random.normal(0.0, SIDE_DEVIATION, count) if len(slider.sides) > 1 else 0.0)
-            side = np.clip(side, -MAXIMUM, MAXIMUM)
-            if minus >= 0:
-                weights[:, minus] += np.maximum(-side, 0.0)
-            if plus >= 0:
-                weights[:, plus] += np.maximum(side, 0.0)
+        value = random.normal(slider.mean, slider.deviation, count)
+        for side in slider.sides:
+            difference = random.normal(0.0, SIDE_DEVIATION, count) if len(slider.sides) > 1 else 0.0
+            _set_slider(weights, side, np.clip(value + difference, -MAXIMUM, MAXIMUM))
     return weights
+
+
+def _set_slider(weights, side, value):
+    minus, plus = side
+    if minus >= 0:
+        weights[:, minus] += np.maximum(-value, 0.0)
+    if plus >= 0:
+        weights[:, plus] += np.maximum(value, 0.0)
 
 
 def _macro_categories():
@@ -143,16 +156,17 @@ def _sliders(local, first_column):
         trait, direction = _split_direction(folder, name)
         side, trait = (trait[0], trait[2:]) if re.match("[lr]-", trait) else ("", trait)
         groups.setdefault((folder, trait), {}).setdefault(side, [-1, -1])[direction] = column[name]
-    return [Slider(SLIDER_DEVIATION[folder], tuple(tuple(pair) for _, pair in sorted(sides.items())))
-            for (folder, _), sides in sorted(groups.items())]
+    return [Slider(SLIDER_MEAN.get(trait, 0.0), SLIDER_DEVIATION[trait[0]],
+                   tuple(tuple(pair) for _, pair in sorted(sides.items())))
+            for trait, sides in sorted(groups.items())]
 
 
 def _split_direction(folder, name):
-    """``nose-base-up`` -> ``("nose-base", 1)``; a target without an opposite has direction 1."""
+    """``nose-base-up`` -> ``("nose-base-down-up", 1)``; a target without an opposite has direction 1."""
     stem, _, last = name.rpartition("-")
     if folder == "asym":
         return stem, "lr".index(last)
     for minus, plus in _OPPOSITES:
         if last in (minus, plus):
-            return stem, int(last == plus)
+            return "-".join((stem, minus, plus)), int(last == plus)
     return name, 1

@@ -12,7 +12,7 @@ from face_model.open_model.head_mesh import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, SO
 _TEXTURE_BLUR = 3.0  # pixels of MPFB's 2048 masks
 
 
-class Regions(object):
+class Regions:
     """Soft regions of the mean face.
 
     Args:
@@ -49,13 +49,13 @@ class Regions(object):
             lift: dm upwards.
             tilt: dm that the outer end rises more than the inner one.
         """
-        curve = _resample(self._marks[17:22][::-1] + [0.0, -0.012, 0.0], 40)  # from the inner end outwards
+        curve = _resample(self._marks[17:22][::-1] + [0.0, -0.02, 0.0], 40)  # from the inner end outwards
         along = np.linspace(0.0, 1.0, len(curve))
         curve = curve + np.stack([0 * along, lift + tilt * (along - 0.4), 0 * along], axis=1)
         distance, nearest = self._distance(curve)
-        half = thickness * np.interp(along, [0, 0.12, 0.5, 1.0], [0.034, 0.042, 0.034, 0.012])[nearest]
+        half = thickness * np.interp(along, [0, 0.12, 0.5, 1.0], [0.024, 0.033, 0.027, 0.008])[nearest]
         taper = np.interp(along, [0, 0.08, 0.75, 1.0], [0.65, 1.0, 0.95, 0.55])[nearest]
-        return self.skin * taper * _smooth_step(distance, half + 0.022, half - 0.008)
+        return self.skin * taper * _smooth_step(distance, half + 0.018, half - 0.010)
 
     def lashes(self):
         """Return the dark line of the upper lid's margin, and half of it on the lower lid."""
@@ -92,10 +92,10 @@ class Regions(object):
         jaw = _resample(np.concatenate([marks[[1, 2, 3, 4, 5, 6, 7, 8]]]), 60)
         distance, nearest = self._distance(jaw)
         reach = np.interp(np.arange(60), [0, 20, 35, 59], [0.10, 0.16, 0.28, 0.30])[nearest]
-        jaw_hair = _smooth_step(distance, reach + 0.12, reach - 0.04)
+        jaw_hair = _smooth_step(distance, reach + 0.14, reach - 0.12)
         moustache = _resample(np.stack([(marks[33] + marks[51]) / 2, (marks[31] + marks[49]) / 2 + [-.02, -.01, 0],
                                         marks[48] + [-0.06, -0.02, 0.0], marks[59] + [-0.08, -0.08, 0.0]]), 40)
-        lip_hair = _smooth_step(self._distance(moustache)[0], 0.10, 0.03)
+        lip_hair = _smooth_step(self._distance(moustache)[0], 0.13, 0.0)
         chin = _smooth_step(self._distance(marks[[57]] + [[0.0, -0.14, 0.0]])[0], 0.26, 0.10)
         neck = _smooth_step(self.points[:, 1], marks[8, 1] - 0.25, marks[8, 1] - 0.02)
         hair = np.maximum(np.maximum(jaw_hair, lip_hair), chin) * neck

@@ -34,7 +34,7 @@ BLOOD_RANGE = (0.004, 0.3)
 _TABLE_SIZE = 64
 
 
-class SkinColour(object):
+class SkinColour:
     """Table of skin colours, sRGB 0..255, over melanin and blood fractions."""
 
     def __init__(self):
