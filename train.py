@@ -65,7 +65,8 @@ def _add_optimisation_arguments(parser):
                        help="weights other than the published ones, of " + ", ".join(LossWeights._fields))
     group.add_argument("--seed", type=_seed, help="of weights, order and augmentation")
     group.add_argument("--deterministic", action="store_true",
-                       help="one thread and ordered sums: the same bits every time on one machine, and slower")
+                       help="one thread, so that sums have one order: the same bits every time on one machine, but "
+                            "slower; on a GPU set TF_DETERMINISTIC_OPS=1 besides")
 
 
 def _add_run_arguments(parser):

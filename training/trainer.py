@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from identity import load_identity_network
-from tf_runtime import session_config, tensorflow_version, tf
+from tf_runtime import session_config, tf
 from training.data import Batch, FaceStream, batch_queue
 from training.faces import find_faces
 from training.options import batch_norm_decay_at, learning_rate_at
@@ -232,12 +232,8 @@ class _Trainer:
 
 
 def _session_config(deterministic):
-    """Return the session's configuration; one thread and ordered sums for bit-for-bit repeatability."""
-    if not deterministic:
-        return session_config()
-    if tensorflow_version() >= (2, 9):
-        tf.config.experimental.enable_op_determinism()
-    return session_config(intra_op_threads=1, inter_op_threads=1)
+    """Return the session's configuration; with one thread, sums have one order."""
+    return session_config(intra_op_threads=1, inter_op_threads=1) if deterministic else session_config()
 
 
 def _due(done, interval):
