@@ -95,10 +95,19 @@ def five_points_problem(points, width, height):
     return problem or (None if credible else "the five points do not form a face")
 
 
-def yaw_from_five_points(points):
-    """Return the yaw that five points (y down) suggest, degrees; positive: to the image's right."""
+def yaw_and_roll(points):
+    """Return the yaw and roll that five points suggest, in degrees.
+
+    Args:
+        points: [5, 2], y down.
+
+    Returns:
+        Yaw, positive where the face turns to the right of the image (AFLW2000-3D counts the other
+        way), and roll, positive where it leans to the right of the image.
+    """
     rotation = _orthographic_pose(np.asarray(points, np.float64))[0]
-    return float(np.degrees(np.arctan2(rotation[0, 2], rotation[2, 2])))
+    return (float(np.degrees(np.arctan2(rotation[0, 2], rotation[2, 2]))),
+            float(np.degrees(np.arctan2(rotation[0, 1], rotation[1, 1]))))
 
 
 def _wrong_order(points, rotation, residual, limit):

@@ -7,7 +7,8 @@ import numpy as np
 
 from alignment.detect import FaceDetector
 from alignment.five_points import five_points_path, five_points_problem, read_five_points
-from alignment.landmarks import LandmarkPredictor, landmark_trust
+from alignment.landmark_network import LANDMARK_NETWORK, LandmarkNetwork
+from alignment.landmarks import LandmarkPredictor
 from workspace.errors import InputError
 
 
@@ -23,13 +24,15 @@ class FaceLocation(NamedTuple):
 class FaceLocator:
     """Locates the faces of photos; loads detectors at first use.
 
+    The 68 landmarks come from ``network/landmark68_detector.pb`` if it is there, else from dlib.
+
     Args:
         detector: one of ``alignment.detect.DETECTORS``.
     """
 
     def __init__(self, detector="auto"):
         self._detector = FaceDetector(detector)
-        self._predictor = LandmarkPredictor()
+        self._predictor = None
 
     def locate(self, photo, path, all_faces=False):
         """Locate one or all faces of a photo.
@@ -70,7 +73,9 @@ class FaceLocator:
         Returns:
             A :class:`FaceLocation`.
         """
-        if not self._predictor.available():
+        if self._predictor is None:
+            self._predictor = LandmarkNetwork() if os.path.isfile(LANDMARK_NETWORK) else LandmarkPredictor()
+        if isinstance(self._predictor, LandmarkPredictor) and not self._predictor.available():
             return FaceLocation(five_points, np.zeros((68, 2)), np.zeros(68), source)
         landmarks = self._predictor.predict(photo, five_points)
-        return FaceLocation(five_points, landmarks, np.full(68, landmark_trust(landmarks, five_points)), source)
+        return FaceLocation(five_points, landmarks.points, landmarks.weights, source)

@@ -1,0 +1,54 @@
+"""68 landmarks by the published network (``network/landmark68_detector.pb``), where a user has it."""
+
+import os
+
+import numpy as np
+
+from alignment.align import CROP_SIZE, align, crop_to_photo
+from alignment.five_points import yaw_and_roll
+from alignment.landmarks import Landmarks
+from alignment.trust import landmark_weights
+from checkpoints import load_frozen_graph
+from tf_runtime import session_config, tf
+from workspace.paths import NETWORK_DIR
+
+LANDMARK_NETWORK = os.path.join(NETWORK_DIR, "landmark68_detector.pb")
+
+
+class LandmarkNetwork:
+    """Runs a frozen graph ``input_imgs:0`` [B, 224, 224, 3] -> ``landmark:0``, 68 x (row, column).
+
+    Args:
+        path: the ``.pb`` file.
+
+    Raises:
+        InputError: the file is damaged or lacks these tensors.
+    """
+
+    def __init__(self, path=LANDMARK_NETWORK):
+        graph = tf.Graph()
+        with graph.as_default():
+            self._images = tf.placeholder(tf.float32, [None, CROP_SIZE, CROP_SIZE, 3], "photo_bgr")
+            self._landmarks, = load_frozen_graph(path, {"input_imgs:0": self._images}, ["landmark:0"])
+        self._session = tf.Session(graph=graph, config=session_config())
+
+    def predict_in_crops(self, crops):
+        """Return landmarks in aligned crops, [B, 68, 2] (x, y), y down.
+
+        Args:
+            crops: [B, 224, 224, 3] uint8 RGB.
+        """
+        images = np.asarray(crops)[..., ::-1].astype(np.float32)
+        rows_and_columns = self._session.run(self._landmarks, {self._images: images})
+        return rows_and_columns.reshape(-1, 68, 2)[..., ::-1].astype(np.float64)
+
+    def predict(self, photo, five_points):
+        """Return the :class:`Landmarks` of a face.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB.
+            five_points: [5, 2] photo pixels, y down; they place the crop, and check the result.
+        """
+        crop, _, trans_params = align(photo, five_points)
+        points = crop_to_photo(self.predict_in_crops(crop[np.newaxis])[0], trans_params)
+        return Landmarks(points, landmark_weights(points, five_points, yaw_and_roll(five_points)[0]))
