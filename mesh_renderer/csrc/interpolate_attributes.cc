@@ -4,14 +4,25 @@
 #include "rasterize_triangles.h"
 
 namespace mesh_renderer {
+namespace {
 
-void InterpolateAttributes(const Mesh& mesh, const Visibility& visible, const float* attributes,
-                           int64_t channels, int64_t pixel_begin, int64_t pixel_end, float* image) {
+// The loops are compiled once for each usual number of channels: a loop over three channels that
+// does not know it is three costs more than the work in it. kAny stands for any other number.
+constexpr int kAny = 0;
+
+bool IsEmpty(const float* barycentrics) {
+  return barycentrics[0] + barycentrics[1] + barycentrics[2] <= 0;
+}
+
+template <int kChannels>
+void Interpolate(const Mesh& mesh, const Visibility& visible, const float* attributes,
+                 int64_t any_channels, int64_t pixel_begin, int64_t pixel_end, float* image) {
+  const int64_t channels = kChannels == kAny ? any_channels : kChannels;
   for (int64_t p = pixel_begin; p < pixel_end; ++p) {
     const float* b = visible.barycentrics + 3 * p;
-    float* out = image + channels * p;
-    if (b[0] + b[1] + b[2] <= 0) {
-      std::fill(out, out + channels, 0.0f);
+    float* __restrict out = image + channels * p;
+    if (IsEmpty(b)) {
+      for (int64_t c = 0; c < channels; ++c) out[c] = 0;
       continue;
     }
     const int32_t* corner = mesh.triangles + 3 * int64_t{visible.triangle_ids[p]};
@@ -22,20 +33,24 @@ void InterpolateAttributes(const Mesh& mesh, const Visibility& visible, const fl
   }
 }
 
-void InterpolateAttributesGrad(const Mesh& mesh, const Visibility& visible,
-                               const float* attributes, int64_t channels, const float* d_image,
-                               float* d_attributes, float* d_barycentrics) {
+template <int kChannels>
+void InterpolateGrad(const Mesh& mesh, const Visibility& visible, const float* attributes,
+                     int64_t any_channels, const float* d_image, float* d_attributes,
+                     float* d_barycentrics) {
+  const int64_t channels = kChannels == kAny ? any_channels : kChannels;
   std::memset(d_attributes, 0, sizeof(float) * channels * mesh.vertex_count);
   for (int64_t p = 0; p < visible.pixel_count; ++p) {
     const float* b = visible.barycentrics + 3 * p;
     float* d_b = d_barycentrics + 3 * p;
-    d_b[0] = d_b[1] = d_b[2] = 0;
-    if (b[0] + b[1] + b[2] <= 0) continue;
+    if (IsEmpty(b)) {
+      d_b[0] = d_b[1] = d_b[2] = 0;
+      continue;
+    }
     const int32_t* corner = mesh.triangles + 3 * int64_t{visible.triangle_ids[p]};
-    const float* d_pixel = d_image + channels * p;
+    const float* __restrict d_pixel = d_image + channels * p;
     for (int i = 0; i < 3; ++i) {
-      const float* a = attributes + channels * corner[i];
-      float* d_a = d_attributes + channels * corner[i];
+      const float* __restrict a = attributes + channels * corner[i];
+      float* __restrict d_a = d_attributes + channels * corner[i];
       float sum = 0;
       for (int64_t c = 0; c < channels; ++c) {
         sum += d_pixel[c] * a[c];
@@ -44,6 +59,29 @@ void InterpolateAttributesGrad(const Mesh& mesh, const Visibility& visible,
       d_b[i] = sum;
     }
   }
+}
+
+}  // namespace
+
+void InterpolateAttributes(const Mesh& mesh, const Visibility& visible, const float* attributes,
+                           int64_t channels, int64_t pixel_begin, int64_t pixel_end, float* image) {
+  const auto interpolate = channels == 1   ? Interpolate<1>
+                           : channels == 3 ? Interpolate<3>
+                           : channels == 4 ? Interpolate<4>
+                           : channels == 6 ? Interpolate<6>
+                                           : Interpolate<kAny>;
+  interpolate(mesh, visible, attributes, channels, pixel_begin, pixel_end, image);
+}
+
+void InterpolateAttributesGrad(const Mesh& mesh, const Visibility& visible,
+                               const float* attributes, int64_t channels, const float* d_image,
+                               float* d_attributes, float* d_barycentrics) {
+  const auto interpolate = channels == 1   ? InterpolateGrad<1>
+                           : channels == 3 ? InterpolateGrad<3>
+                           : channels == 4 ? InterpolateGrad<4>
+                           : channels == 6 ? InterpolateGrad<6>
+                                           : InterpolateGrad<kAny>;
+  interpolate(mesh, visible, attributes, channels, d_image, d_attributes, d_barycentrics);
 }
 
 }  // namespace mesh_renderer
