@@ -1,5 +1,7 @@
 """Face detectors: MTCNN, which finds profiles too, and dlib's frontal detector."""
 
+import contextlib
+import importlib
 import importlib.util
 from typing import NamedTuple
 
@@ -8,12 +10,15 @@ from PIL import Image
 
 from alignment.five_points import five_from_68
 from alignment.landmarks import LandmarkPredictor
+from tf_runtime import tf
 from workspace.errors import InputError
 
 DETECTORS = ("auto", "mtcnn", "dlib")
-_LONGEST_SIDE = 1200  # pixels; larger photos are shrunk for detection: faces in them are large enough
+# Larger photos are shrunk for detection. MTCNN sees faces of 20 pixels and looks at any in 48,
+# without anti-aliasing: faces that fill a photo are found better in a small one.
+_LONGEST_SIDE, _LONGEST_SIDE_ALL = 480, 1280
+_LEAST_SIDE = 20  # pixels; MTCNN's smallest face, below which it takes no photo either
 _LEAST_CONFIDENCE = 0.9
-_KEYPOINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left as seen in the image
 
 
 class Detection(NamedTuple):
@@ -43,11 +48,15 @@ class FaceDetector:
         self._names = installed if name == "auto" else [name]
         self._loaded = {}
 
-    def detect(self, photo):
+    def detect(self, photo, all_faces=False):
         """Find faces.
+
+        A face must measure about 20 pixels (MTCNN) or 40 (dlib) in the photo shrunk to 480 pixels.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
+            all_faces: look for small faces, too, in up to 1280 pixels; where only the largest is
+                wanted this happens only if there is none else.
 
         Returns:
             List of :class:`Detection`, largest first; empty if there is none.
@@ -56,32 +65,50 @@ class FaceDetector:
             InputError: no detector is installed.
         """
         if not self._names:
-            raise InputError("no face detector is installed; pip install dlib or mtcnn, or give five points in "
+            raise InputError("no face detector is installed; pip install dlib-bin or mtcnn, or give five points in "
                              "NAME.txt beside each photo")
-        small, scale = _shrunk(photo)
+        longest = max(photo.shape[:2])
+        sides = [_LONGEST_SIDE_ALL] if all_faces else [_LONGEST_SIDE, _LONGEST_SIDE_ALL]
+        if longest <= sides[0]:
+            del sides[1:]
         for name in self._names:
-            if name not in self._loaded:
-                self._loaded[name] = _Mtcnn() if name == "mtcnn" else _Dlib()
-            found = self._loaded[name].detect(small)
-            if found:
-                found.sort(key=lambda face: -face.box[2] * face.box[3])
-                return [Detection(face.box * scale, face.confidence, (face.five_points + 0.5) * scale - 0.5)
-                        for face in found]
+            for side in sides:
+                found = self._detect_at(name, photo, side)
+                if found:
+                    return found
         return []
+
+    def _detect_at(self, name, photo, longest_side):
+        """Return the detections of one detector in a photo shrunk to a side, largest first."""
+        if name not in self._loaded:
+            self._loaded[name] = _Mtcnn() if name == "mtcnn" else _Dlib()
+        small, scale = _shrunk(photo, longest_side)
+        found = self._loaded[name].detect(small)
+        found.sort(key=lambda face: -face.box[2] * face.box[3])
+        return [Detection(face.box * np.tile(scale, 2), face.confidence, (face.five_points + 0.5) * scale - 0.5)
+                for face in found]
 
 
 class _Mtcnn:
     """Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded CNNs" (2016)."""
 
     def __init__(self):
-        from mtcnn import MTCNN  # loads TensorFlow; not needed where five points are given
-        self._detector = MTCNN(device="CPU:0")
+        # The package runs eagerly. init_scope leaves whatever graph the caller is building.
+        with tf.init_scope():
+            for gpu in tf.config.experimental.list_physical_devices("GPU"):
+                with contextlib.suppress(RuntimeError):  # a GPU in use keeps its settings
+                    tf.config.experimental.set_memory_growth(gpu, True)
+            self._detector = importlib.import_module("mtcnn").MTCNN(device="CPU:0")
 
     def detect(self, photo):
-        faces = self._detector.detect_faces(photo) or []
-        return [Detection(np.array(face["box"], np.float64), float(face["confidence"]),
-                          np.array([face["keypoints"][name] for name in _KEYPOINTS], np.float64))
-                for face in faces if face["confidence"] >= _LEAST_CONFIDENCE]
+        if min(photo.shape[:2]) < _LEAST_SIDE:
+            return []
+        # Columns: image, left, top, width, height, confidence, 5 x (left eye first, left as seen
+        # in the image), 5 y. The package's other form rounds the points to whole pixels.
+        with tf.init_scope():
+            rows = self._detector.detect_faces(photo, output_type="numpy")
+        return [Detection(row[1:5], float(row[5]), np.stack([row[6:11], row[11:16]], axis=1))
+                for row in np.asarray(rows, np.float64) if row[5] >= _LEAST_CONFIDENCE]
 
 
 class _Dlib:
@@ -99,11 +126,12 @@ class _Dlib:
                 for box, margin in zip(boxes, margins)]
 
 
-def _shrunk(photo):
-    """Return the photo with at most 1200 pixels a side, and what to multiply its coordinates by."""
+def _shrunk(photo, longest_side):
+    """Return the photo with at most so many pixels a side, and what to multiply its coordinates by."""
     height, width = photo.shape[:2]
-    scale = max(height, width) / float(_LONGEST_SIDE)
+    scale = max(height, width) / longest_side
     if scale <= 1:
-        return photo, 1.0
+        return photo, np.ones(2)
     size = (max(1, int(round(width / scale))), max(1, int(round(height / scale))))
-    return np.asarray(Image.fromarray(photo).resize(size, Image.BILINEAR, reducing_gap=2.0)), width / float(size[0])
+    small = Image.fromarray(photo).resize(size, Image.BILINEAR, reducing_gap=2.0)
+    return np.asarray(small), np.array([width, height]) / size

@@ -55,7 +55,7 @@ class FaceLocator:
         points_path = five_points_path(path)
         if os.path.isfile(points_path):
             return [self.with_five_points(photo, read_five_points(points_path, width, height), "file")]
-        found = [face.five_points for face in self._detector.detect(photo)
+        found = [face.five_points for face in self._detector.detect(photo, all_faces)
                  if five_points_problem(face.five_points, width, height) is None]
         if not found:
             raise InputError("{}: no face found; put its five points into {} (README: five points)".format(
