@@ -44,12 +44,16 @@ def main(argv=None):
         if arguments.preview:
             from face_model.open_model.preview import write_preview  # draws with TensorFlow: only when asked for
             write_preview(model, arguments.preview)
-    print("{}: {} vertices, {} triangles; {} identity components hold {:.1%} of the variance of {} heads "
-          "({:.2f} mm left); {} expressions; {} albedo components hold {:.1%} of {} skins; {:.0f} s".format(
-              arguments.output, model.vertex_count, model.triangle_count, model.identity_count,
-              statistics.identity_explained, HEAD_COUNT, 100 * statistics.identity_residual,
-              model.expression_count, model.albedo_count, statistics.albedo_explained, SKIN_COUNT,
-              time.time() - start))
+    summary = _summary(arguments.output, model, statistics, time.time() - start)
+    print(summary)  # noqa: T201
+
+
+def _summary(path, model, statistics, seconds):
+    return ("{}: {} vertices, {} triangles; {} identity components hold {:.1%} of the variance of {} heads "
+            "({:.2f} mm left); {} expressions; {} albedo components hold {:.1%} of {} skins; {:.0f} s").format(
+                path, model.vertex_count, model.triangle_count, model.identity_count, statistics.identity_explained,
+                HEAD_COUNT, 100 * statistics.identity_residual, model.expression_count, model.albedo_count,
+                statistics.albedo_explained, SKIN_COUNT, seconds)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,8 @@ class SkinPainter:
         log_blood = normal(np.log(0.024), 0.35, (count, 1)).astype(np.float32)
         # Melanin hides blood: dark lips and cheeks are hardly redder than the skin around them.
         log_blood = log_blood + effect("lips", 1.15, 0.35) + effect("cheek", 0.30, 0.28) + \
-            effect("nose", 0.25, 0.25) + effect("ears", 0.35, 0.2) + effect("eye_socket", 0.15, 0.2) + self._smooth(count, 1, 3.0)
+            effect("nose", 0.25, 0.25) + effect("ears", 0.35, 0.2) + effect("eye_socket", 0.15, 0.2) + \
+            self._smooth(count, 1, 3.0)
         log_melanin = log_melanin[:, None].astype(np.float32) + effect("lips", 0.12, 0.22) + \
             effect("eye_socket", 0.16, 0.2) + effect("upper_lid", 0.05, 0.1) + self._smooth(count, 2, 3.5)
         luminance = sum(self._smooth(count, k, 1.0) for k in range(len(self._fields)))

@@ -193,10 +193,10 @@ def _eyeball_cap():
     rings = np.stack([np.sin(polar) * np.cos(around), np.sin(polar) * np.sin(around), np.cos(polar)], axis=1)
     here = np.arange(EYE_SEGMENTS)
     after = (here + 1) % EYE_SEGMENTS
-    # The centre is a small ring's strip, not a fan of forty: point_buf holds eight triangles a vertex.
-    low, high = here[1:EYE_SEGMENTS // 2], EYE_SEGMENTS - 1 - here[1:EYE_SEGMENTS // 2]
-    strip = [np.array([[0, 1, EYE_SEGMENTS - 1]])]
-    strip += [np.array([[a, a + 1, b], [a + 1, b - 1, b]]) for a, b in zip(low[:-1], high[:-1])]
+    # The centre is a strip of triangles across the first ring, not a fan: point_buf holds eight a vertex.
+    left, right = here[1:EYE_SEGMENTS // 2], EYE_SEGMENTS - here[1:EYE_SEGMENTS // 2]
+    strip = [np.array([[0, 1, EYE_SEGMENTS - 1], [left[-1], left[-1] + 1, right[-1]]])]
+    strip += [np.array([[a, a + 1, b], [a + 1, b - 1, b]]) for a, b in zip(left[:-1], right[:-1])]
     triangles = [np.concatenate(strip)]
     for ring in range(len(EYE_RINGS) - 1):
         inner, outer = ring * EYE_SEGMENTS, (ring + 1) * EYE_SEGMENTS
