@@ -2,9 +2,9 @@
 
 Two libraries are made in ``mesh_renderer/lib``: the TensorFlow operation, and the core alone
 with a C interface for callers without TensorFlow. Their names carry the TensorFlow version and
-a digest of everything that decides their content (sources, flags, this machine's processor),
-so a library is rebuilt exactly when it is out of date, and builds for several versions of
-TensorFlow live side by side.
+the kind of processor they are for (the core uses all its instructions: ``-march=native``) and a
+digest of sources and flags. So a library is rebuilt exactly when it is out of date, and builds
+for several versions of TensorFlow, or machines that share a folder, live side by side.
 """
 
 import argparse
@@ -78,19 +78,20 @@ def _library_path(stem, flags):
     for source in sorted(glob.glob(os.path.join(SOURCE_DIR, "*"))):
         with open(source, "rb") as file:
             digest.update(file.read())
-    for text in _CORE_FLAGS + _OPERATION_FLAGS + tuple(flags) + (_processor(),):
+    for text in _CORE_FLAGS + _OPERATION_FLAGS + tuple(flags):
         digest.update(text.encode() + b"\0")
-    return os.path.join(LIBRARY_DIR, "{}_{}.so".format(stem, digest.hexdigest()[:12]))
+    name = "{}_{}_{}.so".format(stem, _processor(), digest.hexdigest()[:12])
+    return os.path.join(LIBRARY_DIR, name)
 
 
 def _processor():
-    """Name the instruction set that ``-march=native`` would compile for."""
+    """Name what ``-march=native`` compiles for: the machine and a digest of its instruction sets."""
     try:
         with open("/proc/cpuinfo") as file:
             flags = next((line for line in file if line.startswith(("flags", "Features"))), "")
     except OSError:
         flags = platform.processor()
-    return platform.machine() + flags
+    return "{}-{}".format(platform.machine(), hashlib.sha256(flags.encode()).hexdigest()[:6])
 
 
 def _build(path, stem, sources, flags, link_flags):
@@ -145,7 +146,7 @@ def _install(library, path, stem):
     except OSError as error:
         raise InputError("The compiled rasteriser cannot be written to {}: {}.".format(
             os.path.dirname(path), error.strerror)) from None
-    for other in glob.glob(os.path.join(LIBRARY_DIR, stem + "_*.so")):
+    for other in glob.glob(os.path.join(LIBRARY_DIR, "{}_{}_*.so".format(stem, _processor()))):
         if other != path:
             os.remove(other)
 

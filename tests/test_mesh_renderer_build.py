@@ -47,7 +47,7 @@ def test_changed_sources_are_built_anew_and_replace_the_old_library(elsewhere):
 
 def test_another_processor_asks_for_another_library(elsewhere, monkeypatch):
     before = build._library_path("stem", ())
-    monkeypatch.setattr(build, "_processor", lambda: "x86_64 flags: none of them")
+    monkeypatch.setattr(build, "_processor", lambda: "x86_64-none")
     assert build._library_path("stem", ()) != before
     assert build._library_path("stem", ("-DFLAG",)) != build._library_path("stem", ())
 
