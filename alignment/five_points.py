@@ -37,6 +37,8 @@ _MARGIN = 0.25  # of the photo's size, that points of a face cut by the photo's 
 # photos up to 66 degrees of yaw. In between, an order that fits twice as well is the right one.
 _SURE_RESIDUAL, _CREDIBLE_RESIDUAL = 0.08, 0.16
 _LEAST_UPRIGHT = 0.0  # cosine of the roll: beyond a quarter turn a face is upside down
+_LEAST_FRONTAL = -0.25  # cosine of the yaw: estimates of profiles err by 10 degrees, and a bit beyond 90
+_POSE_COST = 0.1  # dm of residual that a pose a quarter turn away is worth
 
 
 def five_points_path(photo_path):
@@ -118,19 +120,23 @@ def _wrong_order(points, rotation, residual, limit):
         return "left and right are exchanged (left is the left side of the image, not the person's left)"
     if residual <= _CREDIBLE_RESIDUAL and rotation[1, 1] <= _LEAST_UPRIGHT:
         return "the face is upside down, or y was counted upwards (y counts from the top); turn the photo"
+    best = None
     for order in itertools.permutations(range(5)):
         other, error = _orthographic_pose(points[list(order)])
         if error <= limit and _shows_face(other):
-            return "the points seem to be in another order ({})".format(", ".join(
-                _NAMES[order.index(i)] for i in range(5)))
-    return None
+            # of orders that fit, the one that asks for the least unusual pose
+            unlikeliness = error + _POSE_COST * (2 - other[2, 2] - other[1, 1])
+            if best is None or unlikeliness < best[0]:
+                best = unlikeliness, order
+    if best is None:
+        return None
+    return "the points seem to be in another order ({})".format(", ".join(
+        _NAMES[best[1].index(i)] for i in range(5)))
 
 
 def _shows_face(rotation):
-    """Tell whether a pose shows the face's front, upright."""
-    return rotation[2, 2] > 0 and rotation[1, 1] > _LEAST_UPRIGHT or (
-        # a profile may turn a little further than the affine estimate of a flat face allows
-        rotation[2, 2] > -0.35 and abs(rotation[0, 2]) > 0.85 and rotation[1, 1] > _LEAST_UPRIGHT)
+    """Tell whether a pose shows the face's front or at least its profile, upright."""
+    return rotation[2, 2] > _LEAST_FRONTAL and rotation[1, 1] > _LEAST_UPRIGHT
 
 
 def _orthographic_pose(points):
