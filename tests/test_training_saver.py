@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from face_model import read_face_model
+from losses import LossWeights
 from regression import CoefficientRegressor
-from tests.training_data import TOY_MODEL
+from tests.training_data import TOY_MODEL, write_faces
 from tf_runtime import tf
 from training import records, saver
+from training.faces import find_faces
 from training.options import TrainingOptions
 from training.saver import CheckpointSaver, finished_steps
 from workspace.errors import InputError
@@ -199,3 +201,18 @@ def test_a_checkpoint_with_missing_variables_is_refused_by_name(run):
     prefix = run.save(1)
     with pytest.raises(InputError, match="iter_1.ckpt: .*variables missing"):
         CoefficientRegressor(prefix, read_face_model(TOY_MODEL))
+
+
+def test_what_differs_from_the_checkpoint_is_said(tmp_path):
+    model = read_face_model(TOY_MODEL)
+
+    def record(faces, **options):
+        folder = find_faces(write_faces(tmp_path, faces))
+        return dict(records.run_record(TrainingOptions(**options), model), data=records.data_record(folder))
+
+    before = record(2)
+    assert records.changes(before, record(2, resume=True, threads=3)) == []
+    said = records.changes(before, record(3, batch_size=4, loss_weights=LossWeights(gamma=1.0)))
+    assert said[0] == ("resuming with other options: batch_size 4 instead of 16, "
+                       "loss weight of gamma 1.0 instead of 10.0")
+    assert "training folder has changed since: 3 faces" in said[1]

@@ -4,6 +4,7 @@
 never finished.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from workspace.paths import REPO_ROOT
 CHECKPOINT_EXTENSION = ".ckpt"
 RECORD_EXTENSION = ".json"
 _GIT_TIMEOUT = 10  # seconds
+_INCONSEQUENTIAL = ("resume", "quiet", "threads")  # options that results do not depend on
 
 
 def run_record(options, model):
@@ -39,6 +41,46 @@ def run_record(options, model):
         "git_revision": git_revision(),
         "tensorflow": tf.VERSION,
     }
+
+
+def data_record(folder):
+    """Identify the training faces: their number and names decide their order.
+
+    Args:
+        folder: ``training.faces.FaceFolder``.
+
+    Returns:
+        A dict for JSON.
+    """
+    names = "\n".join(face.name for face in folder.faces)
+    return {"faces": len(folder.faces), "names_digest": hashlib.sha256(names.encode("utf-8", "replace")).hexdigest()}
+
+
+def changes(before, now):
+    """Say what makes a resumed run differ from the one that wrote its checkpoint.
+
+    Args:
+        before: record of the checkpoint.
+        now: record of the run that resumes.
+
+    Returns:
+        A list of sentences; empty if it will continue as if it had never stopped.
+    """
+    old, new = _settings(before), _settings(now)
+    differing = ["{} {!r} instead of {!r}".format(name, new[name], old[name])
+                 for name in sorted(new) if name in old and old[name] != new[name]]
+    sentences = ["resuming with other options: " + ", ".join(differing)] if differing else []
+    if before.get("data", now["data"]) != now["data"]:
+        sentences.append("the training folder has changed since: {} faces, whose order is another from here on".format(
+            now["data"]["faces"]))
+    return sentences
+
+
+def _settings(record):
+    """Return name -> value of the options and loss weights that bear on the results."""
+    settings = {name: value for name, value in record.get("options", {}).items() if name not in _INCONSEQUENTIAL}
+    settings.update(("loss weight of " + name, value) for name, value in record.get("loss_weights", {}).items())
+    return settings
 
 
 def git_revision():

@@ -13,7 +13,7 @@ from training.faces import find_faces
 from training.options import batch_norm_decay_at, learning_rate_at
 from training.progress import Progress, StopRequest
 from training.r_net_step import build_r_net_step, initialise_r_net
-from training.records import read_record, require_face_model, run_record, write_json
+from training.records import changes, data_record, read_record, require_face_model, run_record, write_json
 from training.run_folder import OPTIONS_FILE, locked_run_folder
 from training.saver import CheckpointSaver
 from training.summaries import SummaryWriter, mesh_plugin_available
@@ -79,13 +79,13 @@ class _Trainer:
         identity = None if options.identity == NO_IDENTITY else load_identity_network(options.identity)
         self._step = build_step(self._queue.batch, model, options, identity)
         self._session = tf.Session(config=_session_config(options.deterministic))
-        record = run_record(options, model)
-        self._saver = CheckpointSaver(folder, options.keep, record)
+        self._record = dict(run_record(options, model), data=data_record(faces))
+        self._saver = CheckpointSaver(folder, options.keep, self._record)
         notices = self._initialise(initialise)
         self._progress = Progress(self._first_step, options.steps, options.quiet)
         for notice in _left_out(faces) + ([] if val_faces is faces else _left_out(val_faces)) + notices:
             self._progress.notice(notice)
-        write_json(os.path.join(folder, OPTIONS_FILE), record)
+        write_json(os.path.join(folder, OPTIONS_FILE), self._record)
         self._writers = {side: SummaryWriter(os.path.join(folder, "summary", side), self._first_step)
                          for side in ("train", "val")}
 
@@ -98,7 +98,7 @@ class _Trainer:
                 self._session, lambda prefix: require_face_model(prefix, self._model))
             notices = ["passed over: " + reason for reason in notices]
         if self._checkpoint:
-            notices += _changed_options(read_record(self._checkpoint), self._options)
+            notices += changes(read_record(self._checkpoint), self._record)
             notices.append("resumed from {}".format(self._checkpoint))
         elif self._options.init_weights:
             initialise(self._session, self._options.init_weights)
@@ -113,7 +113,7 @@ class _Trainer:
     def run(self):
         """Train to the last step, or until asked to stop; returns an :class:`Outcome`."""
         options, done = self._options, self._first_step
-        start = time.time()
+        start = time.monotonic()
         self._count_from(done)
         with StopRequest(self._progress.notice) as stop:
             while done < options.steps and stop.signal is None:
@@ -127,7 +127,7 @@ class _Trainer:
                     self._count_from(done)
             if done > self._first_step and not _due(done, options.checkpoint_interval):
                 self._checkpoint = self._saver.save(self._session, done)
-        return Outcome(self._first_step, done, time.time() - start, (done - self._first_step) * options.batch_size,
+        return Outcome(self._first_step, done, time.monotonic() - start, (done - self._first_step) * options.batch_size,
                        self._losses, self._validation, self._checkpoint,
                        len(self._stream.broken), stop.signal)
 
@@ -222,13 +222,13 @@ class _Trainer:
         scalars = _tagged(loss=values["losses"], metrics=values["metrics"],
                           gradient_norm=dict(values["loss_gradient_norms"], all_weights=values["gradient_norm"]))
         scalars["learning_rate"] = learning_rate_at(done - 1, self._options)
-        scalars["images_per_second"] = images / (time.time() - since)
+        scalars["images_per_second"] = images / (time.monotonic() - since)
         self._writers["train"].scalars(done, scalars)
         self._count_from(done)
 
     def _count_from(self, done):
         """Measure the speed of training from here on; validating and saving do not count."""
-        self._counted_from = time.time(), done
+        self._counted_from = time.monotonic(), done
 
 
 def _session_config(deterministic):
@@ -252,12 +252,3 @@ def _left_out(folder):
     if len(folder.left_out) > _NAMES_TOLD:
         notices.append("skipped: {} more of {}".format(len(folder.left_out) - _NAMES_TOLD, folder.path))
     return notices
-
-
-def _changed_options(record, options):
-    """Return a notice of the options that differ from those of the checkpoint, if any."""
-    before, now = record.get("options", {}), options._asdict()
-    ignored = ("resume", "quiet", "loss_weights", "threads")
-    changed = ["{} {!r} instead of {!r}".format(name, now[name], before[name])
-               for name in now if name in before and name not in ignored and before[name] != now[name]]
-    return ["resuming with other options: " + ", ".join(changed)] if changed else []
