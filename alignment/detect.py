@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import importlib.util
+from concurrent import futures
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ DETECTORS = ("auto", "mtcnn", "dlib")
 _LONGEST_SIDE, _LONGEST_SIDE_ALL = 480, 1280
 _LEAST_SIDE = 20  # pixels; MTCNN's smallest face, below which it takes no photo either
 _LEAST_CONFIDENCE = 0.9
+_LEAST_MARGIN = 0.2  # of dlib's detector; below, it takes folds of clothes for faces
 
 
 class Detection(NamedTuple):
@@ -44,7 +46,7 @@ class FaceDetector:
         installed = [known for known in ("mtcnn", "dlib") if importlib.util.find_spec(known)]
         if name != "auto" and name not in installed:
             raise InputError("the face detector {} is not installed; pip install {}".format(
-                name, "mtcnn" if name == "mtcnn" else "dlib"))
+                name, "mtcnn" if name == "mtcnn" else "dlib-bin"))
         self._names = installed if name == "auto" else [name]
         self._loaded = {}
 
@@ -93,20 +95,24 @@ class _Mtcnn:
     """Zhang et al., "Joint Face Detection and Alignment using Multi-task Cascaded CNNs" (2016)."""
 
     def __init__(self):
-        # The package runs eagerly. init_scope leaves whatever graph the caller is building.
-        with tf.init_scope():
-            for gpu in tf.config.experimental.list_physical_devices("GPU"):
-                with contextlib.suppress(RuntimeError):  # a GPU in use keeps its settings
-                    tf.config.experimental.set_memory_growth(gpu, True)
-            self._detector = importlib.import_module("mtcnn").MTCNN(device="CPU:0")
+        # The package runs eagerly, and TensorFlow keeps the graph that a caller may be building per
+        # thread: in a thread of its own the detector never meets it.
+        self._thread = futures.ThreadPoolExecutor(max_workers=1)
+        self._detector = self._thread.submit(self._load).result()
+
+    @staticmethod
+    def _load():
+        for gpu in tf.config.experimental.list_physical_devices("GPU"):
+            with contextlib.suppress(RuntimeError):  # a GPU in use keeps its settings
+                tf.config.experimental.set_memory_growth(gpu, True)
+        return importlib.import_module("mtcnn").MTCNN(device="CPU:0")
 
     def detect(self, photo):
         if min(photo.shape[:2]) < _LEAST_SIDE:
             return []
         # Columns: image, left, top, width, height, confidence, 5 x (left eye first, left as seen
         # in the image), 5 y. The package's other form rounds the points to whole pixels.
-        with tf.init_scope():
-            rows = self._detector.detect_faces(photo, output_type="numpy")
+        rows = self._thread.submit(self._detector.detect_faces, photo, output_type="numpy").result()
         return [Detection(row[1:5], float(row[5]), np.stack([row[6:11], row[11:16]], axis=1))
                 for row in np.asarray(rows, np.float64) if row[5] >= _LEAST_CONFIDENCE]
 
@@ -120,7 +126,7 @@ class _Dlib:
         self._predictor = LandmarkPredictor()
 
     def detect(self, photo):
-        boxes, margins, _ = self._detector.run(np.ascontiguousarray(photo), 1, 0.0)
+        boxes, margins, _ = self._detector.run(np.ascontiguousarray(photo), 1, _LEAST_MARGIN)
         return [Detection(np.array([box.left(), box.top(), box.width(), box.height()], np.float64), float(margin),
                           five_from_68(self._predictor.predict_in_box(photo, box)))
                 for box, margin in zip(boxes, margins)]
