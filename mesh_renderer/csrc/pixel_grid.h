@@ -12,9 +12,10 @@ inline float PixelCentre(int pixel, int size) {
   return static_cast<float>(2.0 * (pixel + 0.5) / size - 1.0);
 }
 
-inline std::vector<float> ColumnCentres(int width) {
-  std::vector<float> x(width);
-  for (int column = 0; column < width; ++column) x[column] = PixelCentre(column, width);
+// `count` columns of an image `width` wide; beyond it they go on.
+inline std::vector<float> ColumnCentres(int count, int width) {
+  std::vector<float> x(count);
+  for (int column = 0; column < count; ++column) x[column] = PixelCentre(column, width);
   return x;
 }
 

@@ -16,8 +16,13 @@
 namespace mesh_renderer {
 namespace {
 
-constexpr int kBlock = 256;            // triangles bounded, or pairs tested, at once: fits the L1 cache
-constexpr int kLargestPairedBox = 32;  // pixels; a larger box is drawn row by row
+constexpr int kLargestPairedBox = 16;  // pixels; in larger boxes, pairing costs more than it saves
+constexpr int kBlock = 256;  // triangles bounded, or pixels tested, at once: fits the L1 cache
+
+// GCC's and Clang's portable vectors, for rows of a few pixels.
+constexpr int kLanes = 8;
+typedef int32_t IntLanes __attribute__((vector_size(4 * kLanes)));
+typedef float FloatLanes __attribute__((vector_size(4 * kLanes)));
 
 // The boxes of a block of triangles, as whole numbers.
 struct Bounds {
@@ -35,17 +40,27 @@ struct Pairs {
   float clip[3][4 * kBlock];     // the triangle's vertices
 };
 
-// What the exact test says of each pair.
+// Pixels of one triangle; room to write more than are counted.
+struct Pixels {
+  int count = 0;
+  int32_t pixel[kBlock + kLanes];
+  float px[kBlock + kLanes] = {}, py[kBlock + kLanes] = {};
+};
+
+// What the exact test says of each pair or pixel.
 struct Fragments {
   int32_t covered[kBlock];
   float b0[kBlock], b1[kBlock], b2[kBlock], depth[kBlock];
 };
 
-// Rounding here decides coverage: the order of operations is that of the published rasteriser.
+// A triangle in clip space.
 struct Homogeneous {
   float x0, y0, z0, w0, x1, y1, z1, w1, x2, y2, z2, w2;
 };
 
+// The exact test. Edge functions are the products of the cofactors of the triangle's matrix with the
+// pixel centre (Olano & Greer 1997, section 3); barycentric coordinates are their shares. Rounding
+// here decides coverage: the order of operations is that of the published rasteriser.
 ALWAYS_INLINE inline void TestPixel(const Homogeneous& t, float px, float py, int i, Fragments* out) {
   const float a0 = t.y1 * t.w2 - t.y2 * t.w1, b0 = t.w1 * t.x2 - t.w2 * t.x1, c0 = t.x1 * t.y2 - t.x2 * t.y1;
   const float a1 = t.y2 * t.w0 - t.y0 * t.w2, b1 = t.w2 * t.x0 - t.w0 * t.x2, c1 = t.x2 * t.y0 - t.x0 * t.y2;
@@ -76,7 +91,7 @@ class BandRasterizer {
         screen_(ProjectVertices(mesh, image.width, image.height)),
         margins_(MarginsOf(screen_, image.width, image.height)),
         area_{static_cast<float>(image.width), static_cast<float>(row_begin), static_cast<float>(row_end)},
-        column_centres_(ColumnCentres(image.width)),
+        column_centres_(ColumnCentres(image.width + kLanes, image.width)),
         row_centres_(RowCentres(image.height)) {}
 
   void Draw() {
@@ -178,41 +193,41 @@ class BandRasterizer {
         AddPair(triangle, bounds_.top[i] + (corner >> 1), bounds_.left[i] + (corner & 1));
       }
     } else if (others == kLargeBox) {
-      const PlanarEdges edges(corners_[0] + 2 * i, corners_[1] + 2 * i, corners_[2] + 2 * i);
-      CollectBox(triangle, bounds_.left[i], bounds_.right[i], bounds_.top[i], bounds_.bottom[i],
-                 edges, bounds_.outside[i]);
+      CollectBox(triangle, i);
     } else if (others == kSliver) {
-      CollectSliver(triangle, {corners_[0] + 2 * i, corners_[1] + 2 * i, corners_[2] + 2 * i});
+      DrawSliver(triangle, {corners_[0] + 2 * i, corners_[1] + 2 * i, corners_[2] + 2 * i});
     } else {
       DrawBox(triangle, 0, image_.width - 1, row_begin_, row_end_ - 1);
     }
   }
 
-  // Pairs of a whole box, ends inclusive, but for pixels with an edge function below `outside`.
-  NEVER_INLINE void CollectBox(int32_t triangle, int left, int right, int top, int bottom,
-                               const PlanarEdges& edges, float outside) {
+  // Pairs of a box of more than 2x2 pixels, but for pixels that are outside for certain.
+  NEVER_INLINE void CollectBox(int32_t triangle, int i) {
+    const int left = bounds_.left[i], right = bounds_.right[i];
+    const int top = bounds_.top[i], bottom = bounds_.bottom[i];
     if (int64_t{right - left + 1} * (bottom - top + 1) > kLargestPairedBox) {
       DrawBox(triangle, left, right, top, bottom);
       return;
     }
+    const PlanarEdges edges(corners_[0] + 2 * i, corners_[1] + 2 * i, corners_[2] + 2 * i);
     for (int row = top; row <= bottom; ++row) {
       for (int column = left; column <= right; ++column) {
-        if (edges.Least(column + 0.5f, row + 0.5f) >= outside) AddPair(triangle, row, column);
+        const float least = edges.Least(column + 0.5f, row + 0.5f);
+        if (!(least < bounds_.outside[i])) AddPair(triangle, row, column);
       }
     }
   }
 
   // Where rounding decides, every pixel of the published box is tested.
-  void CollectSliver(int32_t triangle, const PlanarEdges& edges) {
+  void DrawSliver(int32_t triangle, const PlanarEdges& edges) {
     const float left = std::floor(Min3(edges.x0, edges.x1, edges.x2));
     const float right = std::ceil(Max3(edges.x0, edges.x1, edges.x2));
     const float top = std::floor(Min3(edges.y0, edges.y1, edges.y2));
     const float bottom = std::ceil(Max3(edges.y0, edges.y1, edges.y2));
-    CollectBox(triangle, static_cast<int>(Clamp(left, 0, area_.columns)),
-               static_cast<int>(Clamp(right, 0, area_.columns)) - 1,
-               static_cast<int>(Clamp(top, area_.row_begin, area_.row_end)),
-               static_cast<int>(Clamp(bottom, area_.row_begin, area_.row_end)) - 1, edges,
-               -std::numeric_limits<float>::infinity());
+    DrawBox(triangle, static_cast<int>(Clamp(left, 0, area_.columns)),
+            static_cast<int>(Clamp(right, 0, area_.columns)) - 1,
+            static_cast<int>(Clamp(top, area_.row_begin, area_.row_end)),
+            static_cast<int>(Clamp(bottom, area_.row_begin, area_.row_end)) - 1);
   }
 
   void AddPair(int32_t triangle, int row, int column) {
@@ -244,60 +259,78 @@ class BandRasterizer {
       TestPixel({v0[j], v0[j + 1], v0[j + 2], v0[j + 3], v1[j], v1[j + 1], v1[j + 2], v1[j + 3],
                  v2[j], v2[j + 1], v2[j + 2], v2[j + 3]}, px[i], py[i], i, fragments);
     }
-    KeepNearest();
+    KeepNearest(pairs_.triangle, 1, pairs_.pixel, count);
     pairs_.count = 0;
   }
 
   // Draws a triangle of any size, wherever its vertices are; the box has its ends included.
   NEVER_INLINE void DrawBox(int32_t triangle, int left, int right, int top, int bottom) {
-    if (left > right || top > bottom) return;
-    DrawPairs();
     Homogeneous t;
-    float v[12];
     for (int k = 0; k < 3; ++k) {
-      std::memcpy(v + 4 * k, mesh_.clip_vertices + 4 * int64_t{mesh_.triangles[3 * int64_t{triangle} + k]},
-                  4 * sizeof(float));
+      const float* vertex = mesh_.clip_vertices + 4 * int64_t{mesh_.triangles[3 * int64_t{triangle} + k]};
+      for (int i = 0; i < 4; ++i) {
+        if (!std::isfinite(vertex[i])) return;
+      }
+      std::memcpy(&t.x0 + 4 * k, vertex, 4 * sizeof(float));
     }
-    for (float value : v) {
-      if (!std::isfinite(value)) return;
-    }
-    std::memcpy(&t, v, sizeof(t));
     if (t.w0 <= 0 && t.w1 <= 0 && t.w2 <= 0) return;
     for (int row = top; row <= bottom; ++row) {
-      for (int first = left; first <= right; first += kBlock) {
-        const int count = std::min(kBlock, right - first + 1);
-        const float* __restrict px = column_centres_.data() + first;
-        Fragments* __restrict fragments = &fragments_;
-        for (int i = 0; i < count; ++i) TestPixel(t, px[i], row_centres_[row], i, fragments);
-        for (int i = 0; i < count; ++i) {
-          pairs_.triangle[i] = triangle;
-          pairs_.pixel[i] = row * image_.width + first + i;
-        }
-        pairs_.count = count;
-        KeepNearest();
-        pairs_.count = 0;
+      for (int column = left; column <= right;) {
+        const int added = std::min(right - column + 1, kBlock - pixels_.count);
+        AddPixels(row, column, added);
+        column += added;
+        if (pixels_.count == kBlock) DrawPixels(triangle, t);
       }
     }
+    DrawPixels(triangle, t);
+  }
+
+  // Rows are short: whole vectors are written, and what is too much is written over.
+  void AddPixels(int row, int column, int count) {
+    const IntLanes lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    const FloatLanes y = FloatLanes{} + row_centres_[row];
+    for (int first = 0; first < count; first += kLanes) {
+      const int at = pixels_.count + first;
+      const IntLanes pixel = lane + (row * image_.width + column + first);
+      std::memcpy(pixels_.pixel + at, &pixel, sizeof(pixel));
+      std::memcpy(pixels_.px + at, column_centres_.data() + column + first, sizeof(y));
+      std::memcpy(pixels_.py + at, &y, sizeof(y));
+    }
+    pixels_.count += count;
+  }
+
+  NEVER_INLINE void DrawPixels(int32_t number, const Homogeneous& vertices) {
+    const Homogeneous triangle = vertices;  // nothing below can change a copy
+    const float* __restrict px = pixels_.px;
+    const float* __restrict py = pixels_.py;
+    Fragments* __restrict fragments = &fragments_;
+    const int count = pixels_.count;
+    // Whole vectors only, the rest is not looked at: counts are small.
+    for (int first = 0; first < count; first += 2 * kLanes) {
+      for (int i = first; i < first + 2 * kLanes; ++i) TestPixel(triangle, px[i], py[i], i, fragments);
+    }
+    KeepNearest(&number, 0, pixels_.pixel, count);
+    pixels_.count = 0;
   }
 
   // The nearest triangle stays; of equally near ones, the last.
-  NEVER_INLINE void KeepNearest() {
+  NEVER_INLINE void KeepNearest(const int32_t* triangles, int stride, const int32_t* pixels, int count) {
     int32_t covered[kBlock];
     int covered_count = 0;
-    for (int i = 0; i < pairs_.count; ++i) {
+    for (int i = 0; i < count; ++i) {
       covered[covered_count] = i;
       covered_count += fragments_.covered[i];
     }
     for (int k = 0; k < covered_count; ++k) {
       const int i = covered[k];
-      const int64_t pixel = pairs_.pixel[i];
+      const int64_t pixel = pixels[i];
+      const int32_t triangle = triangles[stride * i];
       if (mesh_.layers) {
-        const uint8_t layers = mesh_.layers[pairs_.triangle[i]];
+        const uint8_t layers = mesh_.layers[triangle];
         if (image_.front_mask && (layers & kFrontMask)) image_.front_mask[pixel] = 1;
         if (!(layers & kPicture)) continue;
       }
       const float depth = fragments_.depth[i], nearest = image_.z_buffer[pixel];
-      const int32_t triangle = pairs_.triangle[i];
       if (depth > nearest || (depth == nearest && triangle < image_.triangle_ids[pixel])) continue;
       image_.z_buffer[pixel] = depth;
       image_.triangle_ids[pixel] = triangle;
@@ -318,6 +351,7 @@ class BandRasterizer {
   float corners_[3][2 * kBlock];
   Bounds bounds_;
   Pairs pairs_;
+  Pixels pixels_;
   Fragments fragments_;
 };
 
