@@ -22,7 +22,7 @@ _IRIS_SHARES = np.array([0.38, 0.26, 0.12, 0.06, 0.12, 0.06])
 _IRIS_SHARES_DARK = np.array([0.85, 0.13, 0.02, 0.0, 0.0, 0.0])
 _PUPIL, _LIMBUS, _SCLERA = np.array([14.0, 11, 11]), np.array([34.0, 28, 26]), np.array([214.0, 208, 202])
 _MOUTH_COLOUR, _TEETH = np.array([70.0, 24, 22]), np.array([222.0, 212, 190])
-_TONGUE_COLOUR = np.array([168.0, 88, 84])
+_TONGUE_COLOUR = np.array([138.0, 66, 64])
 
 DARK_SKIN = 0.16  # melanin fraction from which hair and eyes are mostly black and brown
 MELANIN = (0.012, 0.42)  # tones are drawn evenly over the logarithm

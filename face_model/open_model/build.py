@@ -7,6 +7,7 @@ import numpy as np
 from face_model.model import FaceModel, vertex_triangle_table
 from face_model.open_model.albedo import albedo_model
 from face_model.open_model.alignment import STANDARD_POINTS, five_points, similarity
+from face_model.open_model.assets import group_vertices
 from face_model.open_model.expression import EXPRESSION_NAMES, FACIAL_ACTIONS, facial_displacements
 from face_model.open_model.head_mesh import SKIN, build_head_mesh, symmetrise
 from face_model.open_model.identity import identity_model
@@ -21,6 +22,8 @@ SEED = 20190317
 
 # MakeHuman's lips stand a millimetre apart; this much of the jaw's opening, taken back, lets them touch.
 _JAW_CLOSING = -0.03
+# Its upper teeth end above the lip, and its tongue fills the gap between the teeth; a smile shows teeth, dm (x, y, z).
+_ORAL_SHIFTS = (("helper-upper-teeth", (0.0, -0.028, 0.0)), ("helper-tongue", (0.0, -0.05, -0.07)))
 
 
 class Statistics(NamedTuple):
@@ -89,6 +92,8 @@ def average_head(assets):
     expressions = facial_displacements(assets, count)
     closing = _JAW_CLOSING * expressions[FACIAL_ACTIONS.index("jawOpen")].astype(np.float64)
     shape = base.vertices + closing
+    for group, shift in _ORAL_SHIFTS:
+        shape[group_vertices(base, group)] += shift
     neutral = symmetrise(shape + np.tensordot(neutral_weights(targets), targets.displacements, 1), base.mirror)
     mesh = build_head_mesh(base, neutral)
     used = np.flatnonzero(np.diff(mesh.operator.tocsc().indptr))
@@ -132,7 +137,9 @@ def _standard_frame(points, landmarks):
     Returns:
         (points [N, 3], (scale, rotation)) for the displacements.
     """
-    scale, rotation, translation = similarity(five_points(points[landmarks]), STANDARD_POINTS)
+    # BFM's points differ by a few tenths of a millimetre between left and right; the frame does without that.
+    mirrored = STANDARD_POINTS[[1, 0, 2, 4, 3]] * [-1.0, 1.0, 1.0]
+    scale, rotation, translation = similarity(five_points(points[landmarks]), (STANDARD_POINTS + mirrored) / 2)
     placed = scale * points.dot(rotation) + translation
     return placed - placed.mean(axis=0), (float(scale), rotation)
 

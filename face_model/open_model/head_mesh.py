@@ -16,9 +16,11 @@ from face_model.open_model.subdivision import subdivide, triangulate_mixed
 SKIN, SOCKET, MOUTH, TEETH, TONGUE, LEFT_EYE, RIGHT_EYE = range(7)  # left and right of the person
 
 # The crop, in MakeHuman's own coordinates of the neutral head (dm): behind the ears, over the hairline, below
-# the chin, like BFM's front. The top also sets the centroid of the vertices, which the decoder moves to the
-# origin: at this height the five standard points come out in their places.
-BACK, TOP, BOTTOM = 0.32, 7.97, 6.0
+# the chin, like BFM's front. Above the ears the cut rises to the hairline, TOP at the depth HAIRLINE. The bottom also
+# sets the centroid of the vertices, which the decoder moves to the origin: with this one the five standard points
+# come out in their places.
+BACK, TOP, BOTTOM, HAIRLINE = 0.32, 8.0, 6.05, 1.25
+RISE = 0.52  # of the cut above the ears, dm per dm
 EAR_BOX = ((0.7, 2.0), (6.6, 7.6), (0.0, 2.0))  # |x|, y, z; whatever BACK says
 RIM_SMOOTHING = 12  # steps along the outline
 # Inside this box of the neutral face, quads larger than FINE_QUAD (dm) are subdivided twice, all others once.
@@ -115,7 +117,7 @@ def _classify_island(centre):
 def _inside_crop(centre, parts):
     y, z = centre[:, 1], centre[:, 2]
     folded = np.abs(centre) * [1.0, 0.0, 0.0] + centre * [0.0, 1.0, 1.0]
-    return (parts != SKIN) | _in_box(folded, EAR_BOX) | ((y < TOP) & (y > BOTTOM) & (z > BACK))
+    return (parts != SKIN) | _in_box(folded, EAR_BOX) | ((y < TOP + RISE * (z - HAIRLINE)) & (y > BOTTOM) & (z > BACK))
 
 
 def _is_fine(neutral, quads, parts):

@@ -3,9 +3,9 @@
 Each is named by the base vertices it stands for (one vertex, the two ends of an edge, or the four corners of a
 quad), so that it survives another crop or resolution. They were found once: dlib's 68-point predictor on frontal
 renders of sixteen random heads; among the vertices that face the camera, the one nearest on average to the
-point and, mirrored, to its counterpart. Points on the midline were confined to it, the upper inner lip to
-vertices that stay when the jaw opens, the lower one to those that move with it. The jaw line's upper part (1-5),
-where the predictor marks the outline as seen from the front, lies on the edge of the jaw before the ear.
+point and, mirrored, to its counterpart. Points on the midline were confined to it, the inner lips to the lowest
+vertices that stay when the jaw opens and to the highest of those that move with it. The jaw line's upper part
+(1-5), where the predictor marks the outline as seen from the front, lies on the edge of the jaw before the ear.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ _HALF = {
     28: (132, 133), 29: (131,), 30: (164, 201), 31: (294,), 32: (320, 325, 344, 347), 33: (313,), 34: (317,),
     37: (21, 6781), 38: (0, 6), 39: (54, 6763), 40: (6764, 6769), 41: (47,), 42: (36, 41, 4859, 4860),
     49: (428, 500, 3733, 3734), 50: (5351, 5352), 51: (460,), 52: (466, 467), 58: (492,), 59: (486,),
-    60: (406, 480), 61: (437,), 62: (462, 472), 63: (474, 520), 67: (494,), 68: (487,)}
+    60: (406, 480), 61: (437,), 62: (472,), 63: (474, 520), 67: (493,), 68: (487,)}
 
 _MIRRORED = ((17, 1), (16, 2), (15, 3), (14, 4), (13, 5), (12, 6), (11, 7), (10, 8), (27, 18), (26, 19), (25, 20),
              (24, 21), (23, 22), (36, 32), (35, 33), (46, 37), (45, 38), (44, 39), (43, 40), (48, 41), (47, 42),

@@ -133,7 +133,7 @@ class Regions:
         x, y, z = self._folded.T
         top = marks[19, 1] + 0.42
         cheek = np.interp(y, [marks[8, 1], marks[5, 1], marks[3, 1], marks[0, 1], top],
-                          [0.30, 0.50, 0.56, 0.58, 0.46])
+                          [0.30, 0.50, 0.60, 0.65, 0.52])
         behind = np.interp(y, [marks[8, 1], marks[4, 1], marks[0, 1]],
                            [marks[8, 2] - 0.08, marks[4, 2] + 0.06, marks[0, 2] + 0.08])
         return (y < top) & (y > marks[8, 1] - 0.02) & (-x < cheek) & (z > behind) & \
@@ -141,8 +141,8 @@ class Regions:
 
     def even_skin(self):
         """Return the weight in the reflectance loss: 1 on plain skin of the front, 0 on features."""
-        features = np.stack([self.lips(), np.minimum(1.5 * self.brow(1.3), 1.0), 1.5 * self.lashes(),
-                             2.0 * self.recess(), self.scalp()])
+        features = np.stack([2 * self.lips(), 1.5 * self.brow(1.3), 1.5 * self.lashes(), 2 * self.recess(),
+                             self.scalp()])
         inner_eye = _smooth_step(self._distance(self._marks[36:42].mean(axis=0, keepdims=True))[0], 0.20, 0.15)
         nostril = _smooth_step(self._distance(self._marks[[31, 32, 33]])[0], 0.10, 0.05)
         plain = 1 - np.clip(np.maximum(features.max(axis=0), np.maximum(inner_eye, nostril)), 0.0, 1.0)
