@@ -65,6 +65,10 @@ class SummaryWriter:
             colors=colors)
         self._writer.add_summary(summary, step)
 
+    def flush(self):
+        """Write to disk what was given so far; else the end of a large summary waits for the next one."""
+        self._writer.flush()
+
     def close(self):
         """Write everything to disk."""
         self._writer.close()

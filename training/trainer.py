@@ -179,6 +179,7 @@ class _Trainer:
                 self._writers["val"].mesh(done, values["pictures"], self._model.triangles)
         self._validation = {tag: value / batches for tag, value in sums.items()}
         self._writers["val"].scalars(done, self._validation)
+        self._writers["val"].flush()
 
     def _validation_batch(self, with_pictures):
         """Return the next validation batch as arrays, and what the network makes of it."""
