@@ -33,9 +33,10 @@ _NATIVE_FLAG = "-march=native"
 # Kept apart from the core: vector instructions beyond TensorFlow's own would change the
 # alignment that Eigen, in TensorFlow's headers, expects of its tensors.
 _OPERATION_FLAGS = ("-std=c++11", "-O2", "-fPIC", "-pthread", "-Wno-deprecated-declarations")
-_CORE_SOURCES = ("rasterize_triangles.cc", "rasterize_triangles_grad.cc", "interpolate_attributes.cc")
+_CORE_SOURCES = ("rasterize_triangles.cc", "rasterize_triangles_grad.cc", "interpolate_attributes.cc",
+                 "vertex_normals.cc")
 _C_INTERFACE_SOURCES = ("rasterize_triangles_c.cc",)
-_OPERATION_SOURCES = ("rasterize_triangles_op.cc", "interpolate_attributes_op.cc")
+_OPERATION_SOURCES = ("rasterize_triangles_op.cc", "interpolate_attributes_op.cc", "vertex_normals_op.cc")
 
 
 def operation_library(force=False):

@@ -49,7 +49,7 @@ def rasterize_triangles(clip_vertices, triangles, image_width, image_height, *, 
         tf.errors.InvalidArgumentError: when run, for wrong shapes or vertices that do not exist.
     """
     layers = np.zeros([0], np.uint8) if layers is None else layers
-    return Rasterization(*_operations().mesh_renderer_rasterize_triangles(
+    return Rasterization(*operations().mesh_renderer_rasterize_triangles(
         clip_vertices=clip_vertices, triangles=triangles, layers=layers,
         image_width=image_width, image_height=image_height))
 
@@ -68,34 +68,41 @@ def interpolate_attributes(attributes, triangles, rasterization):
     Returns:
         [B, H, W, C] float32, 0 where empty.
     """
-    return _operations().mesh_renderer_interpolate_attributes(
+    return operations().mesh_renderer_interpolate_attributes(
         attributes=attributes, triangles=triangles, triangle_ids=rasterization.triangle_ids,
         barycentric_coordinates=rasterization.barycentric_coordinates)
 
 
 @functools.lru_cache(maxsize=None)
-def _operations():
+def operations():
     """Load the compiled operations, once per process, and register their gradients."""
-    operations = tf.load_op_library(operation_library())
+    compiled = tf.load_op_library(operation_library())
 
     def rasterize_gradient(op, d_barycentrics, *_):
         clip_vertices, triangles, _ = op.inputs
         barycentrics, triangle_ids = op.outputs[:2]
-        return operations.mesh_renderer_rasterize_triangles_grad(
+        return compiled.mesh_renderer_rasterize_triangles_grad(
             clip_vertices=clip_vertices, triangles=triangles, triangle_ids=triangle_ids,
             barycentric_coordinates=barycentrics,
             d_barycentric_coordinates=d_barycentrics), None, None
 
     def interpolate_gradient(op, d_image):
         attributes, triangles, triangle_ids, barycentrics = op.inputs
-        d_attributes, d_barycentrics = operations.mesh_renderer_interpolate_attributes_grad(
+        d_attributes, d_barycentrics = compiled.mesh_renderer_interpolate_attributes_grad(
             attributes=attributes, triangles=triangles, triangle_ids=triangle_ids,
             barycentric_coordinates=barycentrics, d_image=d_image)
         return d_attributes, None, None, d_barycentrics
 
+    def normals_gradient(op, d_normals):
+        vertices, triangles, vertex_triangles = op.inputs
+        return compiled.mesh_renderer_vertex_normals_grad(
+            vertices=vertices, triangles=triangles, vertex_triangles=vertex_triangles,
+            d_normals=d_normals), None, None
+
     _register_gradient("MeshRendererRasterizeTriangles", rasterize_gradient)
+    _register_gradient("MeshRendererVertexNormals", normals_gradient)
     _register_gradient("MeshRendererInterpolateAttributes", interpolate_gradient)
-    return operations
+    return compiled
 
 
 def _register_gradient(name, function):

@@ -42,12 +42,14 @@ void InterpolateGrad(const Mesh& mesh, const Visibility& visible, const float* a
   for (int64_t p = 0; p < visible.pixel_count; ++p) {
     const float* b = visible.barycentrics + 3 * p;
     float* d_b = d_barycentrics + 3 * p;
-    if (IsEmpty(b)) {
+    const float* __restrict d_pixel = d_image + channels * p;
+    bool any = false;
+    for (int64_t c = 0; c < channels; ++c) any |= d_pixel[c] != 0;
+    if (!any || IsEmpty(b)) {  // masked losses leave many pixels without a gradient
       d_b[0] = d_b[1] = d_b[2] = 0;
       continue;
     }
     const int32_t* corner = mesh.triangles + 3 * int64_t{visible.triangle_ids[p]};
-    const float* __restrict d_pixel = d_image + channels * p;
     for (int i = 0; i < 3; ++i) {
       const float* __restrict a = attributes + channels * corner[i];
       float* __restrict d_a = d_attributes + channels * corner[i];

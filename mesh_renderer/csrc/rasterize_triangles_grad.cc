@@ -57,9 +57,11 @@ void RasterizeTrianglesGrad(const Mesh& mesh, int width, int height, const Visib
     for (int column = 0; column < width; ++column) {
       const int64_t p = int64_t{width} * row + column;
       const float* b = visible.barycentrics + 3 * p;
+      const float* d_b = d_barycentrics + 3 * p;
       if (b[0] + b[1] + b[2] <= 0) continue;
-      AccumulatePixelGradient(mesh, visible.triangle_ids[p], columns[column], rows[row], b,
-                              d_barycentrics + 3 * p, d_clip_vertices);
+      if (d_b[0] == 0 && d_b[1] == 0 && d_b[2] == 0) continue;  // masked losses leave many
+      AccumulatePixelGradient(mesh, visible.triangle_ids[p], columns[column], rows[row], b, d_b,
+                              d_clip_vertices);
     }
   }
 }
