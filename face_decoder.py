@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesh_renderer.render import render
+from mesh_renderer.vertex_normals import vertex_normals
 from tf_runtime import tf
 
 IMAGE_SIZE = 224
@@ -108,7 +109,8 @@ def decode_face(coefficients, model):
         albedo = face_albedo(parts.albedo, model)
         rotation = rotation_matrix(parts.angles)
         world_shape = tf.matmul(shape, rotation) + parts.translation[:, tf.newaxis, :]
-        normals = tf.matmul(vertex_normals(shape, model), rotation)
+        normals = tf.matmul(
+            vertex_normals(shape, model.triangles, model.vertex_triangles), rotation)
         colors = illuminate(albedo, normals, parts.gamma)
         landmarks = project(tf.gather(world_shape, model.landmarks, axis=1))
         return Face(shape, world_shape, normals, albedo, colors, landmarks)
@@ -157,22 +159,6 @@ def _linear_model(coefficients, basis, mean):
     transposed = np.ascontiguousarray(basis.T, dtype=np.float32)
     flat = tf.matmul(coefficients, transposed) + mean.reshape(1, -1).astype(np.float32)
     return tf.reshape(flat, [-1, mean.shape[0], 3])
-
-
-def vertex_normals(shape, model):
-    """Return unit vertex normals, [B, N, 3]: the normalised sum of the unit normals around each vertex.
-
-    Args:
-        shape: [B, N, 3] vertices.
-        model: a ``FaceModel``; ``vertex_triangles`` lists the triangles of each vertex.
-    """
-    corners = [tf.gather(shape, model.triangles[:, corner], axis=1) for corner in range(3)]
-    triangle_normals = tf.nn.l2_normalize(
-        tf.cross(corners[0] - corners[1], corners[1] - corners[2]), axis=-1)
-    # One row of zeros answers the padding of vertex_triangles.
-    padded = tf.pad(triangle_normals, [[0, 0], [0, 1], [0, 0]])
-    around = tf.gather(padded, model.vertex_triangles, axis=1)  # [B, N, 8, 3]
-    return tf.nn.l2_normalize(tf.reduce_sum(around, axis=2), axis=-1)
 
 
 def rotation_matrix(angles):

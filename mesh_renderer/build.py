@@ -79,7 +79,7 @@ def _library_path(stem, flags):
     for source in sorted(glob.glob(os.path.join(SOURCE_DIR, "*"))):
         with open(source, "rb") as file:
             digest.update(file.read())
-    for text in _CORE_FLAGS + _OPERATION_FLAGS + tuple(flags):
+    for text in _CORE_SOURCES + _OPERATION_SOURCES + _CORE_FLAGS + _OPERATION_FLAGS + tuple(flags):
         digest.update(text.encode() + b"\0")
     name = "{}_{}_{}.so".format(stem, _processor(), digest.hexdigest()[:12])
     return os.path.join(LIBRARY_DIR, name)

@@ -83,18 +83,6 @@ def test_rotation_matrix_agrees_with_the_fitter_and_is_orthonormal():
         np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-6)
 
 
-def test_normals_are_sums_of_unit_triangle_normals(model):
-    vertices = model.mean_shape.astype(np.float64)
-    corners = vertices[model.triangles]
-    triangle_normals = np.cross(corners[:, 0] - corners[:, 1], corners[:, 1] - corners[:, 2])
-    triangle_normals /= np.linalg.norm(triangle_normals, axis=1, keepdims=True)
-    expected = np.array([triangle_normals[[t for t in row if t < model.triangle_count]].sum(axis=0)
-                         for row in model.vertex_triangles])
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    normals = run(lambda: face_decoder.vertex_normals(tf.constant(model.mean_shape[np.newaxis]), model))
-    np.testing.assert_allclose(normals[0], expected, atol=1e-5)
-
-
 def test_even_light_does_not_depend_on_the_normal():
     normals = np.eye(3, dtype=np.float32)[np.newaxis]
     albedo = np.full((1, 3, 3), 100, np.float32)
