@@ -3,10 +3,10 @@
 import os
 
 import numpy as np
-from alignment.locate import FaceLocator
 from PIL import Image, ImageDraw
 
 from alignment.align import align, flip_y, photo_to_crop
+from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
