@@ -35,9 +35,9 @@ INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
 _STEP_SIZES = Coefficients(
     identity=0.04, expression=0.02, albedo=0.06, angles=0.004, gamma=0.02, translation=0.004)
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Kingma & Ba, ICLR 2015; short memory for a short run
-_FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 120.0, 50.0  # grey levels at which a pixel keeps a quarter
+_FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 150.0, 80.0  # grey levels at which a pixel keeps a quarter
 # Brows, lips and irises are not skin for the classifier, yet belong to the face.
-_ATTENTION_FLOOR = 0.35
+_ATTENTION_FLOOR = 0.5
 
 
 class FaceObservation(NamedTuple):

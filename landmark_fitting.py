@@ -16,6 +16,9 @@ from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, project
 ARKIT_ACTION_COUNT = 52  # the open model's first, named expression components
 # An ARKit action is at rest at 0 and complete at 1; strong expressions overshoot a little.
 ACTION_BOUNDS = (0.0, 1.2)
+# A tongue is rarely out, and would otherwise be put out to explain teeth and lips.
+_NOT_FITTED = {"tongueOut"}
+_ALMOST_NOTHING = 1e-3  # bounded least squares wants an interval
 STATISTICAL_BOUND = 3.0  # standard deviations; beyond lies no face
 _ANGLE_BOUND = np.radians(100)
 _TRANSLATION_BOUND = 3.0  # dm; the crop holds the face well within
@@ -52,6 +55,8 @@ def expression_bounds(model):
     upper = np.full(model.expression_count, STATISTICAL_BOUND)
     actions = slice(0, min(ARKIT_ACTION_COUNT, len(model.expression_names)))
     lower[actions], upper[actions] = ACTION_BOUNDS
+    for action in _NOT_FITTED.intersection(model.expression_names):
+        upper[model.expression_names.index(action)] = _ALMOST_NOTHING
     return lower, upper
 
 
