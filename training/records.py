@@ -137,7 +137,8 @@ def require_face_model(prefix, model):
         model: a ``FaceModel``.
     """
     trained = (read_record(prefix) or {}).get("face_model")
-    if isinstance(trained, dict) and trained.get("fingerprint") != model.fingerprint():
-        raise InputError("{}: was trained for the face model {} ({}), not for {} ({}); choose that model with "
-                         "--face_model".format(prefix, trained.get("name"), trained.get("fingerprint"),
-                                               model.name, model.fingerprint()))
+    if not isinstance(trained, dict) or trained.get("fingerprint") == model.fingerprint():
+        return
+    raise InputError("{}: was trained for the face model {} with the fingerprint {}, but here is {} with {}; give the "
+                     "file it was trained for as --face_model".format(
+                         prefix, trained.get("name"), trained.get("fingerprint"), model.name, model.fingerprint()))
