@@ -15,57 +15,14 @@ import numpy as np
 from tqdm import tqdm
 
 from evaluation import normalised_mean_error
-from face_decoder import Coefficients, coefficient_sizes
 from face_graph import FaceGraph
 from face_model import FACE_MODEL_HELP, load_face_model
 from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
-from landmark_fitting import expression_bounds
+from synthesis.sampling import draw_coefficients
 from workspace.atomic import atomic_path
 from workspace.errors import run_main
 
 MILLIMETRES_PER_UNIT = 100.0
-_POSE_RANGE = np.radians(30)
-_ACTIONS_AT_ONCE = 5  # a face does a few things at a time
-
-
-def draw_coefficients(model, count, seed):
-    """Draw faces from the prior, with pose within 30 degrees about each axis and soft white light.
-
-    Args:
-        model: a ``FaceModel``.
-        count: how many.
-        seed: of the random numbers.
-
-    Returns:
-        [count, 257] float32.
-    """
-    random = np.random.RandomState(seed)
-    sizes = coefficient_sizes(model)
-    rows = []
-    for _ in range(count):
-        gamma = np.zeros((3, 9))
-        gamma[:, 0] = random.uniform(-0.15, 0.25)
-        gamma[:, 1:4] = random.normal(0, 0.2, 3)
-        gamma[:, 4:] = random.normal(0, 0.05, 5)
-        rows.append(np.concatenate(Coefficients(
-            identity=random.standard_normal(sizes.identity),
-            expression=_draw_expression(model, random),
-            albedo=random.standard_normal(sizes.albedo),
-            angles=random.uniform(-_POSE_RANGE, _POSE_RANGE, 3),
-            gamma=gamma.reshape(-1),
-            translation=random.normal(0, 0.05, 3))))
-    return np.array(rows, np.float32)
-
-
-def _draw_expression(model, random):
-    lower, upper = expression_bounds(model)
-    expression = np.zeros(model.expression_count)
-    actions = np.flatnonzero(lower == 0)
-    if len(actions):
-        chosen = random.choice(actions, _ACTIONS_AT_ONCE, replace=False)
-        expression[chosen] = random.uniform(0, 0.8, _ACTIONS_AT_ONCE)
-        return expression
-    return np.clip(random.standard_normal(model.expression_count), lower, upper)
 
 
 def rigidly_aligned(points, target):

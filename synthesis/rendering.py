@@ -1,0 +1,43 @@
+"""Batches of faces as pictures: the one part of synthesis that runs in TensorFlow."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from face_graph import FaceGraph
+from tf_runtime import tf
+
+BATCH_SIZE = 16  # always: what an index looks like must not depend on its neighbours
+
+
+class RenderedFaces(NamedTuple):
+    """A batch of rendered faces."""
+
+    rgba: np.ndarray  # [B, S, S, 4] uint8, black and transparent where no face is
+    landmarks: np.ndarray  # [B, 68, 2] float32 crop pixels, y up
+    head_landmarks: np.ndarray  # [B, 68, 3] float32 dm, in model space
+    world_landmarks: np.ndarray  # [B, 68, 3] float32 dm
+
+
+class FaceRenderer:
+    """Renders faces of one model at one size.
+
+    Args:
+        model: a ``FaceModel``.
+        image_size: width and height in pixels.
+    """
+
+    def __init__(self, model, image_size):
+        self._graph = FaceGraph(model)
+        rendering = self._graph.rendering(image_size)
+        face = self._graph.face
+        with self._graph.graph.as_default():
+            # Rounded inside of the graph: a quarter of the bytes leaves it.
+            rgba = tf.concat([tf.reverse(rendering.image, [-1]), 255 * rendering.mask], axis=-1)
+            self._outputs = RenderedFaces(
+                tf.cast(tf.clip_by_value(tf.round(rgba), 0, 255), tf.uint8), face.landmarks,
+                tf.gather(face.shape, model.landmarks, axis=1), tf.gather(face.world_shape, model.landmarks, axis=1))
+
+    def render(self, coefficients):
+        """Return the :class:`RenderedFaces` of coefficients [B, 257]."""
+        return self._graph.session.run(self._outputs, {self._graph.coefficients: coefficients})
