@@ -33,6 +33,7 @@ PUPIL_ANGLE, IRIS_ANGLE = 9.5, 23.5
 EYE_RINGS = (4.0, 8.3, 9.0, 10.2, 11.5, 14.5, 18.0, 21.0, 22.4, 23.2, 24.2, 25.4, 28.0, 32.0, 37.0, 43.0, 50.0, 58.0,
              67.0, 77.0, 88.0, 100.0)
 EYE_SEGMENTS = 40
+EYE_SIZE = 0.985  # of MakeHuman's eyeball, which comes through the lids' corner when it turns outwards
 
 
 class HeadMesh(NamedTuple):
@@ -213,7 +214,7 @@ def _eyeball_operator(base, neutral, group, directions):
     offsets = neutral[members] - neutral[members].mean(axis=0)
     radius = np.linalg.norm(offsets, axis=1).mean()
     design = np.column_stack([np.ones(len(members)), offsets / radius])
-    weights = np.column_stack([np.ones(len(directions)), directions]).dot(np.linalg.pinv(design))
+    weights = np.column_stack([np.ones(len(directions)), EYE_SIZE * directions]).dot(np.linalg.pinv(design))
     columns = np.tile(members, len(directions))
     rows = np.repeat(np.arange(len(directions)), len(members))
     return sp.csr_matrix((weights.reshape(-1), (rows, columns)), shape=(len(directions), len(neutral)))

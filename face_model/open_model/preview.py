@@ -27,16 +27,21 @@ def write_preview(model, path):
         model: the model.
         path: the image file to write.
     """
-    rows = [_mean_faces(model, _Camera(model, _WIDTH // 4)), _regions(model, _Camera(model, _WIDTH // 4)),
-            _random_people(model, _Camera(model, _WIDTH // 8), 24, 8),
-            _expressions(model, _Camera(model, _WIDTH // 10), 10)]
+    rows = [_mean_faces(model, Camera(model, _WIDTH // 4)), _regions(model, Camera(model, _WIDTH // 4)),
+            _random_people(model, Camera(model, _WIDTH // 8), 24, 8),
+            _expressions(model, Camera(model, _WIDTH // 10), 10)]
     sheet = np.concatenate(rows, axis=0)
     with atomic_path(path) as temporary:
         Image.fromarray(sheet).save(temporary)
 
 
-class _Camera:
-    """Renders vertex colours of one model at one size, with TensorFlow."""
+class Camera:
+    """Renders vertex colours of one model at one size, with TensorFlow.
+
+    Args:
+        model: a ``FaceModel``.
+        size: width and height of the pictures, pixels.
+    """
 
     def __init__(self, model, size):
         self.size = size
@@ -71,8 +76,8 @@ def _centred(model):
     return model.mean_shape - model.mean_shape.mean(axis=0)
 
 
-def _person(model, identity=None, expression=None, albedo=None):
-    """Return (shape, albedo) of coefficients; None is the mean."""
+def person(model, identity=None, expression=None, albedo=None):
+    """Return (shape [N, 3] in dm, centred on the mean; albedo [N, 3], 0..255) of coefficients; None is the mean."""
     shape, colour = _centred(model).astype(np.float64), model.mean_albedo.astype(np.float64)
     for basis, coefficients in ((model.identity_basis, identity), (model.expression_basis, expression)):
         if coefficients is not None:
@@ -83,12 +88,12 @@ def _person(model, identity=None, expression=None, albedo=None):
 
 
 def _mean_faces(model, camera):
-    return np.concatenate([camera(*_person(model), yaw=yaw) for yaw in (0, 30, 60, 90)], axis=1)
+    return np.concatenate([camera(*person(model), yaw=yaw) for yaw in (0, 30, 60, 90)], axis=1)
 
 
 def _regions(model, camera):
     """Landmarks; the front region and the skin mask; the sheer albedo; a profile with landmarks."""
-    shape, colour = _person(model)
+    shape, colour = person(model)
     grey = np.full_like(colour, 205.0)
     front = np.zeros(len(shape))
     front[model.front_vertices] = 1.0
@@ -114,7 +119,7 @@ def _with_landmarks(model, picture, yaw):
 
 def _random_people(model, camera, count, columns):
     random = np.random.RandomState(_SEED)
-    pictures = [camera(*_person(model, _RANDOM_STRENGTH * random.normal(size=model.identity_count), None,
+    pictures = [camera(*person(model, _RANDOM_STRENGTH * random.normal(size=model.identity_count), None,
                                 _RANDOM_STRENGTH * random.normal(size=model.albedo_count)),
                        yaw=random.uniform(-25, 25)) for _ in range(count)]
     return _grid(pictures, columns)
@@ -129,7 +134,7 @@ def _expressions(model, camera, columns):
         weights[k] = 1.0
         if name == "mouthClose":
             weights[model.expression_names.index("jawOpen")] = 1.0
-        image = Image.fromarray(camera(*_person(model, None, weights)))
+        image = Image.fromarray(camera(*person(model, None, weights)))
         ImageDraw.Draw(image).text((3, 3), name, fill=(255, 255, 255))
         pictures.append(np.asarray(image))
     return _grid(pictures, columns)

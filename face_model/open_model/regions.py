@@ -28,8 +28,9 @@ class Regions:
         self.part, self.eye_angle = head.part, head.eye_angle
         self.skin = (head.part == SKIN).astype(np.float32)
         self._marks = points[landmarks]
+        self._recess = None
         self._texture = head.texture
-        self._assets = assets
+        self._assets, self._masks = assets, {}
         self._folded = points * [-1.0, 1.0, 1.0]  # onto the image's left half, where the curves are
         self._folded[:, 0] = -np.abs(points[:, 0])
 
@@ -49,7 +50,7 @@ class Regions:
             lift: dm upwards.
             tilt: dm that the outer end rises more than the inner one.
         """
-        curve = _resample(self._marks[17:22][::-1] + [0.0, -0.02, 0.0], 40)  # from the inner end outwards
+        curve = _resample(self._marks[17:22][::-1] + [0.0, -0.04, 0.0], 40)  # from the inner end outwards
         along = np.linspace(0.0, 1.0, len(curve))
         curve = curve + np.stack([0 * along, lift + tilt * (along - 0.4), 0 * along], axis=1)
         distance, nearest = self._distance(curve)
@@ -117,6 +118,11 @@ class Regions:
 
     def recess(self):
         """Return 0..1, how deep a vertex lies in a fold: nostrils, corners of eyes and mouth, ear."""
+        if self._recess is None:
+            self._recess = self._depth_of_folds()
+        return self._recess
+
+    def _depth_of_folds(self):
         depth = np.zeros(len(self.points))
         members = np.flatnonzero(np.isin(self.part, (SKIN, SOCKET, MOUTH)))
         tree = cKDTree(self.points[members])
@@ -160,6 +166,11 @@ class Regions:
         return cKDTree(curve).query(self._folded)
 
     def _mask(self, name):
+        if name not in self._masks:
+            self._masks[name] = self._sample_mask(name)
+        return self._masks[name]
+
+    def _sample_mask(self, name):
         image = gaussian_filter(self._assets.texture_mask(name), _TEXTURE_BLUR)
         rows, columns = image.shape
         at = np.stack([(1 - self._texture[:, 1]) * rows - 0.5, self._texture[:, 0] * columns - 0.5])
