@@ -30,6 +30,9 @@ from tf_runtime import tf
 
 DEFAULT_STEPS = 120
 INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
+# Where the 68 landmarks are not trusted: weight of the five points' mean squared distance (that of
+# the 68 is 277 / 68 on average), and of priors that keep pixels alone from inventing grimaces.
+_FIVE_POINT_WEIGHT, _DOUBTFUL_EXPRESSION, _DOUBTFUL_IDENTITY = 4.0, 200.0, 10.0
 # Step sizes of Adam, in the units of each part: what one step may change is about as visible
 # in every part (an angle of .01 moves the nose by half a pixel, .01 dm everything by one).
 _STEP_SIZES = Coefficients(
@@ -171,7 +174,7 @@ class _Objective:
             self.landmarks = tf.placeholder(tf.float32, [None, 68, 2], "landmarks")
             self.landmark_weights = tf.placeholder(tf.float32, [None, 68], "landmark_weights")
             self.five_points = tf.placeholder(tf.float32, [None, 5, 2], "five_points")
-            self.five_point_weights = tf.placeholder(tf.float32, [None], "five_point_weights")
+            self.doubt = tf.placeholder(tf.float32, [None], "doubt")
             self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
             self.harmonics = spherical_harmonics(face.normals)
             mask = rendering.front_mask * self.attention * _robust_weight(
@@ -182,8 +185,12 @@ class _Objective:
                 weights.photometric * losses.photometric_losses(self.photo, rendering.image, mask)
                 + weights.landmark * losses.landmark_losses(
                     face.landmarks, self.landmarks, self.landmark_weights)
-                + weights.landmark * self.five_point_weights * _five_point_losses(face.landmarks, self.five_points)
+                + weights.landmark * _FIVE_POINT_WEIGHT * self.doubt * _five_point_losses(
+                    face.landmarks, self.five_points)
                 + weights.regularization * losses.regularization_losses(parts, weights)
+                + weights.regularization * self.doubt * (
+                    _DOUBTFUL_EXPRESSION * tf.reduce_sum(tf.square(parts.expression), axis=1)
+                    + _DOUBTFUL_IDENTITY * tf.reduce_sum(tf.square(parts.identity), axis=1))
                 + weights.reflectance * losses.reflectance_losses(face.albedo, model.skin_mask)
                 + weights.gamma * losses.gamma_losses(parts.gamma))
             self.gradient = tf.gradients(self.loss, face_graph.coefficients)[0]
@@ -200,7 +207,7 @@ class _Objective:
             self.five_points: np.stack([np.zeros((5, 2)) if o.five_points is None else o.five_points
                                         for o in observations]),
             # The five points stand in where the 68 are not trusted, as in profile.
-            self.five_point_weights: np.array([
+            self.doubt: np.array([
                 0.0 if o.five_points is None else 1.0 - o.landmark_weights[INNER_LANDMARKS].mean()
                 for o in observations]),
         }

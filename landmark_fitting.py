@@ -33,6 +33,11 @@ FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))
 # drawn where hair is, so both say less about the vertices they stand for.
 _JAW, _BROWS = slice(0, 17), slice(17, 27)
 _JAW_TRUST, _BROW_TRUST = 0.25, 0.5
+_INNER = slice(17, 68)
+_INNER_TRUST = 46 / 51.0  # mean trust of the inner landmarks of a perfect detector, brows at a half
+# Five points say nothing about expression: where the 68 are not trusted it stays close to neutral,
+# its standard deviation that many times smaller (plus one).
+_EXPRESSION_DOUBT = 6.0
 
 
 class LandmarkFit(NamedTuple):
@@ -108,9 +113,10 @@ class LandmarkFitter:
         pose = min(poses, key=lambda solution: solution.cost).x
         start = np.concatenate([pose, np.zeros(self._basis.shape[2])])
         start = np.clip(start, self._bounds[0] + 1e-6, self._bounds[1] - 1e-6)
+        prior = self._prior(np.asarray(weights))
         solution = scipy.optimize.least_squares(
             self._residuals, start, self._jacobian, self._bounds, x_scale="jac", max_nfev=40,
-            args=(points, noise_inverse), ftol=1e-5, xtol=1e-6)
+            args=(points, noise_inverse, prior), ftol=1e-5, xtol=1e-6)
         angles, translation, identity, expression = np.split(
             solution.x, [3, 6, 6 + self._identity_count])
         projected = project(self._world(solution.x)[0])
@@ -154,14 +160,19 @@ class LandmarkFitter:
         columns = [by_world @ world_by_angles, by_world, by_world @ world_by_shape]
         return np.concatenate(columns, axis=2).reshape(146, -1)
 
-    def _residuals(self, parameters, points, noise_inverse):
-        """Data residuals, then the prior: every coefficient has unit variance."""
-        return np.concatenate([self._data_residuals(parameters, points, noise_inverse), parameters[6:]])
+    def _prior(self, weights):
+        """Return the inverse standard deviation of every identity and expression coefficient."""
+        prior = np.ones(self._basis.shape[2])
+        prior[self._identity_count:] += _EXPRESSION_DOUBT * (1 - min(1.0, weights[_INNER].mean() / _INNER_TRUST))
+        return prior
 
-    def _jacobian(self, parameters, points, noise_inverse):
-        count = len(parameters) - 6
-        prior = np.concatenate([np.zeros((count, 6)), np.eye(count)], axis=1)
-        return np.concatenate([self._data_jacobian(parameters, noise_inverse), prior])
+    def _residuals(self, parameters, points, noise_inverse, prior):
+        """Data residuals, then those of the Gaussian prior."""
+        return np.concatenate([self._data_residuals(parameters, points, noise_inverse), prior * parameters[6:]])
+
+    def _jacobian(self, parameters, points, noise_inverse, prior):
+        by_prior = np.concatenate([np.zeros((len(prior), 6)), np.diag(prior)], axis=1)
+        return np.concatenate([self._data_jacobian(parameters, noise_inverse), by_prior])
 
 
 def rotation_matrices(angles):

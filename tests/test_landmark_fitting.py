@@ -65,12 +65,13 @@ def test_derivatives_agree_with_finite_differences(fitter):
     random = np.random.RandomState(0)
     parameters = random.standard_normal(6 + 144) * 0.1
     points, noise_inverse = random.uniform(0, 224, (73, 2)), random.uniform(0, 1, 73)
-    analytic = fitter._jacobian(parameters, points, noise_inverse)
+    prior = random.uniform(1, 2, 144)
+    analytic = fitter._jacobian(parameters, points, noise_inverse, prior)
     for index in list(range(6)) + [6, 85, 86, 149]:
         step = np.zeros_like(parameters)
         step[index] = 1e-6
-        difference = (fitter._residuals(parameters + step, points, noise_inverse)
-                      - fitter._residuals(parameters - step, points, noise_inverse)) / 2e-6
+        difference = (fitter._residuals(parameters + step, points, noise_inverse, prior)
+                      - fitter._residuals(parameters - step, points, noise_inverse, prior)) / 2e-6
         np.testing.assert_allclose(analytic[:, index], difference, atol=1e-5)
 
 
