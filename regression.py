@@ -27,7 +27,7 @@ class CoefficientRegressor:
         self._graph = tf.Graph()
         with self._graph.as_default():
             self._images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
-            self._coefficients = _build(path, self._images, model)
+            self._coefficients = coefficient_network(path, self._images, model).coefficients
         self._session = tf.Session(graph=self._graph, config=session_config())
 
     def predict(self, crops):
@@ -44,20 +44,33 @@ class CoefficientRegressor:
         self._session.close()
 
 
-def _build(path, images, model):
-    """Return the coefficient tensor of the network at ``path``."""
+def coefficient_network(path, images, model, with_pool5=False):
+    """Build R-Net with its trained weights as constants of the current graph.
+
+    Args:
+        path: as of :class:`CoefficientRegressor`.
+        images: [B, 224, 224, 3] float32 BGR, 0..255.
+        model: the ``FaceModel`` that is to decode the coefficients.
+        with_pool5: whether a frozen graph must give the pooled features too; else they may be None.
+
+    Returns:
+        A ``networks.CoefficientNetwork``.
+
+    Raises:
+        InputError: as of :class:`CoefficientRegressor`.
+    """
     sizes = coefficient_sizes(model)
     if path.endswith(".pb"):
-        coefficients = checkpoints.load_frozen_graph(
-            path, {checkpoints.INPUT_TENSOR: images}, [checkpoints.COEFFICIENT_TENSOR])[0]
-        found = coefficients.shape.as_list()[-1:] if coefficients.shape.ndims else [None]
+        wanted = [checkpoints.COEFFICIENT_TENSOR] + [checkpoints.POOL5_TENSOR] * with_pool5
+        outputs = checkpoints.load_frozen_graph(path, {checkpoints.INPUT_TENSOR: images}, wanted)
+        found = outputs[0].shape.as_list()[-1:] if outputs[0].shape.ndims else [None]
         _require_counts(path, model, found, [sum(sizes)])
-        return coefficients
+        return networks.CoefficientNetwork(outputs[0], outputs[1] if with_pool5 else None)
     require_face_model(path, model)
     values, counts = checkpoints.read_r_net(path)
     found = [counts[name] for name in ("identity_count", "expression_count", "albedo_count")]
     _require_counts(path, model, found, [sizes.identity, sizes.expression, sizes.albedo])
-    return networks.r_net(images, training=False, frozen=networks.frozen_parameters(values), **counts).coefficients
+    return networks.r_net(images, training=False, frozen=networks.frozen_parameters(values), **counts)
 
 
 def _require_counts(path, model, found, wanted):
