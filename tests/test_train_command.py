@@ -19,7 +19,7 @@ from training import pictures
 from training.options import TrainingOptions
 from training.progress import Progress, StopRequest
 from training.run_folder import locked_run_folder
-from training.summaries import mesh_plugin_available
+from training.summaries import SummaryWriter, mesh_plugin_available
 from workspace.errors import InputError
 
 
@@ -218,3 +218,20 @@ def test_a_strip_shows_what_it_says():
 class _Pictures:
     def __init__(self, **fields):
         self.__dict__.update(fields)
+
+
+def test_an_event_file_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "train").write_text("not a folder")
+    with pytest.raises(InputError, match="train/events.out.tfevents.*cannot be written.*--resume"):
+        SummaryWriter(str(tmp_path / "train"))
+
+
+def test_what_came_after_the_checkpoint_is_void_in_tensorboard(tmp_path):
+    writer = SummaryWriter(str(tmp_path), first_step=7)
+    writer.scalars(8, {"a": 1.5})
+    writer.close()
+    path, = glob.glob(str(tmp_path / "events.out.tfevents.*"))
+    version, start, scalar = tf.train.summary_iterator(path)
+    assert version.file_version == "brain.Event:2"
+    assert (start.session_log.status, start.step) == (tf.SessionLog.START, 8)
+    assert (scalar.step, scalar.summary.value[0].tag, scalar.summary.value[0].simple_value) == (8, "a", 1.5)

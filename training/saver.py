@@ -6,6 +6,7 @@ record is put in place last and removed first, so a checkpoint with a record is 
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -55,7 +56,7 @@ class CheckpointSaver:
                 shutil.rmtree(temporary, ignore_errors=True)
         except (OSError, tf.errors.OpError) as error:
             raise InputError("{}: the checkpoint cannot be written ({}); make room, then go on with --resume".format(
-                prefix, str(error).splitlines()[0])) from None
+                prefix, write_fault(error))) from None
         older = [other for other in finished_steps(self._folder) if other < step]
         for old in older[:max(0, len(older) + 1 - self._keep)]:
             _remove(self.prefix(old))
@@ -153,6 +154,12 @@ def _remove_partial(folder):
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 os.remove(path)
+
+
+def write_fault(error):
+    """Return why a file could not be written, in a few words; TensorFlow tells it deep in a long message."""
+    full = os.strerror(errno.ENOSPC)
+    return full if full in str(error) else getattr(error, "strerror", None) or type(error).__name__
 
 
 def _flush_to_disk(path):

@@ -1,14 +1,20 @@
 """What TensorBoard shows of a run: scalars, histograms, picture strips and the face as a mesh."""
 
+import contextlib
 import importlib
 import os
+import socket
+import time
 
 import numpy as np
 
 from tf_runtime import tf
 from training.pictures import encode_jpeg, picture_strip
+from training.saver import write_fault
+from workspace.errors import InputError
 
-_FLUSH_SECONDS = 20  # how far TensorBoard may lag behind
+_EVENT_FILE = "events.out.tfevents.{:010d}.{}.{}"  # seconds, host, process: TensorBoard reads them in this order
+_EVENT_VERSION = "brain.Event:2"  # of the format, in the first event
 _MESH_PLUGIN = "tensorboard.plugins.mesh.summary"
 
 
@@ -18,23 +24,29 @@ class SummaryWriter:
     Args:
         folder: for the event files.
         first_step: what older event files say beyond this step is void, because a run resumed there.
+
+    Raises:
+        InputError: (from every method) the file cannot be written.
     """
 
     def __init__(self, folder, first_step=0):
-        os.makedirs(folder, exist_ok=True)
-        with tf.Graph().as_default():  # TensorFlow 2 has this writer in graph mode only
-            self._writer = tf.summary.FileWriter(folder, flush_secs=_FLUSH_SECONDS)
+        # TensorFlow's own FileWriter writes from a thread, where a full disk ends in a traceback.
+        self._path = os.path.join(folder, _EVENT_FILE.format(int(time.time()), socket.gethostname(), os.getpid()))
+        with self._faults_named():
+            os.makedirs(folder, exist_ok=True)
+            self._file = tf.python_io.TFRecordWriter(self._path)
+        self._write(file_version=_EVENT_VERSION)
         if first_step:
-            self._writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), first_step + 1)
+            self._write(first_step + 1, session_log=tf.SessionLog(status=tf.SessionLog.START))
 
     def scalars(self, step, values):
         """Write scalars, tag -> number."""
-        self._writer.add_summary(tf.Summary(
-            value=[tf.Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()]), step)
+        self._write(step, summary=tf.Summary(
+            value=[tf.Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()]))
 
     def serialised(self, step, summary):
         """Write what a summary operation returned."""
-        self._writer.add_summary(summary, step)
+        self._write(step, summary=tf.Summary.FromString(summary))
 
     def strip(self, step, batch, pictures):
         """Write the picture strip of a batch.
@@ -47,7 +59,7 @@ class SummaryWriter:
         strip = picture_strip(batch.photos, pictures, batch.landmarks)
         image = tf.Summary.Image(height=strip.shape[0], width=strip.shape[1], colorspace=3,
                                  encoded_image_string=encode_jpeg(strip))
-        self._writer.add_summary(tf.Summary(value=[tf.Summary.Value(tag="faces", image=image)]), step)
+        self._write(step, summary=tf.Summary(value=[tf.Summary.Value(tag="faces", image=image)]))
 
     def mesh(self, step, pictures, triangles):
         """Write the first face of a batch for TensorBoard's mesh plugin; nothing where there is none.
@@ -63,15 +75,29 @@ class SummaryWriter:
         summary = importlib.import_module(_MESH_PLUGIN).pb(
             "face", np.asarray(pictures.shape[:1], np.float32), faces=np.asarray(triangles, np.int32)[np.newaxis],
             colors=colors)
-        self._writer.add_summary(summary, step)
+        self._write(step, summary=summary)
 
     def flush(self):
-        """Write to disk what was given so far; else the end of a large summary waits for the next one."""
-        self._writer.flush()
+        """Let TensorBoard see what was written so far."""
+        with self._faults_named():
+            self._file.flush()
 
     def close(self):
         """Write everything to disk."""
-        self._writer.close()
+        with self._faults_named():
+            self._file.close()
+
+    def _write(self, step=0, **content):
+        with self._faults_named():
+            self._file.write(tf.Event(wall_time=time.time(), step=step, **content).SerializeToString())
+
+    @contextlib.contextmanager
+    def _faults_named(self):
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError("{}: cannot be written ({}); make room, then go on with --resume".format(
+                self._path, write_fault(error))) from None
 
 
 def mesh_plugin_available():

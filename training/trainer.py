@@ -56,11 +56,15 @@ def train(options, model, build_step=build_r_net_step, initialise=initialise_r_n
             loss is not a finite number.
     """
     with locked_run_folder(options) as folder, tf.Graph().as_default():
-        trainer = _Trainer(options, model, folder, build_step, initialise)
         try:
-            return trainer.run()
-        finally:
-            trainer.close()
+            trainer = _Trainer(options, model, folder, build_step, initialise)
+            try:
+                return trainer.run()
+            finally:
+                trainer.close()
+        except OSError as error:  # of the run's folder: reading faces has errors of its own
+            raise InputError("{}: cannot be written ({}); make room, then go on with --resume".format(
+                folder, error.strerror or error)) from None
 
 
 class _Trainer:
@@ -83,7 +87,8 @@ class _Trainer:
         self._saver = CheckpointSaver(folder, options.keep, self._record)
         notices = self._initialise(initialise)
         self._progress = Progress(self._first_step, options.steps, options.quiet)
-        for notice in _left_out(faces) + ([] if val_faces is faces else _left_out(val_faces)) + notices:
+        notices = _data_notices(faces, val_faces, identity) + notices
+        for notice in notices:
             self._progress.notice(notice)
         write_json(os.path.join(folder, OPTIONS_FILE), self._record)
         self._writers = {side: SummaryWriter(os.path.join(folder, "summary", side), self._first_step)
@@ -185,6 +190,7 @@ class _Trainer:
         """Return the next validation batch as arrays, and what the network makes of it."""
         batch = self._evaluate(self._val_queue.batch)
         feeds = dict(zip(self._queue.batch, batch))
+        feeds.update(self._step.validation_feeds)
         feeds[self._step.prediction] = self._evaluate(self._step.applied_prediction, feeds)
         fetches = {"losses": self._step.losses, "metrics": self._step.metrics}
         if with_pictures:
@@ -225,6 +231,7 @@ class _Trainer:
         scalars["learning_rate"] = learning_rate_at(done - 1, self._options)
         scalars["images_per_second"] = images / (time.monotonic() - since)
         self._writers["train"].scalars(done, scalars)
+        self._writers["train"].flush()
         self._count_from(done)
 
     def _count_from(self, done):
@@ -244,6 +251,15 @@ def _due(done, interval):
 def _tagged(**groups):
     """Return tag -> value with a group's name before each name, as TensorBoard sorts them."""
     return {"{}/{}".format(group, name): value for group, values in groups.items() for name, value in values.items()}
+
+
+def _data_notices(faces, val_faces, identity):
+    """Return what there is to say about the data and the teachers of a run."""
+    shared = val_faces is faces
+    validation = "the same" if shared else str(len(val_faces.faces))
+    return _left_out(faces) + ([] if shared else _left_out(val_faces)) + [
+        "{} training faces, {} for validation; perceptual loss: {}".format(
+            len(faces.faces), validation, identity.kind if identity else NO_IDENTITY)]
 
 
 def _left_out(folder):
