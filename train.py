@@ -1,27 +1,38 @@
-"""Train the coefficient network (R-Net) on processed faces.
+"""Train the coefficient network (R-Net), or the mesh generator on top of it, on processed faces.
 
     python train.py                                   # processed_data/, published settings
     python train.py --data_path faces/ --val_data_path held_out/ --model_name my_model
     python train.py --model_name my_model --resume    # go on where it stopped
+    python train.py --model gcn --coefficient_weights result/my_model/iter_200000.ckpt --model_name my_gcn
     tensorboard --logdir result/my_model
 
 Checkpoints are result/NAME/iter_N.ckpt, each with a record iter_N.json beside it; demo.py takes
-them with --use_pb 0 --pretrain_weights. Ctrl-C and SIGTERM save before they stop. The published
-run is 200,000 steps of 16 faces.
+them with --use_pb 0 --pretrain_weights, and those of a mesh generator with --refine. Ctrl-C and
+SIGTERM save before they stop. The published run is 200,000 steps of 16 faces.
 """
 
 import argparse
 import math
+import os
 import signal
 
 import checkpoints
 from face_model import FACE_MODEL_HELP, load_face_model
+from gcn.generator import HEADS
+from gcn.losses import MeshLossWeights
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
-from training.options import IMAGENET_WEIGHTS, TrainingOptions
+from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
+from training.mesh_targets import MESH_TARGETS
+from training.options import IMAGENET_WEIGHTS, MODELS, TrainingOptions
+from training.r_net_step import build_r_net_step, initialise_r_net
 from training.trainer import NO_IDENTITY, train
 from workspace.errors import InputError, run_main
+from workspace.paths import NETWORK_DIR
 
+FROZEN_NETWORK = os.path.join(NETWORK_DIR, "FaceReconModel.pb")
+_STEPS = {"r_net": (build_r_net_step, initialise_r_net),
+          "gcn": (build_mesh_generator_step, initialise_mesh_generator)}
 MAX_SEED = 2 ** 32 - 1
 _SIGNALLED = 128  # exit status of a process that a signal ended, by convention, less the signal's number
 
@@ -30,8 +41,11 @@ def parse_arguments(argv):
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--model", choices=MODELS,
+                        help="r_net: the coefficient network; gcn: the mesh generator that refines its faces")
     _add_data_arguments(parser)
     _add_optimisation_arguments(parser)
+    _add_mesh_generator_arguments(parser)
     _add_run_arguments(parser)
     parser.set_defaults(**{name: value for name, value in TrainingOptions()._asdict().items()
                            if name not in ("loss_weights", "init_weights")})
@@ -47,8 +61,9 @@ def _add_data_arguments(parser):
     group.add_argument("--threads", type=_whole, help="threads that read faces; 0: one per core")
     group.add_argument("--face_model", help=FACE_MODEL_HELP)
     group.add_argument("--init_weights", metavar="PATH",
-                       help="start from resnet_v1_50.ckpt, an R-Net checkpoint or an unfolded .pb; 'none': from random "
-                            "weights; by default weights/resnet/resnet_v1_50.ckpt if it is there")
+                       help="start from resnet_v1_50.ckpt, an R-Net checkpoint or an unfolded .pb (gcn: a checkpoint "
+                            "of a mesh generator); 'none': from random weights; by default, for R-Net, "
+                            "weights/resnet/resnet_v1_50.ckpt if it is there")
 
 
 def _add_optimisation_arguments(parser):
@@ -59,14 +74,27 @@ def _add_optimisation_arguments(parser):
     group.add_argument("--late_learning_rate", type=_positive_real, help="of Adam, from step --late_from")
     group.add_argument("--late_from", type=_whole, metavar="STEP", help="where the late learning rate begins")
     group.add_argument("--identity", choices=IDENTITY_CHOICES + (NO_IDENTITY,),
-                       help="network of the perceptual loss; auto: FaceNet if its weights are there, else dlib's; "
-                            "none: no perceptual loss")
+                       help="network of the perceptual loss, or of the mesh generator's embedding; auto: FaceNet if "
+                            "its weights are there, else dlib's; none: do without")
     group.add_argument("--loss_weights", nargs="+", default=[], metavar="NAME=VALUE",
-                       help="weights other than the published ones, of " + ", ".join(LossWeights._fields))
+                       help="weights other than the published ones, of {}; gcn: of {}".format(
+                           ", ".join(LossWeights._fields), ", ".join(MeshLossWeights._fields)))
     group.add_argument("--seed", type=_seed, help="of weights, order and augmentation")
     group.add_argument("--deterministic", action="store_true",
                        help="one thread, so that sums have one order: the same bits every time on one machine, but "
                             "slower; on a GPU set TF_DETERMINISTIC_OPS=1 besides")
+
+
+def _add_mesh_generator_arguments(parser):
+    group = parser.add_argument_group("mesh generator (--model gcn)")
+    group.add_argument("--coefficient_weights", metavar="PATH",
+                       help="trained coefficient network, checkpoint or .pb, which stays as it is; None: "
+                            "network/FaceReconModel.pb if it is there")
+    group.add_argument("--head", choices=HEADS,
+                       help="absolute: positions, as published; residual: offsets to the coefficient mesh")
+    group.add_argument("--mesh_targets", choices=MESH_TARGETS,
+                       help="truth: mesh/NAME.npy beside the photos ([N, 3], dm, model space); coefficients: the "
+                            "coefficient mesh, as published; auto: truth if there is a folder mesh")
 
 
 def _add_run_arguments(parser):
@@ -89,7 +117,7 @@ def main(argv=None):
     model = load_face_model(options.face_model)
     print("face model: {} ({} vertices); {} steps of {} faces from {}".format(
         model.name, model.vertex_count, options.steps, options.batch_size, options.data_path), flush=True)
-    outcome = train(options, model)
+    outcome = train(options, model, *_STEPS[options.model])
     print(_summary(outcome, options))
     return _SIGNALLED + outcome.signal if outcome.signal else 0
 
@@ -97,22 +125,24 @@ def main(argv=None):
 def _options(arguments):
     """Return the ``TrainingOptions`` that the arguments ask for."""
     values = vars(arguments)
-    values["loss_weights"] = _loss_weights(arguments.loss_weights)
-    if arguments.init_weights is None and checkpoints.checkpoint_exists(IMAGENET_WEIGHTS):
+    is_gcn = arguments.model == "gcn"
+    values["loss_weights"] = _loss_weights(arguments.loss_weights, MeshLossWeights() if is_gcn else LossWeights())
+    if is_gcn and arguments.coefficient_weights is None and os.path.isfile(FROZEN_NETWORK):
+        values["coefficient_weights"] = FROZEN_NETWORK
+    if arguments.init_weights is None and not is_gcn and checkpoints.checkpoint_exists(IMAGENET_WEIGHTS):
         values["init_weights"] = IMAGENET_WEIGHTS
     elif arguments.init_weights == "none":
         values["init_weights"] = None
     return TrainingOptions(**values)
 
 
-def _loss_weights(settings):
-    """Return ``LossWeights`` with ``NAME=VALUE`` settings applied."""
-    weights = LossWeights()
+def _loss_weights(settings, weights):
+    """Return ``weights`` with ``NAME=VALUE`` settings applied."""
     for setting in settings:
         name, _, text = setting.partition("=")
-        if name not in LossWeights._fields:
+        if name not in weights._fields:
             raise InputError("--loss_weights {}: there is no such loss; choose from {}".format(
-                setting, ", ".join(LossWeights._fields)))
+                setting, ", ".join(weights._fields)))
         try:
             value = float(text)
         except ValueError:

@@ -11,6 +11,7 @@ from losses import LossWeights
 from networks import R_NET_BATCH_NORM_DECAY
 from workspace.paths import PROCESSED_DATA_DIR, RESULT_DIR, WEIGHTS_DIR
 
+MODELS = ("r_net", "gcn")
 IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")
 
 
@@ -25,6 +26,11 @@ class TrainingOptions(NamedTuple):
     init_weights: Optional[str] = None  # checkpoint or frozen graph to start from
     identity: str = "auto"  # identity.IDENTITY_CHOICES, or "none" for no perceptual loss
     loss_weights: LossWeights = LossWeights()
+
+    model: str = "r_net"  # what to train: one of MODELS
+    coefficient_weights: Optional[str] = None  # R-Net's, under the mesh generator
+    head: str = "absolute"  # of the mesh generator, gcn.generator.HEADS
+    mesh_targets: str = "auto"  # of the mesh generator, training.mesh_targets.MESH_TARGETS
 
     batch_size: int = 16
     steps: int = 200000

@@ -34,7 +34,7 @@ def build_r_net_step(batch, model, options, identity_network=None):
     rendering = render_face(face, model)
     losses = _losses(batch, trained, face, rendering, model, options.loss_weights, identity_network)
     total = loss_terms.total_loss(losses, options.loss_weights)
-    update, gradient_norm = _optimise(total, learning_rate)
+    update, gradient_norm = optimise(total, learning_rate)
     parts = split_coefficients(trained, sizes)
     return TrainingStep(
         update=update,
@@ -105,7 +105,7 @@ def _losses(batch, coefficients, face, rendering, model, weights, identity_netwo
     )
 
 
-def _optimise(total, learning_rate):
+def optimise(total, learning_rate):
     """Return the operation of one Adam step with all that belongs to it, and the gradient's norm."""
     optimizer = tf.train.AdamOptimizer(learning_rate)
     # All gradients first: an early update would change weights that another gradient still reads.

@@ -12,6 +12,7 @@ class Pictures(NamedTuple):
     landmarks: Any  # [B, 68, 2] crop pixels, y up
     shape: Any  # [B, N, 3] vertices in model space, dm
     colors: Any  # [B, N, 3] RGB, lit
+    further_meshes: Dict[str, Any] = {}  # name -> (vertices [B, N, 3], colours [B, N, 3]), for the mesh plugin
 
 
 class TrainingStep(NamedTuple):
@@ -33,6 +34,7 @@ class TrainingStep(NamedTuple):
     loss_gradient_norms: Dict[str, Any]  # scalar of each weighted term, with respect to ``prediction``
     histograms: Any  # serialised summary
     pictures: Pictures
+    validation_feeds: Dict[Any, Any] = {}  # what tells the graph that a batch is for validation
 
 
 def named(terms):

@@ -1,0 +1,40 @@
+"""From what the frozen networks say of a photo to the face with the refined mesh."""
+
+from typing import Any, NamedTuple
+
+from face_decoder import Face, coefficient_sizes, decode_face, illuminate, project, rotation_matrix, split_coefficients
+from gcn.generator import generate_mesh
+from mesh_renderer.vertex_normals import vertex_normals
+from tf_runtime import tf
+
+
+class RefinedFace(NamedTuple):
+    """A face before and after refinement; ``face_decoder.Face`` has the units."""
+
+    coefficient_face: Face
+    face: Face  # the generated mesh with the same albedo, light and pose
+    rotation: Any  # [B, 3, 3], for row vectors: world = shape @ rotation + translation
+
+
+def refine_face(features, model, pyramid, *, head):
+    """Decode coefficients and refine the mesh, creating the generator's variables.
+
+    Args:
+        features: a ``gcn.frozen_features.FrozenFeatures``.
+        model: the ``FaceModel``.
+        pyramid: ``gcn.generator.PyramidTensors`` of its mesh.
+        head: one of ``gcn.generator.HEADS``.
+
+    Returns:
+        :class:`RefinedFace`.
+    """
+    plain = decode_face(features.coefficients, model)
+    vertices = generate_mesh(features.embedding, plain.shape, pyramid, head=head).vertices
+    parts = split_coefficients(features.coefficients, coefficient_sizes(model))
+    rotation = rotation_matrix(parts.angles)
+    world_shape = tf.matmul(vertices, rotation) + parts.translation[:, tf.newaxis, :]
+    normals = tf.matmul(vertex_normals(vertices, model.triangles, model.vertex_triangles), rotation)
+    return RefinedFace(plain, Face(
+        shape=vertices, world_shape=world_shape, normals=normals, albedo=plain.albedo,
+        colors=illuminate(plain.albedo, normals, parts.gamma),
+        landmarks=project(tf.gather(world_shape, model.landmarks, axis=1))), rotation)
