@@ -1,0 +1,52 @@
+"""Some faces of a folder in one picture, with their landmarks and masks, for a person to look at."""
+
+import os
+
+import numpy as np
+import scipy.io
+from PIL import Image, ImageDraw
+
+from alignment.align import CROP_SIZE, flip_y
+from synthesis.formats import item_name
+from workspace.atomic import atomic_path
+
+_COLUMNS, _ROWS = 8, 6
+
+
+def contact_sheet(folder, kind, count, path):
+    """Draw up to 24 processed faces beside their masks, or 48 photos, all read back from the folder.
+
+    Args:
+        folder: made by ``synthesis.dataset``.
+        kind: one of ``synthesis.formats.FORMATS``.
+        count: how many faces the folder holds.
+        path: the PNG to write.
+    """
+    per_face = 2 if kind == "processed" else 1
+    indices = np.unique(np.linspace(0, count - 1, _COLUMNS * _ROWS // per_face).round().astype(int))
+    cells = [cell for index in indices for cell in _cells(folder, kind, item_name(index))]
+    rows = -(-len(cells) // _COLUMNS)
+    sheet = Image.new("RGB", (_COLUMNS * CROP_SIZE, rows * CROP_SIZE))
+    for i, cell in enumerate(cells):
+        sheet.paste(cell, (i % _COLUMNS * CROP_SIZE, i // _COLUMNS * CROP_SIZE))
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, "PNG")
+
+
+def _cells(folder, kind, name):
+    if kind == "processed":
+        points = flip_y(np.fromfile(os.path.join(folder, "lm_bin", name + ".bin"), "<f8").reshape(68, 2))
+        return [_marked(Image.open(os.path.join(folder, name + ".png")), points),
+                Image.open(os.path.join(folder, "mask", name + ".png"))]
+    points = scipy.io.loadmat(os.path.join(folder, name + ".mat"))["pt3d_68"][:2].T
+    return [_marked(Image.open(os.path.join(folder, name + ".jpg")), points)]
+
+
+def _marked(image, points):
+    """Return the picture at 224 pixels with a dot at each point, in its own pixels, y down."""
+    zoom = CROP_SIZE / image.size[0]
+    image = image.convert("RGB").resize((CROP_SIZE, CROP_SIZE))
+    draw = ImageDraw.Draw(image)
+    for x, y in np.asarray(points) * zoom:
+        draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=(0, 255, 0))
+    return image

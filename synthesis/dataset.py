@@ -1,0 +1,164 @@
+"""A folder of synthetic faces: what it was made of, what is missing in it, and making that."""
+
+import json
+import os
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from alignment.align import CROP_SIZE
+from face_decoder import coefficient_sizes, split_coefficients
+from synthesis.formats import is_whole, item_files, item_name
+from synthesis.painting import PaintingSettings, RenderedFace
+from synthesis.pixels import build_skin_table, skin_table_path
+from synthesis.rendering import BATCH_SIZE, FaceRenderer
+from synthesis.sampling import FaceSampler, PoseLimits
+from synthesis.scene import SceneOptions
+from synthesis.workers import paint_all
+from workspace.atomic import atomic_path, remove_partial_files
+from workspace.errors import InputError
+from workspace.lock import folder_lock
+
+MANIFEST = "manifest.json"
+PHOTO_SIZE = 450  # pixels, as AFLW2000-3D
+_TABLE_PAYS = 400  # faces beyond which the skin table is sooner built than done without
+_REVISION = 1  # of the pictures: raise it when the same options give other pictures
+
+
+class DatasetOptions(NamedTuple):
+    """What decides the content of a folder, apart from the face model and the number of faces."""
+
+    kind: str = "processed"
+    seed: int = 0
+    size: int = CROP_SIZE
+    max_yaw: float = 90.0  # degrees
+    max_pitch: float = 40.0
+    max_roll: float = 40.0
+    augment: float = 1.0  # strength of the camera's faults
+    occluders: float = 1.0
+    hair: float = 1.0
+    misplacement: float = 1.0
+    backgrounds: Tuple[str, ...] = ()  # files
+
+
+class SyntheticDataset:
+    """A folder of faces of one model.
+
+    Args:
+        folder: made if missing.
+        model: a ``FaceModel``.
+        options: :class:`DatasetOptions`.
+    """
+
+    def __init__(self, folder, model, options):
+        self._folder, self._model, self._options = folder, model, options
+        limits = PoseLimits(*np.radians([options.max_pitch, options.max_yaw, options.max_roll]))
+        self._sizes = coefficient_sizes(model)
+        self._sampler = FaceSampler(model, options.seed, limits, options.kind == "aflw2000", options.misplacement)
+
+    def generate(self, count, workers, report):
+        """Make the faces 0..count - 1 that are missing or half-written.
+
+        Args:
+            count: how many faces the folder shall hold at least.
+            workers: how many processes.
+            report: a ``workspace.report.Report``.
+
+        Returns:
+            How many of the faces were there before.
+
+        Raises:
+            InputError: the folder is in use, holds other faces, or cannot be written.
+        """
+        with folder_lock(self._folder):
+            manifest = self._manifest(count)
+            try:
+                self._prepare(manifest)
+                missing = self.missing(count)
+                report.expect(len(missing))
+                if missing:
+                    self._make(missing, workers, report)
+            except OSError as error:
+                raise InputError("{}: cannot be written ({})".format(
+                    error.filename or self._folder, error.strerror)) from None
+        return count - len(missing)
+
+    def missing(self, count):
+        """Return the indices below ``count`` of faces that are not whole."""
+        total = sum(self._sizes)
+        return [i for i in range(count) if not is_whole(self._folder, self._options.kind, item_name(i), total)]
+
+    def _prepare(self, manifest):
+        for folder in {os.path.dirname(path) for path in item_files(self._folder, self._options.kind, "name")}:
+            os.makedirs(folder, exist_ok=True)
+            remove_partial_files(folder)
+        with atomic_path(os.path.join(self._folder, MANIFEST)) as temporary, open(temporary, "w") as file:
+            json.dump(manifest, file, indent=1, sort_keys=True)
+            file.write("\n")
+
+    def _make(self, missing, workers, report):
+        table = ""
+        if self._options.kind == "processed" and len(missing) > _TABLE_PAYS:
+            table = skin_table_path()
+            report.note("table of skin colours")
+            build_skin_table(table)
+            report.note("")
+        options = self._options
+        settings = PaintingSettings(
+            self._folder, options.kind, options.seed, SceneOptions(options.hair, options.occluders), options.augment,
+            options.backgrounds, table)
+        paint_all(settings, self._rendered(missing), min(workers, -(-len(missing) // BATCH_SIZE)), report.step)
+
+    def _rendered(self, missing):
+        """Yield lists of the missing faces; faces always render among the same neighbours."""
+        renderer = FaceRenderer(self._model, self._options.size)
+        wanted = set(missing)
+        for block in sorted({index // BATCH_SIZE for index in missing}):
+            indices = range(block * BATCH_SIZE, (block + 1) * BATCH_SIZE)
+            coefficients = np.stack([self._sampler.draw(index) for index in indices])
+            parts = split_coefficients(coefficients, self._sizes)
+            faces = renderer.render(coefficients)
+            yield [RenderedFace(index, item_name(index), faces.rgba[i], faces.landmarks[i], faces.head_landmarks[i],
+                                faces.world_landmarks[i], coefficients[i], parts.angles[i], parts.gamma[i],
+                                parts.translation[i])
+                   for i, index in enumerate(indices) if index in wanted]
+
+    def _manifest(self, count):
+        """Return the manifest, after checking the one that is there."""
+        options = dict(self._options._asdict(), backgrounds=[os.path.basename(p) for p in self._options.backgrounds])
+        manifest = {
+            "revision": _REVISION, "options": options,
+            "face_model": {"name": self._model.name, "fingerprint": self._model.fingerprint()},
+            "coefficient_sizes": dict(self._sizes._asdict()),
+        }
+        before = _read_manifest(os.path.join(self._folder, MANIFEST))
+        if before is None:
+            if any(not name.startswith(".") for name in os.listdir(self._folder)):
+                raise InputError("{}: holds other files and no {}; choose an empty folder".format(
+                    self._folder, MANIFEST))
+            return dict(manifest, count=count)
+        for key in manifest:
+            if before.get(key) != manifest[key]:
+                raise InputError("{}: was made with another {}; choose another folder or the same options".format(
+                    self._folder, _difference(key, before.get(key), manifest[key])))
+        return dict(manifest, count=max(count, before.get("count", 0)))
+
+
+def _read_manifest(path):
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path) as file:
+            manifest = json.load(file)
+        if isinstance(manifest, dict):
+            return manifest
+    except (OSError, ValueError):
+        pass
+    raise InputError("{}: damaged; choose another folder, or remove this one".format(path))
+
+
+def _difference(key, before, now):
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return "{} ({}, not {})".format(key, before, now)
+    return ", ".join("{} ({}, not {})".format(name, before.get(name), now[name])
+                     for name in sorted(now) if before.get(name) != now[name])
