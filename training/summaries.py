@@ -62,7 +62,9 @@ class SummaryWriter:
         self._write(step, summary=tf.Summary(value=[tf.Summary.Value(tag="faces", image=image)]))
 
     def mesh(self, step, pictures, triangles):
-        """Write the first face of a batch for TensorBoard's mesh plugin; nothing where there is none.
+        """Write the first face of a batch, and its further meshes, for TensorBoard's mesh plugin.
+
+        Nothing is written where there is no such plugin.
 
         Args:
             step: of the run.
@@ -71,11 +73,12 @@ class SummaryWriter:
         """
         if not mesh_plugin_available():
             return
-        colors = np.clip(pictures.colors[:1], 0, 255).astype(np.uint8)
-        summary = importlib.import_module(_MESH_PLUGIN).pb(
-            "face", np.asarray(pictures.shape[:1], np.float32), faces=np.asarray(triangles, np.int32)[np.newaxis],
-            colors=colors)
-        self._write(step, summary=summary)
+        faces = np.asarray(triangles, np.int32)[np.newaxis]
+        meshes = dict(pictures.further_meshes, face=(pictures.shape, pictures.colors))
+        for name, (vertices, colors) in sorted(meshes.items()):
+            self._write(step, summary=importlib.import_module(_MESH_PLUGIN).pb(
+                name, np.asarray(vertices[:1], np.float32), faces=faces,
+                colors=np.clip(colors[:1], 0, 255).astype(np.uint8)))
 
     def flush(self):
         """Let TensorBoard see what was written so far."""
