@@ -3,9 +3,9 @@
 import itertools
 
 import numpy as np
-from alignment.locate import FaceLocator
 
 from alignment.align import align, flip_y
+from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from face_graph import FaceGraph
 from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
@@ -48,11 +48,12 @@ class FacePipeline:
             "network": "from {}".format(weights),
             "both": "from {}, refined in {} steps".format(weights, steps)}[method]
 
-    def locate(self, photo):
+    def locate(self, photo, five_points=None):
         """Find and align the faces of one photo.
 
         Args:
             photo: a ``workspace.photos.Photo``.
+            five_points: [5, 2] photo pixels, y down, of the one face to take; None to detect.
 
         Returns:
             A list of ``LocatedFace``; the first is the largest and bears the photo's name.
@@ -61,7 +62,10 @@ class FacePipeline:
             InputError: the photo cannot be read, or no face is found.
         """
         pixels = read_photo(photo.path)
-        locations = self._locator.locate(pixels, photo.path, all_faces=self._all_faces)
+        if five_points is None:
+            locations = self._locator.locate(pixels, photo.path, all_faces=self._all_faces)
+        else:
+            locations = [self._locator.with_five_points(pixels, five_points, "given")]
         return [LocatedFace(
             name=photo.name if i == 0 else "{}_face{}".format(photo.name, i + 1), photo_path=photo.path, photo=pixels,
             alignment=align(pixels, location.five_points), landmarks=location.landmarks,
@@ -93,7 +97,7 @@ class FacePipeline:
             batch_size: faces worked on together.
             report: a ``workspace.report.Report``.
         """
-        for faces in _batches(self._located(photos, report), batch_size):
+        for faces in batches(self._located(photos, report), batch_size):
             note = "fitting {}, step {{}}/{}".format(len(faces), self._steps)
             for result in self.reconstruct(faces, lambda step, note=note: report.note(note.format(step))):
                 write_reconstruction(result, self.model, folder)
@@ -120,7 +124,7 @@ def observe(face):
         five_points=flip_y(alignment.five_points))
 
 
-def _batches(items, size):
+def batches(items, size):
     """Yield lists of up to ``size`` items."""
     iterator = iter(items)
     while True:

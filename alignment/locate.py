@@ -18,7 +18,7 @@ class FaceLocation(NamedTuple):
     five_points: np.ndarray  # [5, 2]
     landmarks: np.ndarray  # [68, 2]; zeros where there is no predictor
     landmark_weights: np.ndarray  # [68] trust, 0..1
-    source: str  # of the five points: "file" or "detector"
+    source: str  # of the five points: "file", "detector" or "given"
 
 
 class FaceLocator:
