@@ -5,7 +5,8 @@
     python demo.py --use_pb 0 --pretrain_weights result/my_model/iter_200000.ckpt
 
 For each face NAME.mat (images, coefficients, shape, texture, landmarks), NAME_mesh.obj (mesh
-with vertex colours) and NAME.png (photo and reconstruction) are written. Faces are fitted by
+with vertex colours) and NAME.png (photo and reconstruction) are written; with --refine also
+NAME_refined.obj, what a mesh generator made of the mesh. Faces are fitted by
 analysis by synthesis unless weights of the coefficient network are there.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import os
 
 from face_model import load_face_model
+from mesh_refinement import is_mesh_generator
 from reconstruction_flags import (
     add_input_flag,
     add_reconstruction_flags,
@@ -33,6 +35,9 @@ def parse_arguments(argv):
     parser.add_argument("--output", default=OUTPUT_DIR, metavar="DIR", help="folder for the results")
     parser.add_argument("--all_faces", action="store_true", help="every face of a photo instead of the largest")
     add_reconstruction_flags(parser)
+    parser.add_argument("--refine", metavar="CKPT",
+                        help="checkpoint of a mesh generator (train.py --model gcn): write the refined mesh too; "
+                             "None: --pretrain_weights, if that is one")
     return parser.parse_args(argv)
 
 
@@ -43,7 +48,7 @@ def main(argv=None):
     network_weights(arguments)  # complain before the face model is read
     model = load_face_model(arguments.face_model)
     os.makedirs(arguments.output, exist_ok=True)
-    pipeline = make_pipeline(arguments, model, arguments.all_faces)
+    pipeline = make_pipeline(arguments, model, arguments.all_faces, _mesh_generator(arguments))
     print("face model: {} ({} vertices); coefficients: {}".format(
         model.name, model.vertex_count, pipeline.description))
     report = Report(len(photos), "face", "reconstructed", arguments.quiet)
@@ -51,6 +56,13 @@ def main(argv=None):
     report.close()
     print("{}, results in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
+
+
+def _mesh_generator(arguments):
+    """Return the checkpoint of the mesh generator to refine with, or None."""
+    if arguments.refine is None and arguments.pretrain_weights and is_mesh_generator(arguments.pretrain_weights):
+        return arguments.pretrain_weights
+    return arguments.refine
 
 
 if __name__ == "__main__":

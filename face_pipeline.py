@@ -9,6 +9,7 @@ from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from face_graph import FaceGraph
 from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
+from mesh_refinement import MeshRefiner
 from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_reconstruction
 from regression import CoefficientRegressor
 from workspace.errors import InputError
@@ -26,13 +27,14 @@ class FacePipeline:
         steps: photometric steps of fitting.
         detector: ``"auto"``, ``"mtcnn"`` or ``"dlib"``.
         all_faces: reconstruct every face of a photo, not only the largest.
+        refine: checkpoint of a mesh generator that is to refine the faces, or None.
 
     Attributes:
         description: where coefficients come from, for messages.
     """
 
     def __init__(self, model, method="auto", weights=None, steps=DEFAULT_STEPS, detector="auto",
-                 all_faces=False):
+                 all_faces=False, refine=None):
         if method == "auto":
             method = "network" if weights else "fit"
         self.model = model
@@ -47,6 +49,10 @@ class FacePipeline:
             "fit": "fitted to the photo in {} steps".format(steps),
             "network": "from {}".format(weights),
             "both": "from {}, refined in {} steps".format(weights, steps)}[method]
+        self._refiner = None
+        if refine:
+            self._refiner = MeshRefiner(refine, model, weights)
+            self.description += "; meshes refined by {}".format(refine)
 
     def locate(self, photo, five_points=None):
         """Find and align the faces of one photo.
@@ -86,7 +92,11 @@ class FacePipeline:
 
     def reconstruct(self, faces, progress=None):
         """Return the ``Reconstruction`` of each located face; arguments as in :meth:`coefficients`."""
-        return reconstructions(faces, self.coefficients(faces, progress), self._face_graph)
+        found = reconstructions(faces, self.coefficients(faces, progress), self._face_graph)
+        if self._refiner is None:
+            return found
+        refined = self._refiner.refine([face.alignment.crop for face in faces], [one.coefficients for one in found])
+        return [one._replace(refined=mesh) for one, mesh in zip(found, refined)]
 
     def run(self, photos, folder, batch_size, report):
         """Reconstruct photos and write the results; a photo that fails is reported and skipped.

@@ -1,7 +1,7 @@
 """One face of one photo: from its aligned crop to the files that demo.py writes."""
 
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 import scipy.io
@@ -9,6 +9,7 @@ from PIL import Image
 
 from alignment.align import CROP_SIZE, Alignment, crop_to_photo, flip_y, paste_crop, photo_to_crop
 from mesh_files import write_obj
+from mesh_refinement import RefinedMesh
 from workspace.atomic import atomic_path
 
 OVERLAY_SIZE = 2 * CROP_SIZE  # pixels; sharper than the crop where the photo is
@@ -40,6 +41,7 @@ class Reconstruction(NamedTuple):
     rendered: np.ndarray  # [224, 224, 4] uint8 RGBA
     front_mask: np.ndarray  # [224, 224] bool
     overlay: np.ndarray  # [448, 448, 4] uint8 RGBA, the same at twice the resolution
+    refined: Optional[RefinedMesh] = None  # what a mesh generator made of it
 
 
 def reconstructions(faces, coefficients, face_graph):
@@ -91,6 +93,8 @@ def photometric_error(reconstruction):
 def write_reconstruction(reconstruction, model, folder):
     """Write ``NAME.mat``, ``NAME_mesh.obj`` and ``NAME.png`` into ``folder``, each atomically.
 
+    A refined face has ``NAME_refined.obj`` besides.
+
     Args:
         reconstruction: a :class:`Reconstruction`.
         model: the ``FaceModel`` it was made with.
@@ -106,6 +110,9 @@ def write_reconstruction(reconstruction, model, folder):
     write_obj(paths[1], reconstruction.world_shape, model.triangles, reconstruction.colors)
     with atomic_path(paths[2]) as temporary:
         Image.fromarray(comparison_picture(reconstruction)).save(temporary, compress_level=3)
+    if reconstruction.refined:
+        paths.append(stem + "_refined.obj")
+        write_obj(paths[3], reconstruction.refined.world_shape, model.triangles, reconstruction.refined.colors)
     return paths
 
 
@@ -114,10 +121,13 @@ def mat_fields(reconstruction, model):
 
     As published, ``lm_68p`` is y up and ``lm_5p`` y down, both in the crop. Ours: the crop's
     place in the photo (``trans_params``), the landmarks there (``*_photo``, y down), the
-    detected 68 points and the face model.
+    detected 68 points and the face model; of a refined face, ``face_shape_refined`` and its colours and landmarks.
     """
-    face = reconstruction.face
-    return {
+    face, refined = reconstruction.face, reconstruction.refined
+    refined_fields = {} if refined is None else {
+        "face_shape_refined": refined.world_shape, "face_color_refined": refined.colors,
+        "lm_68p_refined": refined.landmarks}
+    return dict(refined_fields, **{
         "cropped_img": face.alignment.crop,
         "recon_img": reconstruction.rendered,
         "coeff": reconstruction.coefficients[np.newaxis].astype(np.float32),
@@ -134,7 +144,7 @@ def mat_fields(reconstruction, model):
         "tri": model.triangles + 1,
         "face_model": model.name,
         "face_model_fingerprint": model.fingerprint(),
-    }
+    })
 
 
 def comparison_picture(reconstruction):

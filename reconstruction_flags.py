@@ -7,6 +7,7 @@ import sys
 from face_model import FACE_MODEL_HELP
 from face_pipeline import FacePipeline
 from fitting import DEFAULT_STEPS
+from mesh_refinement import coefficient_weights
 from workspace.errors import InputError
 from workspace.example import example_photo
 from workspace.paths import INPUT_DIR, NETWORK_DIR
@@ -20,7 +21,8 @@ def add_reconstruction_flags(parser):
     parser.add_argument("--use_pb", type=int, choices=(0, 1), default=1,
                         help="1: the frozen network/FaceReconModel.pb, if it is there; 0: --pretrain_weights")
     parser.add_argument("--pretrain_weights", metavar="CKPT",
-                        help="checkpoint of the coefficient network, e.g. result/NAME/iter_N.ckpt; for --use_pb 0")
+                        help="checkpoint of the coefficient network, e.g. result/NAME/iter_N.ckpt; for --use_pb 0; "
+                             "that of a mesh generator stands for the network it was trained on")
     parser.add_argument("--method", choices=("auto", "fit", "network", "both"), default="auto",
                         help="fit: analysis by synthesis; network: one forward pass; both: the network's answer, "
                              "then refined by fitting; auto: network where its weights are, else fit")
@@ -59,14 +61,14 @@ def input_photos(paths):
     return [example]
 
 
-def make_pipeline(arguments, model, all_faces=False):
+def make_pipeline(arguments, model, all_faces=False, refine=None):
     """Return the ``FacePipeline`` that the parsed flags ask for.
 
     Raises:
         InputError: weights are asked for and missing.
     """
     return FacePipeline(model, method=arguments.method, weights=network_weights(arguments), steps=arguments.steps,
-                        detector=arguments.detector, all_faces=all_faces)
+                        detector=arguments.detector, all_faces=all_faces, refine=refine)
 
 
 def network_weights(arguments):
@@ -78,7 +80,7 @@ def network_weights(arguments):
     if arguments.method == "fit":
         return None
     if arguments.pretrain_weights:
-        return arguments.pretrain_weights
+        return coefficient_weights(arguments.pretrain_weights)
     if not arguments.use_pb:
         raise InputError("--use_pb 0 needs --pretrain_weights, e.g. result/my_model/iter_200000.ckpt")
     if os.path.isfile(FROZEN_NETWORK):

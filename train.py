@@ -129,6 +129,8 @@ def _options(arguments):
     values["loss_weights"] = _loss_weights(arguments.loss_weights, MeshLossWeights() if is_gcn else LossWeights())
     if is_gcn and arguments.coefficient_weights is None and os.path.isfile(FROZEN_NETWORK):
         values["coefficient_weights"] = FROZEN_NETWORK
+    elif is_gcn and arguments.coefficient_weights:
+        values["coefficient_weights"] = os.path.abspath(arguments.coefficient_weights)  # demo.py looks it up
     if arguments.init_weights is None and not is_gcn and checkpoints.checkpoint_exists(IMAGENET_WEIGHTS):
         values["init_weights"] = IMAGENET_WEIGHTS
     elif arguments.init_weights == "none":
