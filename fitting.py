@@ -154,12 +154,22 @@ class FaceFitter:
                          / (np.sqrt(second / (1 - _BETA_2 ** (step + 1))) + _EPSILON))
             pace = min(1.0, (step + 1) / 5.0) * 0.5 * (1 + np.cos(np.pi * fraction))
             coefficients = np.clip(coefficients - pace * step_sizes * direction, self._lower, self._upper)
+            self._close_no_closed_mouth(coefficients)
             if progress:
                 progress(step + 1)
         feed[objective.robust_scale] = _LAST_ROBUST_SCALE
         feed[self._face_graph.coefficients] = coefficients
         loss = run(objective.loss, feed)
         return FitResult(coefficients, loss, np.array(history).reshape(len(history), len(coefficients)))
+
+
+    def _close_no_closed_mouth(self, coefficients):
+        """Keep mouthClose, which shuts the lips of an open jaw, from folding those of a shut one."""
+        names = self.model.expression_names
+        if "mouthClose" in names and "jawOpen" in names:
+            expression = split_coefficients(coefficients, self._sizes).expression  # a view
+            np.minimum(expression[:, names.index("mouthClose")], expression[:, names.index("jawOpen")],
+                       out=expression[:, names.index("mouthClose")])
 
 
 class _Objective:
