@@ -1,0 +1,181 @@
+"""A person's texture: the photo, laid onto the unwrapped face at the photo's own resolution.
+
+What the photo does not show is filled by the other half of the face and by the face model. Both
+enter as differences from the model's lit colours, so that light and skin tone go on without an
+edge: texture = model + (photo - model where seen, else the mirrored difference, else its smooth
+continuation).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.ndimage
+
+from alignment.align import CROP_SIZE, crop_to_photo
+from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
+from mesh_renderer.core import rasterize
+
+SMALLEST_TEXTURE, LARGEST_TEXTURE = 512, 4096  # pixels
+_FACING = (0.15, 0.5)  # cosine between normal and view: pixels count not at all below, fully above
+_DEPTH_TOLERANCE = 0.02  # dm, behind the nearest surface, of what still counts as seen
+_DEPTH_IMAGE = 1024  # pixels, for that test
+_DEPTH_RANGE = 10.0  # dm in front of and behind the origin
+_SOFTNESS = 1 / 150.0  # of the texture's width, of the edge between seen and unseen
+_ROWS = 256  # of the texture worked on together, to keep memory small
+
+
+class _Texels(NamedTuple):
+    """What belongs to each pixel of a texture [T, T]."""
+
+    covered: np.ndarray  # [T, T] bool, whether it lies on the face
+    model: np.ndarray  # [T, T, 3] float32, lit colours of the face model
+    difference: np.ndarray  # [T, T, 3] float32, photo - model
+    weight: np.ndarray  # [T, T] float32, how well the photo shows it, 0..1
+    mirror: np.ndarray  # [2, T, T] float32, row and column of its mirror image
+
+
+def bake_texture(reconstruction, model, unwrapping, size=None):
+    """Return the texture of one reconstructed face, [T, T, 3] uint8 RGB, first row on top (v = 1).
+
+    Args:
+        reconstruction: a ``Reconstruction``.
+        model: the ``FaceModel`` it was made with.
+        unwrapping: what ``unwrap.unwrap(model)`` returned.
+        size: T; None for the power of two that holds every pixel of the photo's face.
+    """
+    size = size or texture_size(reconstruction, model, unwrapping)
+    texels = _texels(reconstruction, model, unwrapping, size)
+    weight, difference = texels.weight, texels.difference
+    smooth = _fill(difference, weight)
+    mirrored_weight = scipy.ndimage.map_coordinates(weight, texels.mirror, order=1, mode="nearest")
+    mirrored_weight[~texels.covered] = 0
+    result = texels.model
+    for channel in range(3):
+        mirrored = scipy.ndimage.map_coordinates(difference[..., channel], texels.mirror, order=1, mode="nearest")
+        unseen = mirrored_weight * mirrored + (1 - mirrored_weight) * smooth[..., channel]
+        result[..., channel] += weight * difference[..., channel] + (1 - weight) * unseen
+    result = np.where(texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32)))
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+
+def texture_size(reconstruction, model, unwrapping):
+    """Return the power of two at which the front of the face has at least a texel per photo pixel."""
+    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
+    area = [np.abs(_doubled_areas(points, model.front_triangles)).sum() for points in (pixels, unwrapping.coordinates)]
+    wanted = np.sqrt(area[0] / area[1])
+    return int(np.clip(2 ** np.ceil(np.log2(wanted)), SMALLEST_TEXTURE, LARGEST_TEXTURE))
+
+
+def vertex_normals(vertices, triangles):
+    """Return unit normals [N, 3], means of the triangles' normals by area."""
+    corners = vertices[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    sums = np.stack([np.bincount(triangles.ravel(), np.repeat(normals[:, i], 3), len(vertices)) for i in range(3)], 1)
+    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-20)
+
+
+def _doubled_areas(points, triangles):
+    first, second = points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
+def _crop_corners(world):
+    """Project world points [..., 3] into the crop, [..., 2], y down, pixel corners at integers."""
+    scale = FOCAL_LENGTH / (CAMERA_DISTANCE - world[..., 2:])
+    return CROP_SIZE / 2.0 + world[..., :2] * scale * [1, -1]
+
+
+def _photo_pixels(world, trans_params):
+    """Project world points [..., 3] into the photo, [..., 2], y down, pixel centres at integers."""
+    return crop_to_photo(_crop_corners(world) - 0.5, trans_params)  # as the rasteriser draws them
+
+
+def _texels(reconstruction, model, unwrapping, size):
+    """Look up every texel on the face, in the photo and on its other half."""
+    world = reconstruction.world_shape.astype(np.float64)
+    clip = np.concatenate([2 * unwrapping.coordinates - 1, -model.mean_shape[:, 2:] / _DEPTH_RANGE,
+                           np.ones((len(world), 1))], axis=1)
+    barycentric, ids, _, mask, _ = (array[0] for array in rasterize(clip[np.newaxis], model.triangles, size, size))
+    covered = mask[..., 0] > 0
+    columns_rows = (unwrapping.coordinates[unwrapping.mirrored] * [1, -1] + [0, 1]) * size - 0.5
+    attributes = np.concatenate([
+        world, vertex_normals(world, model.triangles), reconstruction.colors, columns_rows[:, ::-1]],
+        axis=1).astype(np.float32)
+    depth = _depth_image(world, model.triangles)
+    photo, corner = _part_of_photo(reconstruction)
+    texels = _Texels(covered, np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32),
+                     np.zeros((size, size), np.float32), np.zeros((2, size, size), np.float32))
+    facing = np.zeros((size, size), np.float32)
+    for start in range(0, size, _ROWS):
+        rows, columns = np.nonzero(covered[start:start + _ROWS])
+        rows += start
+        values = sum(attributes[model.triangles[ids[rows, columns], i]] * barycentric[rows, columns, i, np.newaxis]
+                     for i in range(3))
+        pixels = _photo_pixels(values[:, :3], reconstruction.face.alignment.trans_params) - corner
+        for channel, plane in enumerate(photo):
+            sample = scipy.ndimage.map_coordinates(plane, pixels.T[::-1], order=3, mode="nearest", prefilter=False)
+            texels.difference[rows, columns, channel] = np.clip(sample, 0, 255) - values[:, 6 + channel]
+        texels.model[rows, columns] = values[:, 6:9]
+        texels.mirror[:, rows, columns] = values[:, 9:].T
+        inside = np.all((pixels > 0) & (pixels < np.array(photo[0].shape[::-1]) - 1), axis=1)
+        texels.weight[rows, columns] = inside & _seen(values[:, :3], depth)
+        facing[rows, columns] = _facing(values[:, :3], values[:, 3:6])
+    soft = scipy.ndimage.gaussian_filter(texels.weight, size * _SOFTNESS)
+    texels.weight[...] = facing * np.clip(2 * soft - 1, 0, 1)
+    return texels
+
+
+def _part_of_photo(reconstruction):
+    """Return the part of the photo around the face as spline coefficients of its channels, and its corner (x, y)."""
+    photo = reconstruction.face.photo
+    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
+    limit = np.array(photo.shape[1::-1])
+    first = np.clip(np.floor(pixels.min(axis=0)).astype(int) - 8, 0, limit - 2)
+    last = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 8, first + 2, limit)
+    part = photo[first[1]:last[1], first[0]:last[0]]
+    return [scipy.ndimage.spline_filter(part[..., i].astype(np.float32), output=np.float32) for i in range(3)], first
+
+
+def _depth_image(world, triangles):
+    """Return the depth, dm from the origin away from the camera, of the nearest surface in the crop."""
+    screen = _crop_corners(world) / CROP_SIZE * 2 - 1
+    clip = np.stack([screen[:, 0], -screen[:, 1], -world[:, 2] / _DEPTH_RANGE, np.ones(len(world))], axis=1)
+    return rasterize(clip[np.newaxis], triangles, _DEPTH_IMAGE, _DEPTH_IMAGE, masks=False)[2][0] * _DEPTH_RANGE
+
+
+def _seen(points, depth):
+    """Return whether nothing hides world points [n, 3] from the camera; points outside of the crop count as seen."""
+    cells = np.clip(np.floor(_crop_corners(points) * _DEPTH_IMAGE / CROP_SIZE), 0, _DEPTH_IMAGE - 1).astype(int)
+    return -points[:, 2] <= depth[cells[:, 1], cells[:, 0]] + _DEPTH_TOLERANCE
+
+
+def _facing(points, normals):
+    """Return how well surfaces face the camera, [n] in 0..1."""
+    to_camera = [0, 0, CAMERA_DISTANCE] - points
+    cosine = np.sum(to_camera * normals, axis=1) / np.maximum(
+        np.linalg.norm(to_camera, axis=1) * np.linalg.norm(normals, axis=1), 1e-12)
+    ramp = np.clip((cosine - _FACING[0]) / (_FACING[1] - _FACING[0]), 0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def _fill(values, weights):
+    """Continue values smoothly to where their weight is small (pull-push, Gortler et al., "The Lumigraph", 1996).
+
+    Args:
+        values: [T, T, C] float32, T a power of two.
+        weights: [T, T] float32, 0..1.
+    """
+    if len(values) == 1:
+        return values
+    weighted = _halve(values * weights[..., np.newaxis])
+    total = _halve(weights)
+    coarse = weighted / np.maximum(total, 1e-6)[..., np.newaxis]
+    filled = _fill(coarse, np.minimum(1, 4 * total)).repeat(2, axis=0).repeat(2, axis=1)
+    # Smoothing hides the blocks of the repeated coarse texels.
+    filled = scipy.ndimage.uniform_filter(filled, size=(3, 3, 1))
+    return filled + weights[..., np.newaxis] * (values - filled)
+
+
+def _halve(values):
+    """Return means of 2 x 2 texels."""
+    return (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4

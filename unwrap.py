@@ -1,0 +1,150 @@
+"""A flat map of the face model's surface: texture coordinates without a seam across the face.
+
+The face, the largest connected part of the mesh, becomes a disc: its outline goes to a circle
+and every other vertex to a weighted mean of its neighbours. With positive weights and a convex
+outline no triangle folds over (Tutte, "How to Draw a Graph", 1963); mean-value weights keep
+angles well (Floater, "Mean Value Coordinates", 2003). Small parts (eyeballs, teeth, tongue) are
+seen from the front, each in a corner that the disc leaves free.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+_MARGIN = 0.01  # around the disc and the small parts, in widths of the map
+_PART_SIZE = 0.12  # side of the square of a small part; the corners of the square leave 0.146
+_CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
+_MIDDLE = 0.8  # the middle of the disc, where eyes, nose and mouth are, is drawn 1.8 times as large
+_LEAST_WEIGHT = 1e-6  # relative; keeps degenerate triangles from cutting the mesh apart
+
+
+class Unwrapping(NamedTuple):
+    """Texture coordinates of a face model."""
+
+    coordinates: np.ndarray  # [N, 2] float64 in 0..1, u right, v up
+    mirrored: np.ndarray  # [N] vertex nearest to the mirror image (left to right) of each vertex
+
+
+def unwrap(model):
+    """Unwrap a face model's mean shape.
+
+    Args:
+        model: a ``FaceModel``.
+
+    Returns:
+        An :class:`Unwrapping`.
+    """
+    vertices, triangles = model.mean_shape.astype(np.float64), model.triangles
+    parts = _connected_parts(triangles, len(vertices))
+    coordinates = np.zeros((len(vertices), 2))
+    coordinates[parts[0]] = _disc(vertices, triangles[np.isin(triangles[:, 0], parts[0])])[parts[0]]
+    coordinates[parts[0]] = 0.5 + _widen_middle(coordinates[parts[0]]) * (0.5 - _MARGIN)
+    for i, part in enumerate(parts[1:]):
+        coordinates[part] = _corner_of(i, vertices[part])
+    centre = (vertices[parts[0], 0].min() + vertices[parts[0], 0].max()) / 2
+    mirrored = cKDTree(vertices).query((vertices - [centre, 0, 0]) * [-1, 1, 1] + [centre, 0, 0])[1]
+    return Unwrapping(coordinates, mirrored)
+
+
+def _connected_parts(triangles, count):
+    """Return the vertices of each connected part, the largest part first."""
+    edges = scipy.sparse.coo_matrix(
+        (np.ones(2 * len(triangles)), (np.tile(triangles[:, 0], 2), triangles[:, 1:].T.ravel())), shape=(count, count))
+    labels = connected_components(edges, directed=False)[1]
+    parts = [np.flatnonzero(labels == label) for label in np.unique(labels[triangles[:, 0]])]
+    return sorted(parts, key=len, reverse=True)
+
+
+def _corner_of(index, vertices):
+    """Return texture coordinates of a small part: its view from the front, in one of the free corners.
+
+    With more than four parts the corners are divided: part 4 shares that of part 0, and so on.
+    """
+    corner, place = np.array(_CORNERS[index % 4]), index // 4
+    size = _PART_SIZE / 2 ** place - _MARGIN
+    low = vertices[:, :2].min(axis=0)
+    flat = (vertices[:, :2] - low) * size / np.ptp(vertices[:, :2], axis=0).max()
+    flat = np.where(corner, 1 - flat.max(axis=0) + flat, flat)
+    offset = _PART_SIZE * (1 - 0.5 ** place) * np.array([1, 0])  # along the edge, each half as large
+    return flat + np.where(corner, -1, 1) * (offset + _MARGIN / 2)
+
+
+def _disc(vertices, triangles):
+    """Return [N, 2] in the unit disc, for a part of the mesh with at least one outline."""
+    loops = _boundary_loops(triangles)
+    lengths = [np.linalg.norm(vertices[loop] - vertices[np.roll(loop, -1)], axis=1).sum() for loop in loops]
+    outline = loops[int(np.argmax(lengths))]
+    holes = [loop for loop in loops if loop is not outline]
+    count = len(vertices) + len(holes)
+    weights = _mean_value_weights(vertices, triangles, count) + _hole_weights(holes, len(vertices), count)
+    fixed = np.zeros(count, bool)
+    fixed[outline] = True
+    free = np.flatnonzero(~fixed & (np.diff(weights.indptr) > 0))
+    flat = np.zeros((count, 2))
+    flat[outline] = _on_circle(vertices[outline])
+    rows = weights[free]
+    laplacian = scipy.sparse.diags(np.asarray(rows.sum(axis=1)).ravel()) - rows[:, free]
+    flat[free] = scipy.sparse.linalg.splu(laplacian.tocsc()).solve(rows[:, outline].dot(flat[outline]))
+    return flat[:len(vertices)]
+
+
+def _widen_middle(flat):
+    """Map the unit disc to itself so that its middle gets more room; radii keep their order."""
+    return flat * (1 + _MIDDLE) / (1 + _MIDDLE * np.linalg.norm(flat, axis=1, keepdims=True))
+
+
+def _boundary_loops(triangles):
+    """Return the outlines as arrays of vertices, in the direction of the triangles' winding."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]).astype(np.int64)
+    base = int(edges.max()) + 1
+    forward, backward = edges[:, 0] * base + edges[:, 1], edges[:, 1] * base + edges[:, 0]
+    following = dict(edges[~np.isin(forward, backward)].tolist())
+    loops = []
+    while following:
+        loop = [next(iter(following))]
+        while loop[-1] in following:
+            loop.append(following.pop(loop[-1]))
+        loops.append(np.array(loop[:-1]))
+    return loops
+
+
+def _on_circle(points):
+    """Return the points of a closed outline on the unit circle by arc length, the highest on top."""
+    top = int(np.argmax(points[:, 1] - np.abs(points[:, 0])))
+    order = np.roll(np.arange(len(points)), -top)
+    steps = np.linalg.norm(points[np.roll(order, -1)] - points[order], axis=1)
+    angles = np.empty(len(points))
+    angles[order] = np.pi / 2 + 2 * np.pi * np.concatenate([[0], np.cumsum(steps)[:-1]]) / steps.sum()
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def _mean_value_weights(vertices, triangles, count):
+    """Return the sparse weights tan(a/2) / |e| (Floater 2003, equation 2.1) of every corner's two edges."""
+    rows, columns, values = [], [], []
+    for i in range(3):
+        corner, second, third = (triangles[:, (i + k) % 3] for k in range(3))
+        one, two = vertices[second] - vertices[corner], vertices[third] - vertices[corner]
+        length_one, length_two = (np.maximum(np.linalg.norm(edge, axis=1), 1e-9) for edge in (one, two))
+        dot = np.einsum("ij,ij->i", one, two)
+        # tan(a/2) = sin a / (1 + cos a)
+        tangent = np.linalg.norm(np.cross(one, two), axis=1) / np.maximum(length_one * length_two + dot, 1e-12)
+        rows += [corner, corner]
+        columns += [second, third]
+        values += [np.maximum(tangent / length_one, _LEAST_WEIGHT), np.maximum(tangent / length_two, _LEAST_WEIGHT)]
+    return scipy.sparse.csr_matrix(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(count, count))
+
+
+def _hole_weights(holes, first, count):
+    """Return weights that close every hole with one more vertex in its middle."""
+    rows, columns = [np.zeros(0, int)], [np.zeros(0, int)]
+    for i, loop in enumerate(holes):
+        middle = np.full(len(loop), first + i)
+        rows += [middle, loop]
+        columns += [loop, middle]
+    rows, columns = np.concatenate(rows), np.concatenate(columns)
+    return scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
