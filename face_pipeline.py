@@ -107,13 +107,13 @@ class FacePipeline:
             batch_size: faces worked on together.
             report: a ``workspace.report.Report``.
         """
-        for faces in batches(self._located(photos, report), batch_size):
+        for faces in batches(self.located(photos, report), batch_size):
             note = "fitting {}, step {{}}/{}".format(len(faces), self._steps)
             for result in self.reconstruct(faces, lambda step, note=note: report.note(note.format(step))):
                 write_reconstruction(result, self.model, folder)
                 report.step()
 
-    def _located(self, photos, report):
+    def located(self, photos, report):
         """Yield the faces of photos one by one."""
         for photo in photos:
             try:

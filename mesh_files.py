@@ -1,6 +1,9 @@
 """Meshes as files that other programs open."""
 
+import os
+
 import numpy as np
+from PIL import Image
 
 from workspace.atomic import atomic_path
 
@@ -21,3 +24,51 @@ def write_obj(path, vertices, triangles, colors):
     with atomic_path(path) as temporary, open(temporary, "w") as file:
         file.write(text)
         file.write(faces)
+
+
+def write_textured_obj(path, vertices, triangles, coordinates, texture):
+    """Write a Wavefront OBJ with a texture: NAME.obj, NAME.mtl and NAME_texture.png, each atomically.
+
+    Args:
+        path: the .obj file to write; the other two go beside it, with "_" for blanks, which not every
+            reader of OBJ understands.
+        vertices: [N, 3] positions.
+        triangles: [F, 3] vertex indices, counted from 0, counter-clockwise seen from outside.
+        coordinates: [N, 2] texture coordinates, u right, v up, 0..1.
+        texture: [T, T, 3] uint8 RGB.
+
+    Returns:
+        The paths written.
+    """
+    folder, name = os.path.split(os.path.splitext(path)[0])
+    stem = os.path.join(folder, "_".join(name.split()))
+    paths = [stem + "_texture.png", stem + ".mtl", path]
+    with atomic_path(paths[0]) as temporary:
+        Image.fromarray(texture).save(temporary, compress_level=6)
+    with atomic_path(paths[1]) as temporary, open(temporary, "w") as file:
+        # The photo's light is in the texture already: all of it comes back as it is.
+        file.write("newmtl face\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {}\n".format(os.path.basename(paths[0])))
+    text = ("v %.5f %.5f %.5f\n" * len(vertices)) % tuple(np.asarray(vertices).reshape(-1).tolist())
+    places = ("vt %.6f %.6f\n" * len(coordinates)) % tuple(np.asarray(coordinates).reshape(-1).tolist())
+    corners = np.repeat(np.asarray(triangles).reshape(-1) + 1, 2)
+    faces = ("f %d/%d %d/%d %d/%d\n" * len(triangles)) % tuple(corners.tolist())
+    with atomic_path(path) as temporary, open(temporary, "w") as file:
+        file.write("mtllib {}\n".format(os.path.basename(paths[1])))
+        file.write(text + places + "usemtl face\n" + faces)
+    return paths
+
+
+def write_ply(path, vertices, triangles, colors):
+    """Write a binary PLY with vertex colours, atomically; arguments as of :func:`write_obj`."""
+    rows = np.empty(len(vertices), [("position", "<f4", 3), ("color", "u1", 3)])
+    rows["position"], rows["color"] = vertices, np.clip(np.rint(colors), 0, 255)
+    faces = np.empty(len(triangles), [("count", "u1"), ("vertices", "<i4", 3)])
+    faces["count"], faces["vertices"] = 3, triangles
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex {}\n".format(len(rows))
+    header += "".join("property float {}\n".format(axis) for axis in "xyz")
+    header += "".join("property uchar {}\n".format(color) for color in ("red", "green", "blue"))
+    header += "element face {}\nproperty list uchar int vertex_indices\nend_header\n".format(len(faces))
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(header.encode("ascii"))
+        file.write(rows.tobytes())
+        file.write(faces.tobytes())

@@ -1,0 +1,110 @@
+"""Turn photos into meshes for other programs: OBJ, PLY and animatable glTF.
+
+    python obj.py                                     # photos in input/, meshes in output/meshes
+    python obj.py --input me.jpg --output meshes/ --formats glb
+
+For each face: NAME_mesh.obj (vertex colours), NAME.obj with NAME.mtl and NAME_texture.png (the
+photo, unwrapped), NAME.ply (vertex colours) and NAME.glb. OBJ and PLY stand as in the photo:
+decimetres, camera at (0, 0, 10). The glTF is upright, in metres; with the open face model it has
+the 52 ARKit actions as morph targets, set to the expression in the photo.
+"""
+
+import argparse
+import os
+
+from avatar import make_avatar
+from face_model import load_face_model
+from face_pipeline import batches
+from gltf_files import write_glb
+from mesh_files import write_obj, write_ply, write_textured_obj
+from reconstruction_flags import (
+    add_input_flag,
+    add_reconstruction_flags,
+    input_photos,
+    make_pipeline,
+    network_weights,
+    positive,
+)
+from texture_maps import bake_texture, vertex_normals
+from unwrap import unwrap
+from workspace.errors import run_main
+from workspace.paths import OUTPUT_DIR
+from workspace.report import Report
+
+FORMATS = ("colors", "obj", "ply", "glb")
+
+
+def parse_arguments(argv):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add_input_flag(parser)
+    parser.add_argument("--output", default=os.path.join(OUTPUT_DIR, "meshes"), metavar="DIR",
+                        help="folder for the meshes")
+    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS),
+                        help="colors: OBJ with vertex colours; obj: OBJ with texture; ply: vertex colours; "
+                             "glb: binary glTF with texture and actions")
+    parser.add_argument("--texture_size", type=positive, metavar="PIXELS",
+                        help="width of the texture, a power of two; by default as the photo's resolution wants it")
+    parser.add_argument("--all_faces", action="store_true", help="every face of a photo instead of the largest")
+    add_reconstruction_flags(parser)
+    arguments = parser.parse_args(argv)
+    size = arguments.texture_size
+    if size and (size & (size - 1) or size > 8192):
+        parser.error("argument --texture_size: must be a power of two up to 8192")
+    return arguments
+
+
+def main(argv=None):
+    """Write the meshes of every photo that the arguments name."""
+    arguments = parse_arguments(argv)
+    photos = input_photos(arguments.input)
+    network_weights(arguments)  # complain before the face model is read
+    model = load_face_model(arguments.face_model)
+    pipeline = make_pipeline(arguments, model, arguments.all_faces)
+    unwrapping = unwrap(model)
+    os.makedirs(arguments.output, exist_ok=True)
+    print("face model: {} ({} vertices); coefficients: {}".format(
+        model.name, model.vertex_count, pipeline.description))
+    report = Report(len(photos), "face", "written", arguments.quiet)
+    for faces in batches(pipeline.located(photos, report), arguments.batch_size):
+        for reconstruction in pipeline.reconstruct(faces):
+            write_meshes(reconstruction, model, unwrapping, arguments.output, arguments.formats,
+                         arguments.texture_size)
+            report.step()
+    report.close()
+    print("{}, meshes in {}".format(report.summary(), arguments.output))
+    return 0 if report.done_count else 1
+
+
+def write_meshes(reconstruction, model, unwrapping, folder, formats=FORMATS, texture_size=None):
+    """Write one face in the wanted formats.
+
+    Args:
+        reconstruction: a ``Reconstruction``.
+        model: the ``FaceModel`` it was made with.
+        unwrapping: what ``unwrap.unwrap(model)`` returned.
+        folder: where to write.
+        formats: some of :data:`FORMATS`.
+        texture_size: pixels, a power of two, or None for what the photo wants.
+    """
+    stem = os.path.join(folder, reconstruction.face.name)
+    vertices, triangles, colors = reconstruction.world_shape, model.triangles, reconstruction.colors
+    if "colors" in formats:
+        write_obj(stem + "_mesh.obj", vertices, triangles, colors)
+    if "ply" in formats:
+        write_ply(stem + ".ply", vertices, triangles, colors)
+    if "obj" not in formats and "glb" not in formats:
+        return
+    texture = bake_texture(reconstruction, model, unwrapping, texture_size)
+    if "obj" in formats:
+        write_textured_obj(stem + ".obj", vertices, triangles, unwrapping.coordinates, texture)
+    if "glb" in formats:
+        avatar = make_avatar(reconstruction, model)
+        write_glb(stem + ".glb", avatar.vertices, triangles, normals=vertex_normals(avatar.vertices, triangles),
+                  coordinates=unwrapping.coordinates, texture=texture, morph_targets=avatar.actions,
+                  name=reconstruction.face.name)
+
+
+if __name__ == "__main__":
+    run_main(main)
