@@ -76,7 +76,7 @@ def test_help_explains_every_flag(command, tmp_path):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_flag_is_refused_with_status_2(command):
     process = run([sys.executable, os.path.join(ROOT, command), "--no-such-flag"])
-    assert process.returncode == 2 and "--no-such-flag" in process.stderr
+    assert process.returncode == 2 and process.stderr.startswith("usage: " + command)
     assert "Traceback" not in process.stderr
 
 
