@@ -28,14 +28,22 @@ def make_avatar(reconstruction, model):
     Returns:
         An :class:`Avatar`; without named actions (BFM09) the expression stays in the vertices.
     """
-    coefficients = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
-    parts = split_coefficients(coefficients, coefficient_sizes(model))
-    # world = shape (Rz Ry Rx)^T + t, so this undoes it.
-    turn = Rotation.from_euler("xyz", parts.angles[0]).as_matrix()
-    vertices = (reconstruction.world_shape - parts.translation[0]).dot(turn)
     names = model.expression_names[:ARKIT_ACTIONS]
-    weights = parts.expression[0, :len(names)]
+    weights = _parts(reconstruction, model).expression[0, :len(names)]
     displacements = model.expression_basis[:, :len(names)].T.reshape(len(names), -1, 3)
-    vertices = vertices - np.tensordot(weights, displacements, axes=1)
+    vertices = upright_shape(reconstruction, model) - np.tensordot(weights, displacements, axes=1)
     return Avatar(vertices * METRES_PER_UNIT,
                   tuple(zip(names, displacements * METRES_PER_UNIT, weights.tolist())))
+
+
+def upright_shape(reconstruction, model):
+    """Return the vertices without their pose, with their expression: [N, 3] dm, looking along +z."""
+    parts = _parts(reconstruction, model)
+    # world = shape (Rz Ry Rx)^T + t, so this undoes it.
+    turn = Rotation.from_euler("xyz", parts.angles[0]).as_matrix()
+    return (reconstruction.world_shape - parts.translation[0]).dot(turn)
+
+
+def _parts(reconstruction, model):
+    coefficients = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
+    return split_coefficients(coefficients, coefficient_sizes(model))

@@ -20,6 +20,7 @@ _FACING = (0.15, 0.5)  # cosine between normal and view: pixels count not at all
 _DEPTH_TOLERANCE = 0.02  # dm, behind the nearest surface, of what still counts as seen
 _DEPTH_IMAGE = 1024  # pixels, for that test
 _DEPTH_RANGE = 10.0  # dm in front of and behind the origin
+_ENOUGH_SEEN = 0.05  # share of an eyeball or tooth that must be seen to tell the colour of the rest
 _SOFTNESS = 1 / 150.0  # of the texture's width, of the edge between seen and unseen
 _ROWS = 256  # of the texture worked on together, to keep memory small
 
@@ -31,6 +32,7 @@ class _Texels(NamedTuple):
     model: np.ndarray  # [T, T, 3] float32, lit colours of the face model
     difference: np.ndarray  # [T, T, 3] float32, photo - model
     weight: np.ndarray  # [T, T] float32, how well the photo shows it, 0..1
+    part: np.ndarray  # [T, T] uint8, connected part of the mesh, 0 for the face itself
     mirror: np.ndarray  # [2, T, T] float32, row and column of its mirror image
 
 
@@ -47,6 +49,10 @@ def bake_texture(reconstruction, model, unwrapping, size=None):
     texels = _texels(reconstruction, model, unwrapping, size)
     weight, difference = texels.weight, texels.difference
     smooth = _fill(difference, weight)
+    for part in range(1, texels.part.max() + 1):
+        inside = texels.part == part
+        if inside.any():
+            smooth[inside] *= min(1.0, weight[inside].mean() / _ENOUGH_SEEN)
     mirrored_weight = scipy.ndimage.map_coordinates(weight, texels.mirror, order=1, mode="nearest")
     mirrored_weight[~texels.covered] = 0
     result = texels.model
@@ -104,7 +110,8 @@ def _texels(reconstruction, model, unwrapping, size):
     depth = _depth_image(world, model.triangles)
     photo, corner = _part_of_photo(reconstruction)
     texels = _Texels(covered, np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32),
-                     np.zeros((size, size), np.float32), np.zeros((2, size, size), np.float32))
+                     np.zeros((size, size), np.float32), np.zeros((size, size), np.uint8),
+                     np.zeros((2, size, size), np.float32))
     facing = np.zeros((size, size), np.float32)
     for start in range(0, size, _ROWS):
         rows, columns = np.nonzero(covered[start:start + _ROWS])
@@ -116,6 +123,7 @@ def _texels(reconstruction, model, unwrapping, size):
             sample = scipy.ndimage.map_coordinates(plane, pixels.T[::-1], order=3, mode="nearest", prefilter=False)
             texels.difference[rows, columns, channel] = np.clip(sample, 0, 255) - values[:, 6 + channel]
         texels.model[rows, columns] = values[:, 6:9]
+        texels.part[rows, columns] = unwrapping.parts[model.triangles[ids[rows, columns], 0]]
         texels.mirror[:, rows, columns] = values[:, 9:].T
         inside = np.all((pixels > 0) & (pixels < np.array(photo[0].shape[::-1]) - 1), axis=1)
         texels.weight[rows, columns] = inside & _seen(values[:, :3], depth)

@@ -26,6 +26,7 @@ class Unwrapping(NamedTuple):
     """Texture coordinates of a face model."""
 
     coordinates: np.ndarray  # [N, 2] float64 in 0..1, u right, v up
+    parts: np.ndarray  # [N] 0 for the face itself, 1, 2, ... for eyeballs, teeth and so on
     mirrored: np.ndarray  # [N] vertex nearest to the mirror image (left to right) of each vertex
 
 
@@ -43,11 +44,13 @@ def unwrap(model):
     coordinates = np.zeros((len(vertices), 2))
     coordinates[parts[0]] = _disc(vertices, triangles[np.isin(triangles[:, 0], parts[0])])[parts[0]]
     coordinates[parts[0]] = 0.5 + _widen_middle(coordinates[parts[0]]) * (0.5 - _MARGIN)
+    labels = np.zeros(len(vertices), int)
     for i, part in enumerate(parts[1:]):
         coordinates[part] = _corner_of(i, vertices[part])
+        labels[part] = i + 1
     centre = (vertices[parts[0], 0].min() + vertices[parts[0], 0].max()) / 2
     mirrored = cKDTree(vertices).query((vertices - [centre, 0, 0]) * [-1, 1, 1] + [centre, 0, 0])[1]
-    return Unwrapping(coordinates, mirrored)
+    return Unwrapping(coordinates, labels, mirrored)
 
 
 def _connected_parts(triangles, count):

@@ -1,0 +1,102 @@
+"""Draw reconstructed faces: overlay, geometry, albedo, normals, depth, landmarks, turntable.
+
+    python renderer.py                                # photos in input/, pictures in output/pictures
+    python renderer.py --input photos/ --output pictures/ --size 1024
+
+For each face NAME_KIND.png in the crop, NAME_photo_KIND.png in the original photo at its own
+resolution, and NAME_turntable.gif; for all faces together contact_sheet.png.
+"""
+
+import argparse
+import os
+
+import numpy as np
+from PIL import Image
+
+from face_model import load_face_model
+from face_pictures import KINDS, contact_sheet, crop_picture, crop_view, face_pictures, photo_view, turntable
+from face_pipeline import batches
+from reconstruction_flags import (
+    add_input_flag,
+    add_reconstruction_flags,
+    input_photos,
+    make_pipeline,
+    network_weights,
+    positive,
+)
+from workspace.atomic import atomic_path
+from workspace.errors import run_main
+from workspace.paths import OUTPUT_DIR
+from workspace.report import Report
+
+_SHEET_TILE = 224  # pixels
+_FRAME_MILLISECONDS = 60
+
+
+def parse_arguments(argv):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add_input_flag(parser)
+    parser.add_argument("--output", default=os.path.join(OUTPUT_DIR, "pictures"), metavar="DIR",
+                        help="folder for the pictures")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which pictures")
+    parser.add_argument("--size", type=positive, default=448, metavar="PIXELS", help="width of pictures of the crop")
+    parser.add_argument("--frames", type=int, default=36, help="pictures of the turntable; 0 for none")
+    parser.add_argument("--swing", type=float, default=60, metavar="DEGREES",
+                        help="how far the turntable swings to each side; 0 for a whole turn")
+    parser.add_argument("--all_faces", action="store_true", help="every face of a photo instead of the largest")
+    add_reconstruction_flags(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Draw every photo that the arguments name."""
+    arguments = parse_arguments(argv)
+    photos = input_photos(arguments.input)
+    network_weights(arguments)  # complain before the face model is read
+    model = load_face_model(arguments.face_model)
+    pipeline = make_pipeline(arguments, model, arguments.all_faces)
+    os.makedirs(arguments.output, exist_ok=True)
+    print("face model: {} ({} vertices); coefficients: {}".format(
+        model.name, model.vertex_count, pipeline.description))
+    report, rows = Report(len(photos), "face", "drawn", arguments.quiet), []
+    for faces in batches(pipeline.located(photos, report), arguments.batch_size):
+        for reconstruction in pipeline.reconstruct(faces):
+            rows.append(_draw_face(reconstruction, model, arguments))
+            report.step()
+    if rows:
+        _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, _SHEET_TILE))
+    report.close()
+    print("{}, pictures in {}".format(report.summary(), arguments.output))
+    return 0 if report.done_count else 1
+
+
+def _draw_face(reconstruction, model, arguments):
+    """Write the pictures of one face; return its row of the contact sheet."""
+    stem = os.path.join(arguments.output, reconstruction.face.name)
+    crop = crop_picture(reconstruction, arguments.size)
+    in_crop = face_pictures(reconstruction, model, crop_view(reconstruction.world_shape, arguments.size), crop)
+    in_photo = face_pictures(reconstruction, model, photo_view(reconstruction), reconstruction.face.photo)
+    for kind in arguments.kinds:
+        _save("{}_{}.png".format(stem, kind), in_crop[kind])
+        _save("{}_photo_{}.png".format(stem, kind), in_photo[kind])
+    if arguments.frames > 0:
+        frames = turntable(reconstruction, model, arguments.size, arguments.frames, swing=arguments.swing or None)
+        images = [Image.fromarray(frame) for frame in frames]
+        with atomic_path(stem + "_turntable.gif") as temporary:
+            images[0].save(temporary, save_all=True, append_images=images[1:], duration=_FRAME_MILLISECONDS, loop=0)
+    return [_small(picture) for picture in [crop] + [in_crop[kind] for kind in arguments.kinds]]
+
+
+def _small(picture):
+    return np.asarray(Image.fromarray(picture).resize((_SHEET_TILE, _SHEET_TILE), Image.LANCZOS))
+
+
+def _save(path, picture):
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, compress_level=3)
+
+
+if __name__ == "__main__":
+    run_main(main)
