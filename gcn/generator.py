@@ -16,7 +16,9 @@ from tf_runtime import tf
 GENERATOR_SCOPE = "gcn_mesh_generator"
 
 # The published head gives positions, tanh of a convolution: the face must lie within 1 dm of the
-# origin. The residual head adds a convolution, zero at first, to the coefficient mesh.
+# origin. The residual head adds a convolution, zero at first, to the coefficient mesh, and joins
+# decoder and refiner before their last ReLU: behind it, three features each, all may die early in
+# training, and with them the gradient.
 HEADS = ("absolute", "residual")
 _HEAD_SCOPES = {"absolute": "gcn_mesh_concat", "residual": "gcn_mesh_offset"}
 
@@ -65,8 +67,9 @@ def generate_mesh(embedding, coefficient_mesh, pyramid, *, head="absolute", reus
         :class:`GeneratedMesh`.
     """
     with tf.variable_scope(GENERATOR_SCOPE, reuse=reuse):
-        decoded = _decode(embedding, pyramid)
-        refined = _refine(_vertices_first(coefficient_mesh, pyramid.sizes[0]), pyramid)
+        rectified = head == "absolute"
+        decoded = _decode(embedding, pyramid, rectified)
+        refined = _refine(_vertices_first(coefficient_mesh, pyramid.sizes[0]), pyramid, rectified)
         joined = tf.concat([decoded, refined], axis=2)
         with tf.variable_scope(_HEAD_SCOPES[head]):
             initializer = tf.zeros_initializer() if head == "residual" else None
@@ -88,8 +91,8 @@ def head_of_variables(names):
     return None
 
 
-def _decode(embedding, pyramid):
-    """Grow [N, B, 3] from an embedding [B, E]."""
+def _decode(embedding, pyramid, rectified):
+    """Grow [N, B, 3] from an embedding [B, E]; ``rectified`` says whether it ends in a ReLU."""
     coarsest = pyramid.sizes[-1]
     with tf.variable_scope("gcn_mesh_decoder"):
         with tf.variable_scope("fc"):
@@ -99,11 +102,12 @@ def _decode(embedding, pyramid):
         steps = reversed(range(len(pyramid.upsampling)))
         for index, (level, width) in enumerate(zip(steps, _DECODER_WIDTHS), 1):
             signal = sparse_product(pyramid.upsampling[level], signal)
-            signal = _residual_block(signal, pyramid.laplacians[level], width, "resblock{}".format(index))
+            signal = _residual_block(signal, pyramid.laplacians[level], width, "resblock{}".format(index),
+                                     rectified=rectified or level > 0)
     return signal
 
 
-def _refine(signal, pyramid):
+def _refine(signal, pyramid, rectified):
     """Filter the coefficient mesh [N, B, 3] at the finest level and the one below."""
     fine, coarse = pyramid.laplacians[:2]
     with tf.variable_scope("gcn_mesh_refiner"):
@@ -113,11 +117,11 @@ def _refine(signal, pyramid):
         signal = _residual_block(signal, coarse, 32, "resblock3")
         signal = sparse_product(pyramid.upsampling[0], signal)
         signal = _residual_block(signal, fine, 16, "resblock4")
-        return _residual_block(signal, fine, 3, "resblock5")
+        return _residual_block(signal, fine, 3, "resblock5", rectified=rectified)
 
 
-def _residual_block(signal, laplacian, width, name):
-    """Two convolutions and a shortcut, which mixes features where the widths differ."""
+def _residual_block(signal, laplacian, width, name, rectified=True):
+    """Two convolutions and a shortcut, which mixes features where the widths differ; a last ReLU if ``rectified``."""
     with tf.variable_scope(name):
         shortcut = signal
         if int(signal.shape[2]) != width:
@@ -130,13 +134,18 @@ def _residual_block(signal, laplacian, width, name):
         with tf.variable_scope("filter2"):
             signal = chebyshev_convolution(signal, laplacian, width)
         with tf.variable_scope("bias_relu2"):
-            return _biased_relu(signal + shortcut)
+            signal = signal + shortcut
+            return _biased_relu(signal) if rectified else _biased(signal)
 
 
 def _biased_relu(signal):
+    return tf.nn.relu(_biased(signal))
+
+
+def _biased(signal):
     bias = tf.get_variable("bias", [1, 1, int(signal.shape[2])], tf.float32,
                            tf.constant_initializer(_INITIAL_BIAS))
-    return tf.nn.relu(signal + bias)
+    return signal + bias
 
 
 def _dense(inputs, width):
