@@ -22,6 +22,7 @@ from reconstruction_flags import (
     make_pipeline,
     network_weights,
 )
+from web_page import ResultPage
 from workspace.errors import run_main
 from workspace.paths import OUTPUT_DIR
 from workspace.report import Report
@@ -34,6 +35,8 @@ def parse_arguments(argv):
     add_input_flag(parser)
     parser.add_argument("--output", default=OUTPUT_DIR, metavar="DIR", help="folder for the results")
     parser.add_argument("--all_faces", action="store_true", help="every face of a photo instead of the largest")
+    parser.add_argument("--page", type=int, choices=(0, 1), default=1,
+                        help="1: write index.html, a page with every photo and its mesh to turn with the mouse")
     add_reconstruction_flags(parser)
     parser.add_argument("--refine", metavar="CKPT",
                         help="checkpoint of a mesh generator (train.py --model gcn): write the refined mesh too; "
@@ -52,7 +55,10 @@ def main(argv=None):
     print("face model: {} ({} vertices); coefficients: {}".format(
         model.name, model.vertex_count, pipeline.description))
     report = Report(len(photos), "face", "reconstructed", arguments.quiet)
-    pipeline.run(photos, arguments.output, arguments.batch_size, report)
+    page = ResultPage(model) if arguments.page else None
+    pipeline.run(photos, arguments.output, arguments.batch_size, report, page and page.add)
+    if page and report.done_count:
+        page.write(os.path.join(arguments.output, "index.html"))
     report.close()
     print("{}, results in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1

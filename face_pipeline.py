@@ -98,7 +98,7 @@ class FacePipeline:
         refined = self._refiner.refine([face.alignment.crop for face in faces], [one.coefficients for one in found])
         return [one._replace(refined=mesh) for one, mesh in zip(found, refined)]
 
-    def run(self, photos, folder, batch_size, report):
+    def run(self, photos, folder, batch_size, report, on_result=None):
         """Reconstruct photos and write the results; a photo that fails is reported and skipped.
 
         Args:
@@ -106,11 +106,14 @@ class FacePipeline:
             folder: where the results go.
             batch_size: faces worked on together.
             report: a ``workspace.report.Report``.
+            on_result: callable taking each ``Reconstruction`` after its files are written, or None.
         """
         for faces in batches(self.located(photos, report), batch_size):
             note = "fitting {}, step {{}}/{}".format(len(faces), self._steps)
             for result in self.reconstruct(faces, lambda step, note=note: report.note(note.format(step))):
                 write_reconstruction(result, self.model, folder)
+                if on_result:
+                    on_result(result)
                 report.step()
 
     def located(self, photos, report):

@@ -77,7 +77,7 @@ def test_good_photos_are_done_and_bad_ones_named(outcome):
 def test_every_photo_gets_its_three_files_and_nothing_else(outcome):
     stems = ("cmyk", "grey", "large", "rgba", "rotated", "sixteen bit")
     assert sorted(os.listdir(str(outcome[1]))) == sorted(
-        stem + end for stem in stems for end in (".mat", ".png", "_mesh.obj"))
+        [stem + end for stem in stems for end in (".mat", ".png", "_mesh.obj")] + ["index.html"])
 
 
 @pytest.mark.parametrize("name", ["cmyk", "grey", "large", "rgba", "rotated", "sixteen bit"])

@@ -1,0 +1,101 @@
+"""The page of results: self-contained, whole, and turning in a browser."""
+
+import base64
+import io
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import web_page
+from tests.toy_reconstruction import toy_face_model, toy_reconstruction
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRAG = """<script>setTimeout(() => {
+  const canvas = document.querySelector("canvas"), before = canvas.toDataURL();
+  canvas.dispatchEvent(new PointerEvent("pointermove", {buttons: 1, movementX: 80, movementY: 0}));
+  setTimeout(() => { document.body.innerHTML = "<p>" + before + " " + canvas.toDataURL() + "</p>"; }, 500);
+}, 1500)</script>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    path, model = str(tmp_path_factory.mktemp("page") / "index.html"), toy_face_model()
+    writer, reconstruction = web_page.ResultPage(model), toy_reconstruction(name="<b>&\"name")
+    writer.add(reconstruction)
+    writer.write(path)
+    return path, model, reconstruction
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def test_page_names_nothing_outside_of_itself(page):
+    text = read(page[0])
+    assert not re.findall(r"https?://|//cdn|url\(|@import|fetch\(|XMLHttpRequest", text)
+    assert all(source.startswith("data:") for source in re.findall(r'(?:src|href)="([^"]*)"', text))
+
+
+def test_names_are_escaped(page):
+    found = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            found.append(tag)
+
+    Tags().feed(read(page[0]))
+    assert "b" not in found and found.count("img") == 2 and found.count("canvas") == 1
+
+
+def test_embedded_mesh_is_the_reconstruction_to_16_bits(page):
+    path, model, reconstruction = page
+    shared, face = (json.loads(text) for text in (
+        re.findall(r'id="shared">(.*?)</script>', read(path))[0],
+        re.findall(r'<script type="application/json">(.*?)</script>', read(path))[0]))
+    triangles = np.frombuffer(base64.b64decode(shared["triangles"]), "<u4").reshape(-1, 3)
+    np.testing.assert_array_equal(triangles, model.triangles)
+    steps = np.frombuffer(base64.b64decode(face["positions"]), "<u2").reshape(-1, 3)
+    vertices = steps * np.array(face["step"]) + face["low"]
+    # The page shows the face upright: distances within it are those of the posed mesh.
+    posed = reconstruction.world_shape
+    for i, j in ((0, 50), (3, 200), (17, 120)):
+        np.testing.assert_allclose(np.linalg.norm(vertices[i] - vertices[j]), np.linalg.norm(posed[i] - posed[j]),
+                                   atol=2e-4)
+
+
+def test_beyond_the_limit_faces_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(web_page, "FACE_LIMIT", 1)
+    writer = web_page.ResultPage(toy_face_model())
+    for name in ("one", "two", "three"):
+        writer.add(toy_reconstruction(name=name))
+    writer.write(str(tmp_path / "index.html"))
+    text = read(str(tmp_path / "index.html"))
+    assert text.count("<figure>") == 1 and "The first 1 of 3 faces." in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_a_drag_turns_the_mesh(page, tmp_path):
+    copy = str(tmp_path / "page.html")
+    with open(copy, "w", encoding="utf-8") as file:
+        file.write(read(page[0]).replace("</body>", DRAG + "</body>"))
+    process = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
+         "--enable-unsafe-swiftshader", "--window-size=1200,600", "--virtual-time-budget=3000",
+         "--user-data-dir=" + str(tmp_path / "profile"), "--dump-dom", "file://" + copy],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
+    shots = re.findall("data:image/png;base64,([A-Za-z0-9+/=]*)", process.stdout)
+    if "no-webgl" in process.stdout or not process.stdout:
+        pytest.skip("this Chromium draws no WebGL")
+    before, after = (np.asarray(Image.open(io.BytesIO(base64.b64decode(shot))).convert("RGB")).astype(int)
+                     for shot in shots)
+    for picture in (before, after):
+        drawn = np.abs(picture - picture[0, 0]).max(axis=2) > 20
+        assert 0.1 < drawn.mean() < 0.9
+    assert (np.abs(before - after).max(axis=2) > 20).mean() > 0.01

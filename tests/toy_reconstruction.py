@@ -1,0 +1,40 @@
+"""A small face model and one reconstruction of it, made by hand: a quick stand-in for a fitted photo."""
+
+import os
+
+import numpy as np
+from PIL import Image
+
+from alignment.align import align
+from alignment.five_points import STANDARD_POINTS_3D
+from face_model import read_face_model
+from reconstruction import LocatedFace, Reconstruction
+
+GOLDEN_MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "toy_model.mat")
+YAW = 0.35  # radians
+
+
+def toy_face_model():
+    """The small face model of the golden numbers."""
+    return read_face_model(GOLDEN_MODEL)
+
+
+def toy_reconstruction(name="face", photo_size=400):
+    """Its mean face, turned, before a photo of two colour ramps: red by column, green by row."""
+    model = toy_face_model()
+    ramp = np.linspace(0, 255, photo_size)
+    photo = np.stack(np.broadcast_arrays(ramp[np.newaxis, :], ramp[:, np.newaxis], 128.0), axis=2).astype(np.uint8)
+    five_points = photo_size / 2 + STANDARD_POINTS_3D[:, :2] * [150, -150]
+    alignment = align(photo, five_points)
+    sin, cos = np.sin(YAW), np.cos(YAW)
+    shape = (model.mean_shape - model.mean_shape.mean(axis=0)).astype(np.float64)
+    translation = np.array([0.1, -0.05, 0.2])
+    world = shape.dot(np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T) + translation
+    coefficients = np.zeros(sum((model.identity_count, model.expression_count, model.albedo_count, 33)))
+    first = model.identity_count + model.expression_count + model.albedo_count
+    coefficients[first + 1] = YAW
+    coefficients[-3:] = translation
+    overlay = np.asarray(Image.new("RGBA", (448, 448), (200, 100, 50, 0)))
+    face = LocatedFace(name, name + ".png", photo, alignment, np.full((68, 2), 200.0), np.ones(68), five_points)
+    return Reconstruction(face, coefficients, world.astype(np.float32), model.mean_albedo, model.mean_albedo,
+                          np.full((68, 2), 112.0), overlay[::2, ::2], np.zeros((224, 224), bool), overlay)
