@@ -30,7 +30,7 @@ def make_avatar(reconstruction, model):
     """
     names = model.expression_names[:ARKIT_ACTIONS]
     weights = _parts(reconstruction, model).expression[0, :len(names)]
-    displacements = model.expression_basis[:, :len(names)].T.reshape(len(names), -1, 3)
+    displacements = model.expression_basis[:, :len(names)].T.reshape(len(names), model.vertex_count, 3)
     vertices = upright_shape(reconstruction, model) - np.tensordot(weights, displacements, axes=1)
     return Avatar(vertices * METRES_PER_UNIT,
                   tuple(zip(names, displacements * METRES_PER_UNIT, weights.tolist())))

@@ -120,7 +120,7 @@
   function attach(figure) {
     let state = null;
     const canvas = figure.querySelector("canvas");
-    const redraw = () => requestAnimationFrame(() => state && draw(figure, state));
+    const redraw = () => state && draw(figure, state); // browsers send pointer moves once a frame
     canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
     canvas.addEventListener("pointermove", (event) => {
       if (!state || !event.buttons) return;
