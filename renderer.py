@@ -63,7 +63,7 @@ def main(argv=None):
     report, rows = Report(len(photos), "face", "drawn", arguments.quiet), []
     for faces in batches(pipeline.located(photos, report), arguments.batch_size):
         for reconstruction in pipeline.reconstruct(faces):
-            rows.append(_draw_face(reconstruction, model, arguments))
+            rows.append(draw_face(reconstruction, model, arguments))
             report.step()
     if rows:
         _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, _SHEET_TILE))
@@ -72,8 +72,17 @@ def main(argv=None):
     return 0 if report.done_count else 1
 
 
-def _draw_face(reconstruction, model, arguments):
-    """Write the pictures of one face; return its row of the contact sheet."""
+def draw_face(reconstruction, model, arguments):
+    """Write the pictures of one face.
+
+    Args:
+        reconstruction: a ``Reconstruction``.
+        model: the ``FaceModel`` it was made with.
+        arguments: what :func:`parse_arguments` returned.
+
+    Returns:
+        Its row of the contact sheet, a list of pictures.
+    """
     stem = os.path.join(arguments.output, reconstruction.face.name)
     crop = crop_picture(reconstruction, arguments.size)
     in_crop = face_pictures(reconstruction, model, crop_view(reconstruction.world_shape, arguments.size), crop)
