@@ -28,7 +28,7 @@ from landmark_fitting import FIVE_FROM_68, STATISTICAL_BOUND, LandmarkFitter, ex
 from light_fitting import sample_skin, solve_light_and_albedo
 from tf_runtime import tf
 
-DEFAULT_STEPS = 120
+DEFAULT_STEPS = 200
 INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
 # Where the 68 landmarks are not trusted: weight of the five points' mean squared distance (that of
 # the 68 is 277 / 68 on average), and of priors that keep pixels alone from inventing grimaces.
@@ -38,7 +38,7 @@ _FIVE_POINT_WEIGHT, _DOUBTFUL_EXPRESSION, _DOUBTFUL_IDENTITY = 4.0, 200.0, 10.0
 _STEP_SIZES = Coefficients(
     identity=0.04, expression=0.02, albedo=0.06, angles=0.004, gamma=0.02, translation=0.004)
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Kingma & Ba, ICLR 2015; short memory for a short run
-_FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 150.0, 80.0  # grey levels at which a pixel keeps a quarter
+_FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 250.0, 150.0  # grey levels at which a pixel keeps a quarter
 # Brows, lips and irises are not skin for the classifier, yet belong to the face.
 _ATTENTION_FLOOR = 0.5
 
