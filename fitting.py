@@ -28,7 +28,7 @@ from landmark_fitting import FIVE_FROM_68, STATISTICAL_BOUND, LandmarkFitter, ex
 from light_fitting import sample_skin, solve_light_and_albedo
 from tf_runtime import tf
 
-DEFAULT_STEPS = 200
+DEFAULT_STEPS = 240
 INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
 # Where the 68 landmarks are not trusted: weight of the five points' mean squared distance (that of
 # the 68 is 277 / 68 on average), and of priors that keep pixels alone from inventing grimaces.
