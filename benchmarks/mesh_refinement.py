@@ -3,7 +3,7 @@
     python -m benchmarks.mesh_refinement [--held_out 0:8] [--steps 2400] [--json FILE]
 
     ten minutes on two cores; coefficient mesh 2.35 mm from the truth, residual head 1.96 mm on unseen
-    faces, absolute head 8.76 mm (both still falling after 2,400 steps)
+    faces (still falling after 2,400 steps)
 
 Faces are drawn from all identity components of the face model and photographed with the whole
 mesh: turned a little, random albedo and light, neutral. The coefficients lack some of these
