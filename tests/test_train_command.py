@@ -189,7 +189,15 @@ def test_senseless_numbers_are_refused(flags):
     assert caught.value.code == 2
 
 
-def test_the_first_ctrl_c_is_noted_and_the_second_interrupts():
+@pytest.fixture
+def interruptible():
+    """What runs in the background of a shell starts with Ctrl-C ignored; here it counts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_ctrl_c_is_noted_and_the_second_interrupts(interruptible):
     said = []
     with StopRequest(said.append) as stop:
         os.kill(os.getpid(), signal.SIGINT)
