@@ -7,8 +7,10 @@ import numpy as np
 from alignment.align import align, flip_y
 from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
+from checkpoints import checkpoint_exists
 from face_graph import FaceGraph
 from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
+from identity.features import FACE_NET_CHECKPOINT, load_identity_network
 from mesh_refinement import MeshRefiner
 from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_reconstruction
 from regression import CoefficientRegressor
@@ -44,7 +46,8 @@ class FacePipeline:
         self._face_graph = FaceGraph(model)
         self._network = (CoefficientRegressor(weights, model)
                          if method in ("network", "both") else None)
-        self._fitter = FaceFitter(self._face_graph, FitSettings(steps)) if method in ("fit", "both") else None
+        self._fitter = (FaceFitter(self._face_graph, FitSettings(steps), _face_net())
+                        if method in ("fit", "both") else None)
         self.description = {
             "fit": "fitted to the photo in {} steps".format(steps),
             "network": "from {}".format(weights),
@@ -126,6 +129,13 @@ class FacePipeline:
                 continue
             report.expect(len(faces) - 1)
             yield from faces
+
+
+def _face_net():
+    """Return FaceNet where its weights have been put, else None: fitting then does without identity."""
+    if not checkpoint_exists(FACE_NET_CHECKPOINT):
+        return None
+    return load_identity_network("facenet")
 
 
 def observe(face):

@@ -75,15 +75,17 @@ class FaceFitter:
         face_graph: a ``FaceGraph``; the losses are added to its graph at the first fit, which
             then takes batches of any size.
         settings: :class:`FitSettings`.
+        identity: an ``identity.IdentityNetwork`` for the perceptual loss, or None to do without.
     """
 
-    def __init__(self, face_graph, settings=None):
+    def __init__(self, face_graph, settings=None, identity=None):
         self.model = face_graph.model
         self.settings = settings or FitSettings()
         self._face_graph = face_graph
         self._sizes = coefficient_sizes(self.model)
         self._landmark_fitter = LandmarkFitter(self.model)
         self._lower, self._upper = _coefficient_bounds(self.model)
+        self._identity = identity
         self._objective = None
 
     def fit(self, observations, start=None, progress=None):
@@ -117,7 +119,7 @@ class FaceFitter:
 
     def _built_objective(self):
         if self._objective is None:
-            self._objective = _Objective(self._face_graph, self.settings.weights)
+            self._objective = _Objective(self._face_graph, self.settings.weights, self._identity)
         return self._objective
 
     def _with_light_and_albedo(self, start, observations):
@@ -175,7 +177,8 @@ class FaceFitter:
 class _Objective:
     """The losses of a batch of photos as functions of their coefficients."""
 
-    def __init__(self, face_graph, weights):
+    def __init__(self, face_graph, weights, identity=None):
+        self._run, self._photo_features, self.features = face_graph.session.run, None, None
         model, face = face_graph.model, face_graph.face
         rendering = face_graph.rendering()
         with face_graph.graph.as_default():
@@ -203,12 +206,18 @@ class _Objective:
                     + _DOUBTFUL_IDENTITY * tf.reduce_sum(tf.square(parts.identity), axis=1))
                 + weights.reflectance * losses.reflectance_losses(face.albedo, model.skin_mask)
                 + weights.gamma * losses.gamma_losses(parts.gamma))
+            if identity is not None:
+                # The photo does not change from step to step: its features are computed once and fed.
+                self._photo_features = identity.features(self.photo)
+                self.features = tf.placeholder(tf.float32, self._photo_features.shape, "photo_features")
+                self.loss += weights.perceptual * losses.perceptual_losses(
+                    self.features, identity.features(rendering.image))
             self.gradient = tf.gradients(self.loss, face_graph.coefficients)[0]
 
     def feed(self, observations):
         """Return the feed that does not change from step to step."""
         weights = losses.landmark_weights() * landmark_trust()
-        return {
+        feed = {
             self.photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
             self.attention: np.maximum(
                 np.stack([o.attention for o in observations]), _ATTENTION_FLOOR)[..., np.newaxis],
@@ -221,6 +230,9 @@ class _Objective:
                 0.0 if o.five_points is None else 1.0 - o.landmark_weights[INNER_LANDMARKS].mean()
                 for o in observations]),
         }
+        if self.features is not None:
+            feed[self.features] = self._run(self._photo_features, feed)
+        return feed
 
 
 def _five_point_losses(landmarks, five_points):

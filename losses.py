@@ -114,9 +114,14 @@ def perceptual_loss(photo_features, rendered_features):
     Args:
         photo_features, rendered_features: [B, D], of any length; they are normalised here.
     """
+    return tf.reduce_mean(perceptual_losses(photo_features, rendered_features))
+
+
+def perceptual_losses(photo_features, rendered_features):
+    """The perceptual loss image by image, [B]."""
     cosine = tf.reduce_sum(tf.nn.l2_normalize(photo_features, axis=1)
                            * tf.nn.l2_normalize(rendered_features, axis=1), axis=1)
-    return tf.reduce_mean(tf.maximum(0.0, 1.0 - cosine))
+    return tf.maximum(0.0, 1.0 - cosine)
 
 
 def regularization_loss(coefficients, weights=None):

@@ -90,3 +90,17 @@ def test_no_visible_face_gives_finite_coefficients(graph):
                             np.ones(68))
     result = FaceFitter(graph, FitSettings(3)).fit([blank])
     assert np.all(np.isfinite(result.coefficients)) and np.all(np.isfinite(result.loss))
+
+
+def test_identity_features_join_the_loss_where_there_are_weights(truth):
+    pytest.importorskip("dlib")
+    from identity import load_identity_network
+    face_graph = FaceGraph(read_face_model(MODEL_PATH))
+    observations = [observe(truth, 0), observe(truth, 1)]
+    without = FaceFitter(face_graph, FitSettings(3)).fit(observations, truth.coefficients + 0.05)
+    fitter = FaceFitter(face_graph, FitSettings(3), load_identity_network("dlib"))
+    with_identity = fitter.fit(observations, truth.coefficients + 0.05)
+    face_graph.close()
+    added = with_identity.history[0] - without.history[0]
+    assert np.all(added > 0) and np.all(added < 0.2)  # 0.2 times one minus cosine
+    assert not np.allclose(with_identity.coefficients, without.coefficients)
