@@ -50,8 +50,8 @@ def main(argv=None):
     photos = input_photos(arguments.input)
     network_weights(arguments)  # complain before the face model is read
     model = load_face_model(arguments.face_model)
-    os.makedirs(arguments.output, exist_ok=True)
     pipeline = make_pipeline(arguments, model, arguments.all_faces, _mesh_generator(arguments))
+    os.makedirs(arguments.output, exist_ok=True)
     print("face model: {} ({} vertices); coefficients: {}".format(
         model.name, model.vertex_count, pipeline.description))
     report = Report(len(photos), "face", "reconstructed", arguments.quiet)

@@ -24,12 +24,18 @@ from face_decoder import (
     spherical_harmonics,
     split_coefficients,
 )
-from landmark_fitting import FIVE_FROM_68, STATISTICAL_BOUND, LandmarkFitter, expression_bounds, landmark_trust
+from landmark_fitting import (
+    FIVE_FROM_68,
+    INNER_LANDMARKS,
+    STATISTICAL_BOUND,
+    LandmarkFitter,
+    expression_bounds,
+    landmark_trust,
+)
 from light_fitting import sample_skin, solve_light_and_albedo
 from tf_runtime import tf
 
 DEFAULT_STEPS = 240
-INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
 # Where the 68 landmarks are not trusted: weight of the five points' mean squared distance (that of
 # the 68 is 277 / 68 on average), and of priors that keep pixels alone from inventing grimaces.
 _FIVE_POINT_WEIGHT, _DOUBTFUL_EXPRESSION, _DOUBTFUL_IDENTITY = 4.0, 200.0, 10.0

@@ -33,7 +33,7 @@ FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))
 # drawn where hair is, so both say less about the vertices they stand for.
 _JAW, _BROWS = slice(0, 17), slice(17, 27)
 _JAW_TRUST, _BROW_TRUST = 0.25, 0.5
-_INNER = slice(17, 68)
+INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
 _INNER_TRUST = 46 / 51.0  # mean trust of the inner landmarks of a perfect detector, brows at a half
 # Five points say nothing about expression: where the 68 are not trusted it stays close to neutral,
 # its standard deviation that many times smaller (plus one).
@@ -80,12 +80,9 @@ class LandmarkFitter:
     """
 
     def __init__(self, model):
-        centre = model.mean_shape.mean(axis=0, dtype=np.float64)
-        basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
-        rows = (3 * model.landmarks[:, np.newaxis] + np.arange(3)).reshape(-1)
-        # 68 landmarks and, below them, the five alignment points as their means: [73, 3(, K)]
-        self._mean = _with_five_points(model.mean_shape[model.landmarks].astype(np.float64) - centre)
-        self._basis = _with_five_points(basis[rows].astype(np.float64).reshape(68, 3, -1))
+        # 68 landmarks and, below them, the five alignment points: [73, 3(, K)]
+        self._mean, self._basis = (
+            np.concatenate([part, five_point_rows(part)]) for part in landmark_model(model))
         self._identity_count = model.identity_count
         expression = expression_bounds(model)
         identity = np.full(model.identity_count, STATISTICAL_BOUND)
@@ -163,7 +160,8 @@ class LandmarkFitter:
     def _prior(self, weights):
         """Return the inverse standard deviation of every identity and expression coefficient."""
         prior = np.ones(self._basis.shape[2])
-        prior[self._identity_count:] += _EXPRESSION_DOUBT * (1 - min(1.0, weights[_INNER].mean() / _INNER_TRUST))
+        trust = min(1.0, weights[INNER_LANDMARKS].mean() / _INNER_TRUST)
+        prior[self._identity_count:] += _EXPRESSION_DOUBT * (1 - trust)
         return prior
 
     def _residuals(self, parameters, points, noise_inverse, prior):
@@ -196,7 +194,19 @@ def rotation_matrices(angles):
     return np.stack([(rz @ ry @ rx).T, (rz @ ry @ dx).T, (rz @ dy @ rx).T, (dz @ ry @ rx).T])
 
 
-def _with_five_points(per_landmark):
-    """Append the five alignment points, as means of landmarks, to an array over landmarks."""
-    five = [per_landmark[list(rows)].mean(axis=0) for rows in FIVE_FROM_68]
-    return np.concatenate([per_landmark, np.stack(five)])
+def landmark_model(model):
+    """Return the mean [68, 3] and the basis [68, 3, K] of the landmarks, centred as the decoder does.
+
+    Args:
+        model: a ``FaceModel``; K counts its identity and expression components, in this order.
+    """
+    centre = model.mean_shape.mean(axis=0, dtype=np.float64)
+    basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
+    rows = (3 * model.landmarks[:, np.newaxis] + np.arange(3)).reshape(-1)
+    mean = model.mean_shape[model.landmarks].astype(np.float64) - centre
+    return mean, basis[rows].astype(np.float64).reshape(68, 3, -1)
+
+
+def five_point_rows(per_landmark):
+    """Return the five alignment points, [5, ...], as means of an array over landmarks, [68, ...]."""
+    return np.stack([per_landmark[list(rows)].mean(axis=0) for rows in FIVE_FROM_68])

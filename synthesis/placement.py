@@ -5,10 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from alignment.five_points import STANDARD_POINTS_3D
-from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT
-from landmark_fitting import rotation_matrices
+from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT, project
+from landmark_fitting import five_point_rows, landmark_model, rotation_matrices
 
-_FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))  # rows of the 68 landmarks, counted from 0
 _ITERATIONS = 4
 
 
@@ -27,11 +26,7 @@ class FacePlacer:
     """
 
     def __init__(self, model):
-        centre = model.mean_shape.mean(axis=0, dtype=np.float64)
-        basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
-        rows = (3 * model.landmarks[:, np.newaxis] + np.arange(3)).reshape(-1)
-        self._mean = _five_points(model.mean_shape[model.landmarks].astype(np.float64) - centre)
-        self._basis = _five_points(basis[rows].astype(np.float64).reshape(68, 3, -1))
+        self._mean, self._basis = (five_point_rows(part) for part in landmark_model(model))
         design = np.hstack([STANDARD_POINTS_3D, np.ones((5, 1))])
         self._camera_from_points = np.linalg.pinv(design)  # [4, 5]
 
@@ -46,8 +41,7 @@ class FacePlacer:
         translation = np.zeros(3)
         for _ in range(_ITERATIONS):
             world = points + translation
-            projected = FOCAL_LENGTH * world[:, :2] / (CAMERA_DISTANCE - world[:, 2:]) + PRINCIPAL_POINT
-            camera = self._camera_from_points.dot(projected)
+            camera = self._camera_from_points.dot(project(world))
             scale = np.linalg.norm(camera[:3], axis=0).mean()
             distance = (CAMERA_DISTANCE - translation[2]) * scale / placement.scale
             per_unit = FOCAL_LENGTH / distance
@@ -56,8 +50,3 @@ class FacePlacer:
             offset = (camera[3] - PRINCIPAL_POINT) * zoom + PRINCIPAL_POINT
             translation[:2] += (placement.centre - offset) / per_unit
         return translation
-
-
-def _five_points(per_landmark):
-    """Return the five alignment points of an array over the 68 landmarks."""
-    return np.stack([per_landmark[list(rows)].mean(axis=0) for rows in _FIVE_FROM_68])
