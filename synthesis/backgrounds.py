@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 _KINDS = ("plain", "gradient", "noise", "texture", "shapes")
-_KIND_PROBABILITIES = (0.1, 0.2, 0.25, 0.2, 0.25)
+_KIND_PROBABILITIES = (0.15, 0.25, 0.15, 0.15, 0.3)
 _PHOTO_PROBABILITY = 0.7  # where photos are given
 _SMALLEST_PIECE = 0.4  # of a photo's shorter side
 

@@ -5,7 +5,8 @@ import io
 import numpy as np
 from PIL import Image, ImageFilter
 
-_SHADOW, _BLUR, _LOW_RESOLUTION, _GREY, _JPEG = 0.15, 0.35, 0.3, 0.04, 0.6  # probabilities at strength 1
+# Probabilities at strength 1.
+_SHADOW, _BLUR, _LOW_RESOLUTION, _GREY, _JPEG, _SHARPENING = 0.22, 0.35, 0.3, 0.04, 0.6, 0.25
 _CAST, _CONTRAST, _GAMMA, _NOISE = 0.09, 0.12, 0.16, 7.0  # standard deviations; noise: the most, in grey levels
 _JPEG_QUALITY = (35, 95)
 
@@ -23,7 +24,7 @@ def photograph(random, image, strength):
     """
     if not strength:
         return image
-    chances = random.uniform(0, 1, 5) / strength
+    chances = random.uniform(0, 1, 6) / strength
     if chances[0] < _SHADOW:
         image = _shadow(random, image)
     image = image.point(_tone_curves(random, strength))
@@ -34,6 +35,8 @@ def photograph(random, image, strength):
     if chances[3] < _LOW_RESOLUTION:
         image = _low_resolution(random, image)
     image = _noise(random, image, strength)
+    if chances[5] < _SHARPENING:
+        image = image.filter(ImageFilter.UnsharpMask(random.uniform(0.6, 2.5), random.randint(30, 160), 0))
     return _jpeg(random, image) if chances[4] < _JPEG else image
 
 

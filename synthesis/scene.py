@@ -7,9 +7,11 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from alignment.align import CROP_SIZE
 from synthesis.backgrounds import draw_background, draw_colour
+from synthesis.complexion import add_complexion
 from synthesis.head import head_geometry, intersect
 from synthesis.lighting import light_on
 from synthesis.occluders import Layer, draw_occluders
+from synthesis.strands import draw_fringe, draw_locks
 
 _HAIR_PROBABILITY, _CAP_PROBABILITY, _LONG_HAIR = 0.93, 0.08, 0.45
 _HAIR_COLOURS = ((28, 22, 20), (45, 32, 26), (70, 48, 34), (105, 72, 46), (160, 120, 75), (200, 170, 120),
@@ -53,6 +55,7 @@ def compose(random, rgba, pose, head_landmarks, gamma, options, photos=()):
     """
     size = rgba.shape[0]
     geometry = head_geometry(head_landmarks)
+    rgba = add_complexion(random, rgba, pose, head_landmarks)
     skin = _skin_colour(rgba)
     image = draw_background(random, size, photos)
     hair, cap = random.uniform() < options.hair * _HAIR_PROBABILITY, random.uniform() < options.hair * _CAP_PROBABILITY
@@ -62,7 +65,7 @@ def compose(random, rgba, pose, head_landmarks, gamma, options, photos=()):
     _draw_body(random, image, geometry, pose, skin)
     _paste(image, _skull(geometry, pose, skin, gamma, size))
     _paste(image, Layer(Image.fromarray(rgba[..., :3]), _soft_edge(rgba[..., 3])))
-    front = [_front_hair(style, geometry, pose, gamma, size)] if hair else []
+    front = _hair_before(random, style, geometry, pose, gamma, size) if hair else []
     if cap:
         front += _cap(random, geometry, pose, gamma, size)
     front += draw_occluders(random, size, pose, head_landmarks, skin, options.occluders)
@@ -71,6 +74,14 @@ def compose(random, rgba, pose, head_landmarks, gamma, options, photos=()):
         _paste(image, layer)
         hidden |= np.asarray(layer.opacity) >= _OPAQUE
     return Scene(image, hidden)
+
+
+def _hair_before(random, style, geometry, pose, gamma, size):
+    layers = [_front_hair(style, geometry, pose, gamma, size)]
+    layers += draw_fringe(random, style.colour, geometry, pose, gamma, size)
+    if style.length:
+        layers += draw_locks(random, style.colour, geometry, pose, gamma, size)
+    return layers
 
 
 class _HairStyle:
