@@ -3,13 +3,16 @@
 import argparse
 import os
 import sys
+from typing import Any, List, NamedTuple
 
-from face_model import FACE_MODEL_HELP
+from face_model import FACE_MODEL_HELP, load_face_model
 from face_pipeline import FacePipeline
 from fitting import DEFAULT_STEPS
-from mesh_refinement import coefficient_weights
+from mesh_refinement import coefficient_weights, is_mesh_generator
+from stored_faces import StoredFaces
 from workspace.errors import InputError
 from workspace.example import example_photo
+from workspace.installed import shortfalls
 from workspace.paths import INPUT_DIR, NETWORK_DIR
 from workspace.photos import find_photos
 
@@ -26,6 +29,9 @@ def add_reconstruction_flags(parser):
     parser.add_argument("--method", choices=("auto", "fit", "network", "both"), default="auto",
                         help="fit: analysis by synthesis; network: one forward pass; both: the network's answer, "
                              "then refined by fitting; auto: network where its weights are, else fit")
+    parser.add_argument("--refine", metavar="CKPT",
+                        help="checkpoint of a mesh generator (train.py --model gcn): its mesh as well, in files called "
+                             "NAME_refined; None: --pretrain_weights, if that is one")
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)
     parser.add_argument("--detector", choices=("auto", "mtcnn", "dlib"), default="auto", help="face detector")
     parser.add_argument("--batch_size", type=positive, default=8, help="faces worked on together")
@@ -33,9 +39,53 @@ def add_reconstruction_flags(parser):
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def add_input_flag(parser):
-    """Add ``--input`` to an ``ArgumentParser``; see :func:`input_photos`."""
+def add_photo_flags(parser, output):
+    """Add the flags of commands that work on photos: ``--input``, ``--output``, ``--all_faces``, see :func:`start`.
+
+    Args:
+        parser: an ``ArgumentParser``.
+        output: default of ``--output``.
+    """
     parser.add_argument("--input", nargs="+", default=[INPUT_DIR], metavar="PATH", help="photos, or folders of photos")
+    parser.add_argument("--output", default=output, metavar="DIR", help="folder for the results")
+    parser.add_argument("--all_faces", action="store_true", help="every face of a photo instead of the largest")
+
+
+def add_stored_flag(parser):
+    """Add ``--coefficients`` to an ``ArgumentParser``; see :class:`stored_faces.StoredFaces`."""
+    parser.add_argument("--coefficients", metavar="DIR",
+                        help="take faces as demo.py found them, from DIR/NAME.mat, instead of finding them again; "
+                             "the same photos and face model are needed, and none of the flags for network and fit")
+
+
+class Start(NamedTuple):
+    """What a command that works on photos begins with."""
+
+    photos: List  # of workspace.photos.Photo
+    model: Any  # the FaceModel
+    pipeline: Any  # a FacePipeline, or StoredFaces
+    description: str  # one line for the user
+
+
+def start(arguments):
+    """Find the photos, load the face model, and make the pipeline and the output folder.
+
+    Args:
+        arguments: parsed flags of :func:`add_photo_flags` and :func:`add_reconstruction_flags`.
+
+    Returns:
+        A :class:`Start`.
+
+    Raises:
+        InputError: there are no photos, or weights or the face model are missing or unfit.
+    """
+    photos = input_photos(arguments.input)
+    network_weights(arguments)  # complain before the face model is read
+    model = load_face_model(arguments.face_model)
+    pipeline = make_pipeline(arguments, model, arguments.all_faces)
+    os.makedirs(arguments.output, exist_ok=True)
+    return Start(photos, model, pipeline, "face model: {} ({} vertices); coefficients: {}".format(
+        model.name, model.vertex_count, pipeline.description))
 
 
 def input_photos(paths):
@@ -61,14 +111,28 @@ def input_photos(paths):
     return [example]
 
 
-def make_pipeline(arguments, model, all_faces=False, refine=None):
-    """Return the ``FacePipeline`` that the parsed flags ask for.
+def make_pipeline(arguments, model, all_faces=False):
+    """Return the ``FacePipeline``, or ``StoredFaces``, that the parsed flags ask for.
+
+    What detection must do without here is said on stderr.
 
     Raises:
         InputError: weights are asked for and missing.
     """
-    return FacePipeline(model, method=arguments.method, weights=network_weights(arguments), steps=arguments.steps,
-                        detector=arguments.detector, all_faces=all_faces, refine=refine)
+    for sentence in shortfalls(("dlib", "mtcnn") if arguments.detector == "auto" else ("dlib",)):
+        sys.stderr.write("note: {}\n".format(sentence))
+    weights, generator = network_weights(arguments), mesh_generator(arguments)
+    if getattr(arguments, "coefficients", None):
+        return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)
+    return FacePipeline(model, method=arguments.method, weights=weights, steps=arguments.steps,
+                        detector=arguments.detector, all_faces=all_faces, refine=generator)
+
+
+def mesh_generator(arguments):
+    """Return the checkpoint of the mesh generator to refine faces with, or None."""
+    if arguments.refine is None and arguments.pretrain_weights and is_mesh_generator(arguments.pretrain_weights):
+        return arguments.pretrain_weights
+    return arguments.refine
 
 
 def network_weights(arguments):

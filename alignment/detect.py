@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import importlib.util
 from concurrent import futures
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from alignment.five_points import five_from_68
 from alignment.landmarks import LandmarkPredictor
 from tf_runtime import tf
 from workspace.errors import InputError
+from workspace.installed import is_installed
 
 DETECTORS = ("auto", "mtcnn", "dlib")
 # Larger photos are shrunk for detection. MTCNN sees faces of 20 pixels and looks at any in 48,
@@ -43,7 +43,7 @@ class FaceDetector:
     """
 
     def __init__(self, name="auto"):
-        installed = [known for known in ("mtcnn", "dlib") if importlib.util.find_spec(known)]
+        installed = [known for known in ("mtcnn", "dlib") if is_installed(known)]
         if name != "auto" and name not in installed:
             raise InputError("the face detector {} is not installed; pip install {}".format(
                 name, "mtcnn" if name == "mtcnn" else "dlib-bin"))

@@ -17,6 +17,7 @@ from alignment.align import CROP_SIZE, align, crop_to_photo
 from alignment.five_points import yaw_and_roll
 from alignment.trust import landmark_weights
 from workspace.errors import InputError
+from workspace.installed import is_installed
 
 # Centre and half side of the frontal detector's box in the aligned crop, on average over 20
 # photos (standard deviation about 10 px); the landmarks are as good as with its own box.
@@ -97,7 +98,7 @@ class LandmarkPredictor:
     @staticmethod
     def available():
         """Tell whether dlib and the predictor's file are installed."""
-        return all(importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models"))
+        return all(is_installed(name) for name in ("dlib", "face_recognition_models"))
 
 
 def _turned(points, degrees):

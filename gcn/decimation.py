@@ -95,8 +95,7 @@ def require_libigl():
         return importlib.import_module("igl")
     except ImportError:
         raise InputError(
-            "a mesh pyramid is built with libigl, which is not installed here; run `pip install libigl`, or "
-            "under Python 3.6 run `python -m gcn.pyramid` with a newer Python first") from None
+            "a mesh pyramid is built with libigl, which is not installed here; run `pip install libigl`") from None
 
 
 def _edges(triangles):
@@ -142,7 +141,7 @@ def _collapse(vertices, triangles, count):
     target = many - 2 * (len(vertices) - count)                 # too few, and to be enough
     while many - few > 1:
         target = target if few < target < many else (few + many) // 2
-        placed, coarse, _, _ = igl.qslim(points, faces, target)
+        placed, coarse = igl.qslim(points, faces, target)[-4:-2]  # before 2.6 a flag of success comes first
         placed, coarse = _referenced(np.asarray(placed), np.asarray(coarse, np.int64))
         if len(placed) < count:
             few = target

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesh_renderer.build import operation_library
+from mesh_renderer.published import published_is_chosen, rasterize_as_published
 from tf_runtime import tf
 
 # What a triangle is drawn into; the numbers of csrc/rasterize_triangles.h.
@@ -32,7 +33,8 @@ def rasterize_triangles(clip_vertices, triangles, image_width, image_height, *, 
 
     Differentiable: ``barycentric_coordinates`` with respect to ``clip_vertices``, visibility
     held fixed. Both windings are drawn; of equally near triangles the last is shown; triangles
-    with a vertex that is not finite are skipped.
+    with a vertex that is not finite are skipped. ``mesh_renderer.published`` says how the published
+    rasteriser is put in its place.
 
     Args:
         clip_vertices: [B, N, 4] float32, clip-space x, y, z, w; B may be unknown.
@@ -48,6 +50,11 @@ def rasterize_triangles(clip_vertices, triangles, image_width, image_height, *, 
     Raises:
         tf.errors.InvalidArgumentError: when run, for wrong shapes or vertices that do not exist.
     """
+    if published_is_chosen():
+        layers = np.full(len(triangles), PICTURE, np.uint8) if layers is None else np.asarray(layers)
+        return Rasterization(*rasterize_as_published(
+            clip_vertices, triangles, image_width, image_height,
+            drawn=np.flatnonzero(layers & PICTURE), front=np.flatnonzero(layers & FRONT_MASK)))
     layers = np.zeros([0], np.uint8) if layers is None else layers
     return Rasterization(*operations().mesh_renderer_rasterize_triangles(
         clip_vertices=clip_vertices, triangles=triangles, layers=layers,

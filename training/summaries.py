@@ -12,10 +12,11 @@ from tf_runtime import tf
 from training.pictures import encode_jpeg, picture_strip
 from training.saver import write_fault
 from workspace.errors import InputError
+from workspace.installed import is_installed
 
 _EVENT_FILE = "events.out.tfevents.{:010d}.{}.{}"  # seconds, host, process: TensorBoard reads them in this order
 _EVENT_VERSION = "brain.Event:2"  # of the format, in the first event
-_MESH_PLUGIN = "tensorboard.plugins.mesh.summary"
+MESH_PLUGIN = "tensorboard.plugins.mesh"
 
 
 class SummaryWriter:
@@ -76,7 +77,7 @@ class SummaryWriter:
         faces = np.asarray(triangles, np.int32)[np.newaxis]
         meshes = dict(pictures.further_meshes, face=(pictures.shape, pictures.colors))
         for name, (vertices, colors) in sorted(meshes.items()):
-            self._write(step, summary=importlib.import_module(_MESH_PLUGIN).pb(
+            self._write(step, summary=importlib.import_module(MESH_PLUGIN + ".summary").pb(
                 name, np.asarray(vertices[:1], np.float32), faces=faces,
                 colors=np.clip(colors[:1], 0, 255).astype(np.uint8)))
 
@@ -105,8 +106,4 @@ class SummaryWriter:
 
 def mesh_plugin_available():
     """Say whether the installed TensorBoard can show meshes (1.14 and later can)."""
-    try:
-        importlib.import_module(_MESH_PLUGIN)
-    except ImportError:
-        return False
-    return True
+    return is_installed(MESH_PLUGIN)

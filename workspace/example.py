@@ -11,7 +11,7 @@ def example_photo():
     """Return NASA's portrait of the astronaut Eileen Collins, in the public domain, from scikit-image.
 
     Raises:
-        InputError: scikit-image is not installed (it is not under Python 3.6).
+        InputError: scikit-image is not installed.
     """
     package = importlib.util.find_spec("skimage")
     path = package and os.path.join(os.path.dirname(package.origin), "data", "astronaut.png")
