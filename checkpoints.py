@@ -13,6 +13,7 @@ import numpy as np
 
 import networks
 from tf_runtime import tf
+from training.records import trained_image_size
 from workspace.atomic import atomic_path
 from workspace.errors import InputError, run_main
 
@@ -188,7 +189,7 @@ def load_frozen_graph(path, inputs, outputs):
             path, tf.VERSION, str(error).splitlines()[0])) from None
 
 
-def export_r_net(checkpoint, path):
+def export_r_net(checkpoint, path, image_size=IMAGE_SIZE, half=False):
     """Write R-Net's checkpoint as a frozen graph with the tensor names of ``FaceReconModel.pb``.
 
     The graph uses only operations that TensorFlow 1.12 knows, whichever version writes it.
@@ -196,6 +197,8 @@ def export_r_net(checkpoint, path):
     Args:
         checkpoint: prefix of a training checkpoint.
         path: the ``.pb`` file to write.
+        image_size: to which the graph averages its input of 224x224 pixels first.
+        half: store the weights as float16, half the bytes; the graph computes in float32 all the same.
 
     Raises:
         InputError: as :func:`read_r_net`.
@@ -203,7 +206,8 @@ def export_r_net(checkpoint, path):
     values, counts = read_r_net(checkpoint)
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], name=_operation(INPUT_TENSOR))
-        network = networks.r_net(images, training=False, frozen=networks.frozen_parameters(values), **counts)
+        network = networks.r_net(networks.area_average(images, image_size), training=False,
+                                 frozen=networks.frozen_parameters(values, half), **counts)
         tf.identity(network.coefficients, name=_operation(COEFFICIENT_TENSOR))
         graph.get_tensor_by_name(POOL5_TENSOR)  # its name is part of the format
         graph_def = _portable_graph_def(graph)
@@ -266,13 +270,14 @@ def parse_arguments(argv=None):
         prog="python -m checkpoints", description="Write R-Net's checkpoint as a frozen graph.")
     parser.add_argument("checkpoint", help="its prefix, such as result/run/iter_200000.ckpt")
     parser.add_argument("graph", help="the .pb file to write, such as network/FaceReconModel.pb")
+    parser.add_argument("--half", action="store_true", help="store the weights as float16")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
     """Freeze a checkpoint."""
     arguments = parse_arguments(argv)
-    export_r_net(arguments.checkpoint, arguments.graph)
+    export_r_net(arguments.checkpoint, arguments.graph, trained_image_size(arguments.checkpoint), arguments.half)
 
 
 if __name__ == "__main__":

@@ -104,6 +104,17 @@ def r_net(images_bgr, *, training, identity_count=80, expression_count=64, albed
     return CoefficientNetwork(coefficients, pool5)
 
 
+def area_average(images, image_size):
+    """Shrink square images [B, S, S, 3] to ``image_size``, which divides S, by averaging pixels.
+
+    R-Net ends in a global pool and so takes images of any size; one trained on small ones wants them small.
+    """
+    factor = int(images.shape[1]) // image_size
+    if factor == 1:
+        return images
+    return tf.nn.avg_pool(images, [1, factor, factor, 1], [1, factor, factor, 1], "VALID")
+
+
 def face_net(images, *, training=False, frozen=None, reuse=None):
     """Build FaceNet: Inception-ResNet v1 with a 128-wide bottleneck.
 
@@ -153,7 +164,7 @@ def face_net(images, *, training=False, frozen=None, reuse=None):
     return IdentityNetwork(tf.reshape(bottleneck, [-1, BOTTLENECK_WIDTH]), average_pool)
 
 
-def frozen_parameters(values):
+def frozen_parameters(values, half=False):
     """Make the constants of a frozen network in the current graph.
 
     Each batch normalisation is folded into the convolution before it: weights are scaled by
@@ -162,15 +173,19 @@ def frozen_parameters(values):
 
     Args:
         values: variable name -> array, of R-Net, of FaceNet or of both.
+        half: keep the constants as float16 and cast them to float32 in the graph.
 
     Returns:
-        Variable name -> tensor, for the ``frozen`` argument of :func:`r_net` or :func:`face_net`.
+        Variable name -> tensor of float32, for the ``frozen`` argument of :func:`r_net` or :func:`face_net`.
     """
     folded = {name: value for name, value in values.items() if "/BatchNorm/" not in name}
     for name in values:
         if name.endswith("/BatchNorm/moving_variance"):
             scope = name[:-len("/BatchNorm/moving_variance")]
             folded[scope + "/weights"], folded[scope + "/biases"] = _fold(values, scope)
+    if half:
+        return {name: tf.cast(tf.constant(np.float16(value), name=name), tf.float32, name=name + "/float32")
+                for name, value in sorted(folded.items())}
     return {name: tf.constant(value, tf.float32, name=name) for name, value in sorted(folded.items())}
 
 

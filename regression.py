@@ -6,7 +6,7 @@ import checkpoints
 import networks
 from face_decoder import IMAGE_SIZE, coefficient_sizes
 from tf_runtime import session_config, tf
-from training.records import require_face_model
+from training.records import require_face_model, trained_image_size
 from workspace.errors import InputError
 
 
@@ -70,6 +70,7 @@ def coefficient_network(path, images, model, with_pool5=False):
     values, counts = checkpoints.read_r_net(path)
     found = [counts[name] for name in ("identity_count", "expression_count", "albedo_count")]
     _require_counts(path, model, found, [sizes.identity, sizes.expression, sizes.albedo])
+    images = networks.area_average(images, trained_image_size(path))
     return networks.r_net(images, training=False, frozen=networks.frozen_parameters(values), **counts)
 
 

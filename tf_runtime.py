@@ -19,7 +19,11 @@ import sys
 import tempfile
 import types
 
+from workspace.errors import InputError
+
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of the graph rewriter
+_BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of /proc/cpuinfo
 
 
 class _LazyTensorFlow(types.ModuleType):
@@ -95,6 +99,34 @@ def session_config(intra_op_threads=0, inter_op_threads=0):
     """
     return _config(tf, intra_op_parallelism_threads=intra_op_threads,
                    inter_op_parallelism_threads=inter_op_threads)
+
+
+def use_bfloat16(config):
+    """Let a session compute its convolutions and matrix products in bfloat16, with float32 sums and variables.
+
+    Args:
+        config: the ``tf.ConfigProto`` to change.
+
+    Raises:
+        InputError: TensorFlow or the processor cannot.
+    """
+    rewriter = config.graph_options.rewrite_options
+    if not hasattr(rewriter, _BFLOAT16_OPTION):
+        raise InputError("--precision bfloat16 needs TensorFlow 2.10 or newer, this is {}; use float32".format(
+            tf.VERSION))
+    if not _BFLOAT16_FLAGS.intersection(_processor_flags()):
+        raise InputError("--precision bfloat16 needs a processor with AVX512-BF16 or AMX, or it would be slower; "
+                         "use float32")
+    setattr(rewriter, _BFLOAT16_OPTION, type(rewriter).ON)
+
+
+def _processor_flags():
+    """Return the names of what the processor can do, as Linux tells them; empty elsewhere."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            return set(next((line for line in file if line.startswith("flags")), "").split())
+    except OSError:
+        return set()
 
 
 def _config(v1, **settings):

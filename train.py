@@ -17,6 +17,7 @@ import os
 import signal
 
 import checkpoints
+from face_decoder import IMAGE_SIZE
 from face_model import FACE_MODEL_HELP, load_face_model
 from gcn.generator import HEADS
 from gcn.losses import MeshLossWeights
@@ -24,9 +25,19 @@ from identity import IDENTITY_CHOICES
 from losses import LossWeights
 from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
 from training.mesh_targets import MESH_TARGETS
-from training.options import IMAGENET_WEIGHTS, MODELS, TrainingOptions
+from training.options import (
+    IMAGE_SIZES,
+    IMAGENET_WEIGHTS,
+    MODELS,
+    PRECISIONS,
+    SCHEDULES,
+    SUPERVISIONS,
+    TrainingOptions,
+)
 from training.r_net_step import build_r_net_step, initialise_r_net
 from training.trainer import NO_IDENTITY, train
+from training.truth_losses import TruthWeights
+from training.truth_step import build_truth_step
 from workspace.errors import InputError, run_main
 from workspace.paths import NETWORK_DIR
 
@@ -57,7 +68,8 @@ def _add_data_arguments(parser):
     group.add_argument("--data_path", metavar="DIR", help="training faces, from preprocess_img.py or synthesize.py")
     group.add_argument("--val_data_path", metavar="DIR", help="validation faces; None: the training faces")
     group.add_argument("--augment", action="store_true",
-                       help="mirror, shift, scale and recolour the faces at random, landmarks and masks with them")
+                       help="mirror, shift, scale and recolour the faces at random, landmarks and masks with them; "
+                            "under --supervision truth: recolour, blur, add noise and cover patches")
     group.add_argument("--threads", type=_whole, help="threads that read faces; 0: one per core")
     group.add_argument("--face_model", help=FACE_MODEL_HELP)
     group.add_argument("--init_weights", metavar="PATH",
@@ -71,14 +83,26 @@ def _add_optimisation_arguments(parser):
     group.add_argument("--batch_size", type=_positive, help="faces per step")
     group.add_argument("--steps", type=_positive, help="steps in all, those before --resume included")
     group.add_argument("--learning_rate", type=_positive_real, help="of Adam")
+    group.add_argument("--schedule", choices=SCHEDULES,
+                       help="published: two levels; cool_down: rise over --warm_up steps, stay, and fall to zero over "
+                            "the last --cool_down steps")
+    group.add_argument("--warm_up", type=_whole, metavar="STEPS", help="of --schedule cool_down")
+    group.add_argument("--cool_down", type=_whole, metavar="STEPS", help="of --schedule cool_down")
     group.add_argument("--late_learning_rate", type=_positive_real, help="of Adam, from step --late_from")
     group.add_argument("--late_from", type=_whole, metavar="STEP", help="where the late learning rate begins")
+    group.add_argument("--supervision", choices=SUPERVISIONS,
+                       help="photo: render and compare with the photo, as published; truth (R-Net only): compare with "
+                            "the coefficients in coeff/NAME.bin that synthesize.py writes, without rendering")
+    group.add_argument("--image_size", type=int, choices=IMAGE_SIZES,
+                       help="pixels to which R-Net averages its input under --supervision truth, and ever after")
+    group.add_argument("--precision", choices=PRECISIONS,
+                       help="of convolutions and matrix products; bfloat16 needs TensorFlow 2 and a recent processor")
     group.add_argument("--identity", choices=IDENTITY_CHOICES + (NO_IDENTITY,),
                        help="network of the perceptual loss, or of the mesh generator's embedding; auto: FaceNet if "
                             "its weights are there, else dlib's; none: do without")
     group.add_argument("--loss_weights", nargs="+", default=[], metavar="NAME=VALUE",
-                       help="weights other than the published ones, of {}; gcn: of {}".format(
-                           ", ".join(LossWeights._fields), ", ".join(MeshLossWeights._fields)))
+                       help="weights other than the published ones, of {}; truth: of {}; gcn: of {}".format(
+                           *(", ".join(kind._fields) for kind in (LossWeights, TruthWeights, MeshLossWeights))))
     group.add_argument("--seed", type=_seed, help="of weights, order and augmentation")
     group.add_argument("--deterministic", action="store_true",
                        help="one thread, so that sums have one order: the same bits every time on one machine, but "
@@ -114,10 +138,13 @@ def main(argv=None):
     """Train as the arguments say."""
     arguments = parse_arguments(argv)
     options = _options(arguments)
+    build_step, initialise = _STEPS[options.model]
+    if options.supervision == "truth":
+        build_step = build_truth_step
     model = load_face_model(options.face_model)
     print("face model: {} ({} vertices); {} steps of {} faces from {}".format(
         model.name, model.vertex_count, options.steps, options.batch_size, options.data_path), flush=True)
-    outcome = train(options, model, *_STEPS[options.model])
+    outcome = train(options, model, build_step, initialise)
     print(_summary(outcome, options))
     return _SIGNALLED + outcome.signal if outcome.signal else 0
 
@@ -126,7 +153,13 @@ def _options(arguments):
     """Return the ``TrainingOptions`` that the arguments ask for."""
     values = vars(arguments)
     is_gcn = arguments.model == "gcn"
-    values["loss_weights"] = _loss_weights(arguments.loss_weights, MeshLossWeights() if is_gcn else LossWeights())
+    if is_gcn and arguments.supervision == "truth":
+        raise InputError("--supervision truth is for R-Net; --mesh_targets truth is the mesh generator's")
+    if arguments.image_size != IMAGE_SIZE and arguments.supervision != "truth":
+        raise InputError("--image_size {}: only --supervision truth trains at other sizes than {}".format(
+            arguments.image_size, IMAGE_SIZE))
+    kind = MeshLossWeights if is_gcn else TruthWeights if arguments.supervision == "truth" else LossWeights
+    values["loss_weights"] = _loss_weights(arguments.loss_weights, kind())
     if is_gcn and arguments.coefficient_weights is None and os.path.isfile(FROZEN_NETWORK):
         values["coefficient_weights"] = FROZEN_NETWORK
     elif is_gcn and arguments.coefficient_weights:

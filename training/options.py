@@ -4,14 +4,19 @@ Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (
 section 4.1, and the schedule of the GCN-ResNet variant.
 """
 
+import math
 import os
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from losses import LossWeights
 from networks import R_NET_BATCH_NORM_DECAY
 from workspace.paths import PROCESSED_DATA_DIR, RESULT_DIR, WEIGHTS_DIR
 
 MODELS = ("r_net", "gcn")
+SUPERVISIONS = ("photo", "truth")
+IMAGE_SIZES = (56, 112, 224)  # pixels; divisors of the crop's size
+PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("published", "cool_down")
 IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")
 
 
@@ -25,7 +30,11 @@ class TrainingOptions(NamedTuple):
     face_model: Optional[str] = None  # as in face_model.load_face_model
     init_weights: Optional[str] = None  # checkpoint or frozen graph to start from
     identity: str = "auto"  # identity.IDENTITY_CHOICES, or "none" for no perceptual loss
-    loss_weights: LossWeights = LossWeights()
+    loss_weights: Any = LossWeights()  # or those of the other supervision or model
+
+    supervision: str = "photo"  # of R-Net: "photo" as published; "truth": known coefficients
+    image_size: int = 224  # of R-Net's input under "truth"
+    precision: str = "float32"
 
     model: str = "r_net"  # what to train: one of MODELS
     coefficient_weights: Optional[str] = None  # R-Net's, under the mesh generator
@@ -37,6 +46,9 @@ class TrainingOptions(NamedTuple):
     learning_rate: float = 1e-4
     late_learning_rate: float = 2e-5
     late_from: int = 100000  # step from which the late rate holds
+    schedule: str = "published"  # or "cool_down"
+    warm_up: int = 500  # steps, of "cool_down"
+    cool_down: int = 2000  # the last steps, of "cool_down"
     augment: bool = False
     seed: int = 0
 
@@ -54,8 +66,19 @@ class TrainingOptions(NamedTuple):
 
 
 def learning_rate_at(step, options):
-    """Return the learning rate of the update after ``step`` updates."""
-    return options.learning_rate if step < options.late_from else options.late_learning_rate
+    """Return the learning rate of the update after ``step`` updates.
+
+    The published schedule has two levels. "cool_down" rises linearly, stays, and falls to zero along a
+    cosine at the end: unlike a cosine over the whole run it lets a run be lengthened or ended early
+    (``--resume`` with other ``--steps``) as if that had been planned from the start.
+    """
+    if options.schedule == "published":
+        return options.learning_rate if step < options.late_from else options.late_learning_rate
+    rate = options.learning_rate * min(1.0, (step + 1.0) / max(1, options.warm_up))
+    left = options.steps - step
+    if left < options.cool_down:
+        rate *= 0.5 * (1 - math.cos(math.pi * left / options.cool_down))
+    return rate
 
 
 def batch_norm_decay_at(step):

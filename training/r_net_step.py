@@ -29,7 +29,7 @@ def build_r_net_step(batch, model, options, identity_network=None):
     """
     sizes = coefficient_sizes(model)
     learning_rate, decay = (tf.placeholder(tf.float32, [], name) for name in ("learning_rate", "batch_norm_decay"))
-    trained, applied = _two_modes(batch.photos, sizes, decay)
+    trained, applied = two_modes(batch.photos, sizes, decay)
     face = decode_face(trained, model)
     rendering = render_face(face, model)
     losses = _losses(batch, trained, face, rendering, model, options.loss_weights, identity_network)
@@ -46,8 +46,8 @@ def build_r_net_step(batch, model, options, identity_network=None):
         losses=dict(named(losses), total=total),
         metrics={"landmark_error_pixels": landmark_error(face.landmarks, batch.landmarks)},
         gradient_norm=gradient_norm,
-        loss_gradient_norms=_loss_gradient_norms(losses, options.loss_weights, trained),
-        histograms=_histograms(parts),
+        loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
+        histograms=coefficient_histograms(parts),
         pictures=_pictures(face, rendering, model),
     )
 
@@ -79,8 +79,14 @@ def landmark_error(predicted, labels):
     return tf.reduce_mean(tf.norm(predicted - labels, axis=-1))
 
 
-def _two_modes(photos, sizes, decay):
-    """Return the coefficients of one R-Net in training mode and as it will be applied."""
+def two_modes(photos, sizes, decay):
+    """Return the coefficients of one R-Net in training mode and as it will be applied, two [B, coefficients].
+
+    Args:
+        photos: [B, S, S, 3] BGR, 0..255.
+        sizes: ``face_decoder.Coefficients`` of ints.
+        decay: of the moving averages.
+    """
     counts = dict(identity_count=sizes.identity, expression_count=sizes.expression, albedo_count=sizes.albedo)
     trained = networks.r_net(photos, training=True, decay=decay, **counts).coefficients
     applied = networks.r_net(photos, training=False, reuse=True, **counts).coefficients
@@ -116,7 +122,7 @@ def optimise(total, learning_rate):
     return update, tf.global_norm([gradient for gradient, _ in pairs])
 
 
-def _loss_gradient_norms(losses, weights, coefficients):
+def loss_gradient_norms(losses, weights, coefficients):
     """Return loss name -> norm of the weighted loss's gradient with respect to the coefficients, [B, 257].
 
     With respect to the network's weights each would cost a backward pass of its own.
@@ -128,7 +134,7 @@ def _loss_gradient_norms(losses, weights, coefficients):
     return norms
 
 
-def _histograms(parts):
+def coefficient_histograms(parts):
     """Return a merged summary of the distribution of each kind of coefficient."""
     return tf.summary.merge([tf.summary.histogram("coefficients/" + name, values)
                              for name, values in parts._asdict().items()])

@@ -9,8 +9,9 @@ import json
 import os
 import subprocess
 
-from face_decoder import coefficient_sizes
+from face_decoder import IMAGE_SIZE, coefficient_sizes
 from tf_runtime import tf
+from training.options import IMAGE_SIZES
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
 from workspace.paths import REPO_ROOT
@@ -127,6 +128,16 @@ def read_record(prefix):
     except (OSError, ValueError):
         pass
     raise InputError("{}: damaged; copy it again, or remove it to use the checkpoint unchecked".format(path))
+
+
+def trained_image_size(prefix):
+    """Return the width and height of the photos that a checkpoint's R-Net was trained on, pixels.
+
+    Args:
+        prefix: of the checkpoint; without a record (published checkpoints have none) it is 224.
+    """
+    size = ((read_record(prefix) or {}).get("options") or {}).get("image_size", IMAGE_SIZE)
+    return size if size in IMAGE_SIZES else IMAGE_SIZE
 
 
 def require_face_model(prefix, model):

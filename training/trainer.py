@@ -6,9 +6,12 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from face_decoder import coefficient_sizes
 from identity import load_identity_network
-from tf_runtime import session_config, tf
-from training.data import Batch, FaceStream, batch_queue
+from tf_runtime import session_config, tf, use_bfloat16
+from training.cached_data import CachedFaceStream, cached_batch_queue
+from training.data import FaceStream, batch_queue
+from training.face_cache import open_face_cache
 from training.faces import find_faces
 from training.options import batch_norm_decay_at, learning_rate_at
 from training.progress import Progress, StopRequest
@@ -16,8 +19,9 @@ from training.r_net_step import build_r_net_step, initialise_r_net
 from training.records import changes, data_record, read_record, require_face_model, run_record, write_json
 from training.run_folder import OPTIONS_FILE, locked_run_folder
 from training.saver import CheckpointSaver
-from training.summaries import SummaryWriter, mesh_plugin_available
+from training.summaries import MESH_PLUGIN, SummaryWriter
 from workspace.errors import InputError
+from workspace.installed import shortfalls
 
 NO_IDENTITY = "none"
 _NAMES_TOLD = 5  # how many left-out faces are named before they are only counted
@@ -73,21 +77,20 @@ class _Trainer:
     def __init__(self, options, model, folder, build_step, initialise):
         self._options, self._model, self._folder = options, model, folder
         self._validation, self._losses, self._checkpoint = {}, {}, None
-        faces = find_faces(options.data_path)
-        val_faces = faces if options.val_data_path is None else find_faces(options.val_data_path)
-        self._stream = FaceStream(faces, options.seed, options.augment)
-        self._val_stream = FaceStream(val_faces, options.seed, augmented=False)
+        config = _session_config(options)
+        self._stream, self._val_stream = _streams(options, model)
+        faces, val_faces = self._stream.folder, self._val_stream.folder
         tf.set_random_seed(options.seed)
-        self._queue = batch_queue(self._stream, options.batch_size, options.threads)
-        self._val_queue = batch_queue(self._val_stream, options.batch_size, options.threads)
-        identity = None if options.identity == NO_IDENTITY else load_identity_network(options.identity)
+        self._queue, self._val_queue = (_queue(stream, options) for stream in (self._stream, self._val_stream))
+        needs_identity = options.identity != NO_IDENTITY and options.supervision != "truth"
+        identity = load_identity_network(options.identity) if needs_identity else None
         self._step = build_step(self._queue.batch, model, options, identity)
-        self._session = tf.Session(config=_session_config(options.deterministic))
+        self._session = tf.Session(config=config)
         self._record = dict(run_record(options, model), data=data_record(faces))
         self._saver = CheckpointSaver(folder, options.keep, self._record)
         notices = self._initialise(initialise)
         self._progress = Progress(self._first_step, options.steps, options.quiet)
-        notices = _data_notices(faces, val_faces, identity) + notices
+        notices = _data_notices(faces, val_faces, identity, options.supervision) + notices
         for notice in notices:
             self._progress.notice(notice)
         write_json(os.path.join(folder, OPTIONS_FILE), self._record)
@@ -108,8 +111,7 @@ class _Trainer:
         elif self._options.init_weights:
             initialise(self._session, self._options.init_weights)
             notices.append("started from the weights of {}".format(self._options.init_weights))
-        if not mesh_plugin_available():
-            notices.append("this TensorBoard has no mesh plugin (1.14 and later have): no 3-D view will be written")
+        notices += shortfalls([MESH_PLUGIN])
         self._first_step = int(self._session.run(self._step.step))
         self._session.run(self._queue.initializer, {
             self._queue.first: self._first_step * self._options.batch_size})
@@ -154,7 +156,9 @@ class _Trainer:
         if scalars_due:
             fetches.update(metrics=step_graph.metrics, loss_gradient_norms=step_graph.loss_gradient_norms)
         if pictures_due:
-            fetches.update(batch=self._queue.batch, pictures=step_graph.pictures, histograms=step_graph.histograms)
+            fetches.update(histograms=step_graph.histograms)
+        if pictures_due and step_graph.pictures:
+            fetches.update(batch=self._queue.batch, pictures=step_graph.pictures)
         values = self._evaluate(fetches, {
             step_graph.learning_rate: learning_rate_at(step, self._options),
             step_graph.batch_norm_decay: batch_norm_decay_at(step)})
@@ -166,7 +170,8 @@ class _Trainer:
         if scalars_due:
             self._write_scalars(done, values)
         if pictures_due:
-            self._writers["train"].strip(done, values["batch"], values["pictures"])
+            if step_graph.pictures:
+                self._writers["train"].strip(done, values["batch"], values["pictures"])
             self._writers["train"].serialised(done, values["histograms"])
 
     def _validate(self, done):
@@ -176,10 +181,11 @@ class _Trainer:
         self._session.run(self._val_queue.initializer, {self._val_queue.first: 0})
         sums = {}
         for number in range(batches):
-            batch, values = self._validation_batch(with_pictures=number == 0)
+            with_pictures = number == 0 and self._step.pictures is not None
+            batch, values = self._validation_batch(with_pictures)
             for tag, value in _tagged(loss=values["losses"], metrics=values["metrics"]).items():
                 sums[tag] = sums.get(tag, 0.0) + value
-            if number == 0:
+            if with_pictures:
                 self._writers["val"].strip(done, batch, values["pictures"])
                 self._writers["val"].mesh(done, values["pictures"], self._model.triangles)
         self._validation = {tag: value / batches for tag, value in sums.items()}
@@ -195,7 +201,7 @@ class _Trainer:
         fetches = {"losses": self._step.losses, "metrics": self._step.metrics}
         if with_pictures:
             fetches["pictures"] = self._step.pictures
-        return Batch(*batch), self._evaluate(fetches, feeds)
+        return type(self._queue.batch)(*batch), self._evaluate(fetches, feeds)
 
     def _evaluate(self, fetches, feeds=None):
         """Run the session; faults of the data become their own error."""
@@ -239,9 +245,32 @@ class _Trainer:
         self._counted_from = time.monotonic(), done
 
 
-def _session_config(deterministic):
+def _streams(options, model):
+    """Return the streams of training and validation faces."""
+    folders = [find_faces(options.data_path)]
+    if options.val_data_path is not None:
+        folders.append(find_faces(options.val_data_path))
+    if options.supervision == "truth":
+        count = sum(coefficient_sizes(model))
+        caches = [open_face_cache(folder, count) for folder in folders]
+        return tuple(CachedFaceStream(cache, options.seed, augmented, options.image_size)
+                     for cache, augmented in ((caches[0], options.augment), (caches[-1], False)))
+    return (FaceStream(folders[0], options.seed, options.augment),
+            FaceStream(folders[-1], options.seed, augmented=False))
+
+
+def _queue(stream, options):
+    if options.supervision == "truth":
+        return cached_batch_queue(stream, options.batch_size)
+    return batch_queue(stream, options.batch_size, options.threads)
+
+
+def _session_config(options):
     """Return the session's configuration; with one thread, sums have one order."""
-    return session_config(intra_op_threads=1, inter_op_threads=1) if deterministic else session_config()
+    config = session_config(intra_op_threads=1, inter_op_threads=1) if options.deterministic else session_config()
+    if options.precision == "bfloat16":
+        use_bfloat16(config)
+    return config
 
 
 def _due(done, interval):
@@ -253,13 +282,14 @@ def _tagged(**groups):
     return {"{}/{}".format(group, name): value for group, values in groups.items() for name, value in values.items()}
 
 
-def _data_notices(faces, val_faces, identity):
+def _data_notices(faces, val_faces, identity, supervision):
     """Return what there is to say about the data and the teachers of a run."""
     shared = val_faces is faces
     validation = "the same" if shared else str(len(val_faces.faces))
     return _left_out(faces) + ([] if shared else _left_out(val_faces)) + [
-        "{} training faces, {} for validation; perceptual loss: {}".format(
-            len(faces.faces), validation, identity.kind if identity else NO_IDENTITY)]
+        "{} training faces, {} for validation; {}".format(
+            len(faces.faces), validation, "losses against their true coefficients" if supervision == "truth" else
+            "perceptual loss: {}".format(identity.kind if identity else NO_IDENTITY))]
 
 
 def _left_out(folder):

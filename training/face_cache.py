@@ -1,0 +1,142 @@
+"""Processed faces as memory-mapped arrays: what a network is trained on quickly.
+
+Decoding the pictures of a batch takes longer than a small network takes to learn from them. So
+a folder is decoded once, into arrays beside each other in ``.cache``; a change in the folder
+(names, sizes or times of its files) makes other arrays.
+"""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from typing import NamedTuple
+
+import numpy as np
+
+from face_decoder import IMAGE_SIZE
+from training.faces import BrokenFace, FaceFolder, read_face
+from workspace.errors import InputError
+from workspace.paths import CACHE_DIR
+
+COEFFICIENT_FOLDER = "coeff"
+_FORMAT = "1"  # of the arrays: raise it when they change
+_PREFIX, _PARTIAL_PREFIX = "faces-", ".partial-"
+_ARRAYS = ("images", "landmarks", "coefficients", "kept")
+_CHUNK = 64  # faces decoded at once; bounds what is in memory
+
+
+class FaceCache(NamedTuple):
+    """The faces of a folder that could be read, n of them."""
+
+    folder: FaceFolder  # of the n faces; ``left_out`` has those that could not be read too
+    images: np.ndarray  # [n, 224, 224, 3] uint8 RGB, memory-mapped
+    landmarks: np.ndarray  # [n, 68, 2] float32 crop pixels, y up
+    coefficients: np.ndarray  # [n, coefficients] float32
+
+
+def open_face_cache(folder, coefficient_count, cache_dir=CACHE_DIR):
+    """Return the arrays of a folder, making them first where they are missing or stale.
+
+    Args:
+        folder: ``training.faces.FaceFolder`` with the true coefficients in ``coeff/NAME.bin``.
+        coefficient_count: how many each face has.
+        cache_dir: where the arrays are kept; old ones of the same folder are removed.
+
+    Returns:
+        A :class:`FaceCache`.
+
+    Raises:
+        InputError: coefficients are missing or of another number, no face can be read, or there is no
+            room for the arrays.
+    """
+    place = hashlib.sha256(os.path.realpath(folder.path).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    path = os.path.join(cache_dir, "{}{}-{}".format(_PREFIX, place, _digest(folder, coefficient_count)))
+    if not os.path.isdir(path):
+        try:
+            _write(folder, coefficient_count, path)
+        except OSError as error:
+            raise InputError("{}: the cache of the training faces cannot be written ({}); make room for it".format(
+                cache_dir, error.strerror or error)) from None
+        _remove_stale(cache_dir, _PREFIX + place, path)
+    return _load(folder, path)
+
+
+def _digest(folder, coefficient_count):
+    """Return what changes with the faces, and raise an InputError where coefficients are missing."""
+    digest = hashlib.sha256("{} {}".format(_FORMAT, coefficient_count).encode())
+    for face in folder.faces:
+        coefficients = _coefficient_path(folder, face)
+        try:
+            stats = [os.stat(path) for path in (face.image, face.landmarks, coefficients)]
+        except OSError as error:
+            raise InputError("{}: missing; --supervision truth needs the coefficients that synthesize.py writes".format(
+                error.filename)) from None
+        if stats[-1].st_size != 4 * coefficient_count:
+            raise InputError("{}: holds {} bytes instead of {} coefficients of the face model; choose the model it was "
+                             "made from with --face_model".format(coefficients, stats[-1].st_size, coefficient_count))
+        digest.update("{} {}\n".format(face.name, [(s.st_size, s.st_mtime_ns) for s in stats]).encode(
+            "utf-8", "surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _coefficient_path(folder, face):
+    return os.path.join(folder.path, COEFFICIENT_FOLDER, face.name + ".bin")
+
+
+def _write(folder, coefficient_count, path):
+    """Decode all faces into arrays, which appear at ``path`` all at once."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=_PARTIAL_PREFIX + _PREFIX, dir=os.path.dirname(path))
+    try:
+        _write_arrays(folder, coefficient_count, temporary)
+        os.chmod(temporary, 0o755)
+        with contextlib.suppress(FileExistsError, OSError if os.path.isdir(path) else FileExistsError):
+            os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_arrays(folder, coefficient_count, path):
+    count = len(folder.faces)
+    shapes = ((count, IMAGE_SIZE, IMAGE_SIZE, 3), (count, 68, 2), (count, coefficient_count), (count,))
+    arrays = [np.lib.format.open_memmap(os.path.join(path, name + ".npy"), "w+", dtype, shape)
+              for name, dtype, shape in zip(_ARRAYS, (np.uint8, np.float32, np.float32, np.bool_), shapes)]
+
+    def decode(index):
+        face = folder.faces[index]
+        try:
+            sample = read_face(face)
+        except BrokenFace:
+            return
+        coefficients = np.fromfile(_coefficient_path(folder, face), "<f4")
+        if coefficients.size == coefficient_count and np.isfinite(coefficients).all():
+            for array, value in zip(arrays, (sample.image, sample.landmarks, coefficients, True)):
+                array[index] = value
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, count, _CHUNK):
+            list(pool.map(decode, range(start, min(start + _CHUNK, count))))
+    for array in arrays:
+        array.flush()
+
+
+def _load(folder, path):
+    images, landmarks, coefficients, kept = (
+        np.load(os.path.join(path, name + ".npy"), mmap_mode="r" if name == "images" else None) for name in _ARRAYS)
+    if not kept.any():
+        raise InputError("{}: none of its {} faces can be read".format(folder.path, len(folder.faces)))
+    broken = tuple((face.name, "it is damaged") for face, whole in zip(folder.faces, kept) if not whole)
+    if broken:
+        rows = np.flatnonzero(kept)
+        images, landmarks, coefficients = images[rows], landmarks[rows], coefficients[rows]
+    faces = tuple(face for face, whole in zip(folder.faces, kept) if whole)
+    return FaceCache(FaceFolder(folder.path, faces, folder.left_out + broken), images, landmarks, coefficients)
+
+
+def _remove_stale(cache_dir, prefix, current):
+    """Remove arrays of earlier states of a folder; a run that still reads them keeps its files open."""
+    for name in os.listdir(cache_dir):
+        if name.startswith(prefix) and os.path.join(cache_dir, name) != current:
+            shutil.rmtree(os.path.join(cache_dir, name), ignore_errors=True)
