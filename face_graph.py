@@ -65,19 +65,19 @@ class FaceGraph:
         face, image, mask, front = self.session.run(
             [self.face, rendering.image, rendering.mask, rendering.front_mask], {self.coefficients: coefficients})
         return DecodedBatch(np.asarray(coefficients), face.world_shape, face.normals, face.albedo, face.colors,
-                            face.landmarks, _rgba(image, mask), front[..., 0] > 0)
+                            face.landmarks, rgba(image, mask), front[..., 0] > 0)
 
     def render(self, coefficients, image_size):
         """Return pictures alone, [B, S, S, 4] uint8 RGBA; arguments as in :meth:`decode`."""
         rendering = self.rendering(image_size)
-        return _rgba(*self.session.run([rendering.image, rendering.mask], {self.coefficients: coefficients}))
+        return rgba(*self.session.run([rendering.image, rendering.mask], {self.coefficients: coefficients}))
 
     def close(self):
         """Free the session."""
         self.session.close()
 
 
-def _rgba(image_bgr, mask):
+def rgba(image_bgr, mask):
     """Return uint8 RGBA from a rendering's float BGR and 0..1 mask."""
     rgb = np.clip(np.rint(image_bgr[..., ::-1]), 0, 255)
     return np.concatenate([rgb, 255 * mask], axis=-1).astype(np.uint8)

@@ -95,11 +95,7 @@ class FacePipeline:
 
     def reconstruct(self, faces, progress=None):
         """Return the ``Reconstruction`` of each located face; arguments as in :meth:`coefficients`."""
-        found = reconstructions(faces, self.coefficients(faces, progress), self._face_graph)
-        if self._refiner is None:
-            return found
-        refined = self._refiner.refine([face.alignment.crop for face in faces], [one.coefficients for one in found])
-        return [one._replace(refined=mesh) for one, mesh in zip(found, refined)]
+        return refined(reconstructions(faces, self.coefficients(faces, progress), self._face_graph), self._refiner)
 
     def run(self, photos, folder, batch_size, report, on_result=None):
         """Reconstruct photos and write the results; a photo that fails is reported and skipped.
@@ -129,6 +125,14 @@ class FacePipeline:
                 continue
             report.expect(len(faces) - 1)
             yield from faces
+
+
+def refined(found, refiner):
+    """Return reconstructions with what a ``MeshRefiner`` makes of them; None leaves them as they are."""
+    if refiner is None:
+        return found
+    meshes = refiner.refine([one.face.alignment.crop for one in found], [one.coefficients for one in found])
+    return [one._replace(refined=mesh) for one, mesh in zip(found, meshes)]
 
 
 def _face_net():

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 import checkpoints
-from face_decoder import IMAGE_SIZE, coefficient_sizes
+from face_decoder import IMAGE_SIZE, coefficient_sizes, render_face
+from face_graph import rgba
 from gcn.frozen_features import FrozenFeatures, frozen_features, identity_kind
 from gcn.generator import GENERATOR_SCOPE, head_of_variables, pyramid_tensors
 from gcn.pyramid import load_pyramid
@@ -19,13 +20,18 @@ from workspace.errors import InputError
 _FIRST_WEIGHTS = GENERATOR_SCOPE + "/gcn_mesh_decoder/fc/weights"
 
 
+OVERLAY_SIZE = 2 * IMAGE_SIZE  # pixels; sharper than the crop where the photo is
+
+
 class RefinedMesh(NamedTuple):
     """The refined mesh of one face; pose, albedo and light are those of its coefficients."""
 
-    shape: np.ndarray  # [N, 3] dm, model space
     world_shape: np.ndarray  # [N, 3] dm, camera at (0, 0, 10)
     colors: np.ndarray  # [N, 3] RGB, albedo times light on the refined surface, not clipped
     landmarks: np.ndarray  # [68, 2] crop pixels, y up
+    rendered: np.ndarray  # [224, 224, 4] uint8 RGBA
+    front_mask: np.ndarray  # [224, 224] bool
+    overlay: np.ndarray  # [448, 448, 4] uint8 RGBA, the same at twice the resolution
 
 
 class MeshRefiner:
@@ -61,7 +67,8 @@ class MeshRefiner:
             frozen = frozen_features(self._photos, weights, model, load_identity_network(kind) if kind else None)
             face = refine_face(FrozenFeatures(self._coefficients, frozen.embedding), model,
                                pyramid_tensors(load_pyramid(model)), head=head).face
-            self._refined = RefinedMesh(face.shape, face.world_shape, face.colors, face.landmarks)
+            self._tensors = [face.world_shape, face.colors, face.landmarks,
+                             render_face(face, model), render_face(face, model, OVERLAY_SIZE)]
             self._session = tf.Session(graph=graph, config=session_config())
             checkpoints.restore(self._session, path, tf.trainable_variables(GENERATOR_SCOPE + "/"))
 
@@ -76,8 +83,11 @@ class MeshRefiner:
             A list of :class:`RefinedMesh`.
         """
         photos = np.asarray(crops)[..., ::-1].astype(np.float32)
-        batch = self._session.run(self._refined, {self._photos: photos, self._coefficients: coefficients})
-        return [RefinedMesh(*rows) for rows in zip(*batch)]
+        shapes, colors, landmarks, small, large = self._session.run(
+            self._tensors, {self._photos: photos, self._coefficients: coefficients})
+        return [RefinedMesh(*rows) for rows in zip(
+            shapes, colors, landmarks, rgba(small.image, small.mask), small.front_mask[..., 0] > 0,
+            rgba(large.image, large.mask))]
 
     def close(self):
         """Free the session."""

@@ -7,7 +7,8 @@
 Landmarks are predicted in the crop and taken back to the photo. NME is 100 times the mean
 distance of the 68 points over sqrt(w h) of the tight box around the true ones. nme.csv, nme.json,
 nme_curve.png and nme_worst.png are written. A photo without a prediction counts with an NME of
-100; where there are any, the averages without them are printed as well.
+100; where there are any, the averages without them are printed as well. With --refine the
+landmarks are those of the refined mesh.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from evaluation_data import FAILURE_NME, read_annotated_photos, read_predictions
 from evaluation_pictures import draw_curve, draw_worst
 from face_model import load_face_model
 from face_pipeline import batches
-from reconstruction import landmarks_in_photo
+from reconstruction import landmarks_in_photo, versions
 from reconstruction_flags import add_reconstruction_flags, make_pipeline, network_weights
 from workspace.errors import InputError, run_main
 from workspace.paths import OUTPUT_DIR
@@ -80,7 +81,7 @@ def _predict(annotated, arguments):
     predictions = {}
     for faces in batches(_located(annotated, pipeline, arguments.align == "gt", report), arguments.batch_size):
         for result in pipeline.reconstruct(faces):
-            predictions[result.face.name] = landmarks_in_photo(result)
+            predictions[result.face.name] = landmarks_in_photo(versions(result)[-1])
             report.step()
     report.close()
     print(report.summary())

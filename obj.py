@@ -2,29 +2,24 @@
 
     python obj.py                                     # photos in input/, meshes in output/meshes
     python obj.py --input me.jpg --output meshes/ --formats glb
+    python obj.py --coefficients output/              # faces as demo.py found them
 
 For each face: NAME_mesh.obj (vertex colours), NAME.obj with NAME.mtl and NAME_texture.png (the
 photo, unwrapped), NAME.ply (vertex colours) and NAME.glb. OBJ and PLY stand as in the photo:
 decimetres, camera at (0, 0, 10). The glTF is upright, in metres; with the open face model it has
-the 52 ARKit actions as morph targets, set to the expression in the photo.
+the 52 ARKit actions as morph targets, set to the expression in the photo. With --refine the
+same files are written of the refined mesh, as NAME_refined*.
 """
 
 import argparse
 import os
 
 from avatar import make_avatar
-from face_model import load_face_model
 from face_pipeline import batches
 from gltf_files import write_glb
 from mesh_files import write_obj, write_ply, write_textured_obj
-from reconstruction_flags import (
-    add_input_flag,
-    add_reconstruction_flags,
-    input_photos,
-    make_pipeline,
-    network_weights,
-    positive,
-)
+from reconstruction import versions
+from reconstruction_flags import add_photo_flags, add_reconstruction_flags, add_stored_flag, positive, start
 from texture_maps import bake_texture, vertex_normals
 from unwrap import unwrap
 from workspace.errors import run_main
@@ -38,15 +33,13 @@ def parse_arguments(argv):
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    add_input_flag(parser)
-    parser.add_argument("--output", default=os.path.join(OUTPUT_DIR, "meshes"), metavar="DIR",
-                        help="folder for the meshes")
+    add_photo_flags(parser, os.path.join(OUTPUT_DIR, "meshes"))
+    add_stored_flag(parser)
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS),
                         help="colors: OBJ with vertex colours; obj: OBJ with texture; ply: vertex colours; "
                              "glb: binary glTF with texture and actions")
     parser.add_argument("--texture_size", type=positive, metavar="PIXELS",
                         help="width of the texture, a power of two; by default as the photo's resolution wants it")
-    parser.add_argument("--all_faces", action="store_true", help="every face of a photo instead of the largest")
     add_reconstruction_flags(parser)
     arguments = parser.parse_args(argv)
     size = arguments.texture_size
@@ -58,19 +51,14 @@ def parse_arguments(argv):
 def main(argv=None):
     """Write the meshes of every photo that the arguments name."""
     arguments = parse_arguments(argv)
-    photos = input_photos(arguments.input)
-    network_weights(arguments)  # complain before the face model is read
-    model = load_face_model(arguments.face_model)
-    pipeline = make_pipeline(arguments, model, arguments.all_faces)
+    photos, model, pipeline, description = start(arguments)
     unwrapping = unwrap(model)
-    os.makedirs(arguments.output, exist_ok=True)
-    print("face model: {} ({} vertices); coefficients: {}".format(
-        model.name, model.vertex_count, pipeline.description))
+    print(description)
     report = Report(len(photos), "face", "written", arguments.quiet)
     for faces in batches(pipeline.located(photos, report), arguments.batch_size):
         for reconstruction in pipeline.reconstruct(faces):
-            write_meshes(reconstruction, model, unwrapping, arguments.output, arguments.formats,
-                         arguments.texture_size)
+            for version in versions(reconstruction):
+                write_meshes(version, model, unwrapping, arguments.output, arguments.formats, arguments.texture_size)
             report.step()
     report.close()
     print("{}, meshes in {}".format(report.summary(), arguments.output))

@@ -9,10 +9,10 @@ from PIL import Image
 
 from alignment.align import CROP_SIZE, Alignment, crop_to_photo, flip_y, paste_crop, photo_to_crop
 from mesh_files import write_obj
-from mesh_refinement import RefinedMesh
+from mesh_refinement import OVERLAY_SIZE, RefinedMesh
 from workspace.atomic import atomic_path
 
-OVERLAY_SIZE = 2 * CROP_SIZE  # pixels; sharper than the crop where the photo is
+REFINED_SUFFIX = "_refined"  # of the names of a refined face's files
 _PICTURE_HEIGHTS = (CROP_SIZE * 2, 960)  # smallest and largest height of the picture
 _PICTURE_BACKGROUND = 24  # grey level around photos that do not fill their panel
 
@@ -62,6 +62,20 @@ def reconstructions(faces, coefficients, face_graph):
         batch.rendered, batch.front_mask, overlays)]
 
 
+def versions(reconstruction):
+    """Return a list: the reconstruction with the coefficient mesh, and that with the refined one if there is one.
+
+    The latter is a :class:`Reconstruction` like any other, called ``NAME_refined``; albedo, light and
+    pose stay those of the coefficients.
+    """
+    refined = reconstruction.refined
+    plain = reconstruction._replace(refined=None)
+    if refined is None:
+        return [plain]
+    face = plain.face._replace(name=plain.face.name + REFINED_SUFFIX)
+    return [plain, plain._replace(face=face, **refined._asdict())]
+
+
 def landmarks_in_photo(reconstruction):
     """Return the reconstruction's 68 landmarks in the original photo, [68, 2], y down."""
     return crop_to_photo(flip_y(reconstruction.landmarks), reconstruction.face.alignment.trans_params)
@@ -93,7 +107,7 @@ def photometric_error(reconstruction):
 def write_reconstruction(reconstruction, model, folder):
     """Write ``NAME.mat``, ``NAME_mesh.obj`` and ``NAME.png`` into ``folder``, each atomically.
 
-    A refined face has ``NAME_refined.obj`` besides.
+    A refined face has ``NAME_refined_mesh.obj`` and ``NAME_refined.png`` besides.
 
     Args:
         reconstruction: a :class:`Reconstruction`.
@@ -103,16 +117,15 @@ def write_reconstruction(reconstruction, model, folder):
     Returns:
         The paths written.
     """
-    stem = os.path.join(folder, reconstruction.face.name)
-    paths = [stem + ".mat", stem + "_mesh.obj", stem + ".png"]
+    paths = [os.path.join(folder, reconstruction.face.name + ".mat")]
     with atomic_path(paths[0]) as temporary:
         scipy.io.savemat(temporary, mat_fields(reconstruction, model), do_compression=False)
-    write_obj(paths[1], reconstruction.world_shape, model.triangles, reconstruction.colors)
-    with atomic_path(paths[2]) as temporary:
-        Image.fromarray(comparison_picture(reconstruction)).save(temporary, compress_level=3)
-    if reconstruction.refined:
-        paths.append(stem + "_refined.obj")
-        write_obj(paths[3], reconstruction.refined.world_shape, model.triangles, reconstruction.refined.colors)
+    for version in versions(reconstruction):
+        stem = os.path.join(folder, version.face.name)
+        paths += [stem + "_mesh.obj", stem + ".png"]
+        write_obj(paths[-2], version.world_shape, model.triangles, version.colors)
+        with atomic_path(paths[-1]) as temporary:
+            Image.fromarray(comparison_picture(version)).save(temporary, compress_level=3)
     return paths
 
 
@@ -121,12 +134,13 @@ def mat_fields(reconstruction, model):
 
     As published, ``lm_68p`` is y up and ``lm_5p`` y down, both in the crop. Ours: the crop's
     place in the photo (``trans_params``), the landmarks there (``*_photo``, y down), the
-    detected 68 points and the face model; of a refined face, ``face_shape_refined`` and its colours and landmarks.
+    detected 68 points and the face model; of a refined face its shape, colours, landmarks and
+    rendering (``*_refined``).
     """
     face, refined = reconstruction.face, reconstruction.refined
     refined_fields = {} if refined is None else {
         "face_shape_refined": refined.world_shape, "face_color_refined": refined.colors,
-        "lm_68p_refined": refined.landmarks}
+        "lm_68p_refined": refined.landmarks, "recon_img_refined": refined.rendered}
     return dict(refined_fields, **{
         "cropped_img": face.alignment.crop,
         "recon_img": reconstruction.rendered,

@@ -2,9 +2,11 @@
 
     python renderer.py                                # photos in input/, pictures in output/pictures
     python renderer.py --input photos/ --output pictures/ --size 1024
+    python renderer.py --coefficients output/         # faces as demo.py found them
 
 For each face NAME_KIND.png in the crop, NAME_photo_KIND.png in the original photo at its own
-resolution, and NAME_turntable.gif; for all faces together contact_sheet.png.
+resolution, and NAME_turntable.gif; for all faces together contact_sheet.png. With --refine the
+same pictures are drawn of the refined mesh, as NAME_refined_*.
 """
 
 import argparse
@@ -13,17 +15,10 @@ import os
 import numpy as np
 from PIL import Image
 
-from face_model import load_face_model
 from face_pictures import KINDS, contact_sheet, crop_picture, crop_view, face_pictures, photo_view, turntable
 from face_pipeline import batches
-from reconstruction_flags import (
-    add_input_flag,
-    add_reconstruction_flags,
-    input_photos,
-    make_pipeline,
-    network_weights,
-    positive,
-)
+from reconstruction import versions
+from reconstruction_flags import add_photo_flags, add_reconstruction_flags, add_stored_flag, positive, start
 from workspace.atomic import atomic_path
 from workspace.errors import run_main
 from workspace.paths import OUTPUT_DIR
@@ -37,15 +32,13 @@ def parse_arguments(argv):
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    add_input_flag(parser)
-    parser.add_argument("--output", default=os.path.join(OUTPUT_DIR, "pictures"), metavar="DIR",
-                        help="folder for the pictures")
+    add_photo_flags(parser, os.path.join(OUTPUT_DIR, "pictures"))
+    add_stored_flag(parser)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which pictures")
     parser.add_argument("--size", type=positive, default=448, metavar="PIXELS", help="width of pictures of the crop")
     parser.add_argument("--frames", type=int, default=36, help="pictures of the turntable; 0 for none")
     parser.add_argument("--swing", type=float, default=60, metavar="DEGREES",
                         help="how far the turntable swings to each side; 0 for a whole turn")
-    parser.add_argument("--all_faces", action="store_true", help="every face of a photo instead of the largest")
     add_reconstruction_flags(parser)
     return parser.parse_args(argv)
 
@@ -53,17 +46,12 @@ def parse_arguments(argv):
 def main(argv=None):
     """Draw every photo that the arguments name."""
     arguments = parse_arguments(argv)
-    photos = input_photos(arguments.input)
-    network_weights(arguments)  # complain before the face model is read
-    model = load_face_model(arguments.face_model)
-    pipeline = make_pipeline(arguments, model, arguments.all_faces)
-    os.makedirs(arguments.output, exist_ok=True)
-    print("face model: {} ({} vertices); coefficients: {}".format(
-        model.name, model.vertex_count, pipeline.description))
+    photos, model, pipeline, description = start(arguments)
+    print(description)
     report, rows = Report(len(photos), "face", "drawn", arguments.quiet), []
     for faces in batches(pipeline.located(photos, report), arguments.batch_size):
         for reconstruction in pipeline.reconstruct(faces):
-            rows.append(draw_face(reconstruction, model, arguments))
+            rows += [draw_face(version, model, arguments) for version in versions(reconstruction)]
             report.step()
     if rows:
         _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, _SHEET_TILE))

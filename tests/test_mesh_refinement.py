@@ -14,7 +14,7 @@ from face_model import read_face_model
 from gcn.frozen_features import FrozenFeatures, identity_kind
 from gcn.generator import generate_mesh, pyramid_tensors
 from mesh_refinement import MeshRefiner, coefficient_weights, is_mesh_generator, trained_on
-from reconstruction import LocatedFace, reconstructions, write_reconstruction
+from reconstruction import LocatedFace, reconstructions, versions, write_reconstruction
 from tests.golden_weights import GOLDEN_DIR
 from tests.network_parity import published_pyramid
 from tests.training_data import TOY_MODEL
@@ -84,11 +84,14 @@ def test_a_fresh_residual_head_gives_the_coefficient_mesh_and_the_absolute_one_d
     graph = FaceGraph(model)
     plain = graph.decode(_coefficients(model))
     graph.close()
-    for face, shape, colors, landmarks in zip(refined, plain.world_shape, plain.colors, plain.landmarks):
+    translations = _coefficients(model)[:, -3:]
+    for face, shape, colors, landmarks, translation in zip(
+            refined, plain.world_shape, plain.colors, plain.landmarks, translations):
         same = [np.allclose(face.world_shape, shape, atol=1e-5), np.allclose(face.colors, colors, atol=0.1),
                 np.allclose(face.landmarks, landmarks, atol=1e-3)]
         assert all(same) if head == "residual" else not any(same)
-        assert np.abs(face.shape).max() <= 1 or head == "residual"
+        # tanh keeps each coordinate below 1, and rotation the distance
+        assert np.linalg.norm(face.world_shape - translation, axis=1).max() <= np.sqrt(3) or head == "residual"
 
 
 def test_the_embedding_comes_from_the_network_of_the_record(model, trained, no_large_networks):
@@ -150,15 +153,20 @@ def test_the_refined_mesh_is_written_beside_the_other(model, trained, tmp_path):
     found = reconstructions([_face()], _coefficients(model)[:1], graph)[0]
     refined = refiner.refine(_crops()[:1], _coefficients(model)[:1])[0]
     paths = write_reconstruction(found._replace(refined=refined), model, str(tmp_path))
-    assert sorted(os.listdir(str(tmp_path))) == ["p.mat", "p.png", "p_mesh.obj", "p_refined.obj"] and len(paths) == 4
+    assert sorted(os.listdir(str(tmp_path))) == [
+        "p.mat", "p.png", "p_mesh.obj", "p_refined.png", "p_refined_mesh.obj"] and len(paths) == 5
     fields = scipy.io.loadmat(str(tmp_path / "p.mat"))
     np.testing.assert_array_equal(fields["face_shape_refined"], refined.world_shape)
     np.testing.assert_array_equal(fields["face_shape"], found.world_shape)
-    with open(str(tmp_path / "p_refined.obj")) as file:
+    with open(str(tmp_path / "p_refined_mesh.obj")) as file:
         first = np.array(file.read().split("v ", 1)[1].split("\n")[0].split(), float)
     np.testing.assert_allclose(first[:3], refined.world_shape[0], atol=1e-4)
     write_reconstruction(found, model, str(tmp_path / "plain"))
-    assert "p_refined.obj" not in os.listdir(str(tmp_path / "plain"))
+    assert "p_refined_mesh.obj" not in os.listdir(str(tmp_path / "plain"))
+    plain, other = versions(found._replace(refined=refined))
+    assert len(versions(found)) == 1 and plain.face.name == "p" and other.face.name == "p_refined"
+    assert other.world_shape is refined.world_shape and other.coefficients is found.coefficients
+    assert plain.refined is other.refined is None and versions(other)[0].landmarks is refined.landmarks
     refiner.close()
     graph.close()
 
