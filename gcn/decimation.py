@@ -13,6 +13,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 import scipy.spatial
 
+from gcn.connectivity import triangle_edges
 from workspace.errors import InputError
 
 # A closed surface has no fewer vertices than a tetrahedron.
@@ -83,7 +84,7 @@ def oriented_part(triangles):
 
 def boundary_vertices(triangles, count):
     """Return [count] bool: which vertices lie on an edge of a single triangle."""
-    edges, triangles_at = np.unique(_edges(triangles), axis=0, return_counts=True)
+    edges, triangles_at = np.unique(triangle_edges(triangles), axis=0, return_counts=True)
     on_boundary = np.zeros(count, bool)
     on_boundary[edges[triangles_at == 1]] = True
     return on_boundary
@@ -98,11 +99,6 @@ def require_libigl():
             "a mesh pyramid is built with libigl, which is not installed here; run `pip install libigl`") from None
 
 
-def _edges(triangles):
-    """Return [3f, 2] sorted vertex pairs: first all edges 01, then 12, then 20."""
-    return np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-
-
 def _separate_fans(triangles):
     """Give each fan of triangles around a vertex a vertex of its own, and number those from 0.
 
@@ -112,7 +108,7 @@ def _separate_fans(triangles):
         ([f, 3] renumbered triangles, [m] the vertex each new one stands for).
     """
     corner_count = triangles.size
-    edges = _edges(triangles)
+    edges = triangle_edges(triangles)
     # Corner numbers at both ends of each edge, in the order of the sorted pair.
     corners = np.arange(corner_count).reshape(-1, 3)
     ends = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])

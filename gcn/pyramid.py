@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse
 
 from face_model import FACE_MODEL_HELP, load_face_model
+from gcn.connectivity import vertex_connectivity
 from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
 from gcn.pictures import draw_mesh
 from gcn.upsampling import upsampling_matrix
@@ -120,11 +121,10 @@ def scaled_laplacian(triangles, count):
     Returns:
         [count, count] ``scipy.sparse.csr_matrix`` float32, symmetric.
     """
-    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    ends = np.unique(np.concatenate([ends, ends[:, ::-1]]), axis=0)
-    degrees = np.bincount(ends[:, 0], minlength=count)
-    weights = -1.0 / np.sqrt(degrees[ends[:, 0]] * degrees[ends[:, 1]])
-    return scipy.sparse.csr_matrix((np.float32(weights), (ends[:, 0], ends[:, 1])), shape=(count, count))
+    joined = vertex_connectivity(triangles, count).tocoo()
+    degrees = np.bincount(joined.row, minlength=count)
+    weights = -1.0 / np.sqrt(degrees[joined.row] * degrees[joined.col])
+    return scipy.sparse.csr_matrix((np.float32(weights), (joined.row, joined.col)), shape=(count, count))
 
 
 def report_levels(pyramid, landmarks):

@@ -13,8 +13,7 @@ from workspace.errors import InputError
 from workspace.installed import is_installed
 
 SIZE = 96
-# Of 3 * 96 * 96: centres that lie on an edge but for the last bit, on which two compilers may differ.
-EDGE_PIXELS = 3
+EDGE_PIXELS = 0  # that may differ: both decide coverage by the same sums in the same order
 
 needs_published = pytest.mark.skipif(
     not is_installed("rasterize_triangles"),
@@ -54,12 +53,10 @@ def test_random_scenes_are_the_same(monkeypatch, seed):
     theirs, their_gradients = draw(monkeypatch, published.PUBLISHED, scene)
     for name in ("mask", "front_mask", "triangle_ids"):
         assert np.sum(getattr(ours, name) != getattr(theirs, name)) <= EDGE_PIXELS, name
-    same = ours.triangle_ids == theirs.triangle_ids
-    np.testing.assert_allclose(ours.image[same], theirs.image[same], atol=0.05)  # grey levels
-    np.testing.assert_allclose(ours.z_buffer[same], theirs.z_buffer[same], atol=1e-4)
-    if same.all():
-        for our_gradient, their_gradient in zip(our_gradients, their_gradients):
-            assert np.abs(our_gradient - their_gradient).max() < 1e-3 * np.abs(their_gradient).max()
+    np.testing.assert_allclose(ours.image, theirs.image, atol=1e-3)  # grey levels
+    np.testing.assert_allclose(ours.z_buffer, theirs.z_buffer, atol=1e-6)
+    for our_gradient, their_gradient in zip(our_gradients, their_gradients):
+        assert np.abs(our_gradient - their_gradient).max() < 1e-3 * np.abs(their_gradient).max()
 
 
 @needs_published
