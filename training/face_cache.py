@@ -6,11 +6,11 @@ a folder is decoded once, into arrays beside each other in ``.cache``; a change 
 """
 
 import concurrent.futures
-import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ COEFFICIENT_FOLDER = "coeff"
 _FORMAT = "1"  # of the arrays: raise it when they change
 _PREFIX, _PARTIAL_PREFIX = "faces-", ".partial-"
 _ARRAYS = ("images", "landmarks", "coefficients", "kept")
+_ABANDONED = 24 * 3600  # seconds
 _CHUNK = 64  # faces decoded at once; bounds what is in memory
 
 
@@ -91,9 +92,12 @@ def _write(folder, coefficient_count, path):
     temporary = tempfile.mkdtemp(prefix=_PARTIAL_PREFIX + _PREFIX, dir=os.path.dirname(path))
     try:
         _write_arrays(folder, coefficient_count, temporary)
-        os.chmod(temporary, 0o755)
-        with contextlib.suppress(FileExistsError, OSError if os.path.isdir(path) else FileExistsError):
+        os.chmod(temporary, 0o755)  # mkdtemp makes folders private
+        try:
             os.rename(temporary, path)
+        except OSError:
+            if not os.path.isdir(path):  # else another process was first, with the same arrays
+                raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -136,7 +140,12 @@ def _load(folder, path):
 
 
 def _remove_stale(cache_dir, prefix, current):
-    """Remove arrays of earlier states of a folder; a run that still reads them keeps its files open."""
+    """Remove arrays of earlier states of a folder; a run that still reads them keeps its files open.
+
+    What killed writers left goes too, once it is too old to belong to a living one.
+    """
     for name in os.listdir(cache_dir):
-        if name.startswith(prefix) and os.path.join(cache_dir, name) != current:
-            shutil.rmtree(os.path.join(cache_dir, name), ignore_errors=True)
+        path = os.path.join(cache_dir, name)
+        abandoned = name.startswith(_PARTIAL_PREFIX + _PREFIX) and time.time() - os.path.getmtime(path) > _ABANDONED
+        if abandoned or name.startswith(prefix) and path != current:
+            shutil.rmtree(path, ignore_errors=True)
