@@ -4,6 +4,10 @@ What the photo does not show is filled by the other half of the face and by the 
 enter as differences from the model's lit colours, so that light and skin tone go on without an
 edge: texture = model + (photo - model where seen, else the mirrored difference, else its smooth
 continuation).
+
+Where the surface turns away or ends before something farther, an error of a few pixels in its
+shape puts background, hair or collar onto it. There the photo is believed only as far as it goes
+on as what lies further in.
 """
 
 from typing import NamedTuple
@@ -16,7 +20,11 @@ from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
 from mesh_renderer.core import rasterize
 
 SMALLEST_TEXTURE, LARGEST_TEXTURE = 512, 4096  # pixels
-_FACING = (0.15, 0.5)  # cosine between normal and view: pixels count not at all below, fully above
+_FACING = (0.2, 0.6)  # cosine between normal and view: pixels count not at all below, fully above
+_OUTLINE = (1.0, 4.0)  # crop pixels (1 mm) from the outline: the same
+_CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (6.0, 18.0)  # from here on, they count whatever they show
+_DISAGREEMENT = 30.0  # grey levels from what lies further in, that halve the weight of an uncertain pixel
+_OUTLINE_STEP = 0.3  # dm: what is this much nearer than the surface beside it ends there
 _DEPTH_TOLERANCE = 0.02  # dm, behind the nearest surface, of what still counts as seen
 _DEPTH_IMAGE = 1024  # pixels, for that test
 _DEPTH_RANGE = 10.0  # dm in front of and behind the origin
@@ -32,6 +40,7 @@ class _Texels(NamedTuple):
     model: np.ndarray  # [T, T, 3] float32, lit colours of the face model
     difference: np.ndarray  # [T, T, 3] float32, photo - model
     weight: np.ndarray  # [T, T] float32, how well the photo shows it, 0..1
+    certain: np.ndarray  # [T, T] float32, how surely it is this surface that the photo shows, at most weight
     part: np.ndarray  # [T, T] uint8, connected part of the mesh, 0 for the face itself
     mirror: np.ndarray  # [2, T, T] float32, row and column of its mirror image
 
@@ -47,7 +56,8 @@ def bake_texture(reconstruction, model, unwrapping, size=None):
     """
     size = size or texture_size(reconstruction, model, unwrapping)
     texels = _texels(reconstruction, model, unwrapping, size)
-    weight, difference = texels.weight, texels.difference
+    difference = texels.difference
+    weight = _agreeing(texels)
     smooth = _fill(difference, weight)
     for part in range(1, texels.part.max() + 1):
         inside = texels.part == part
@@ -108,11 +118,12 @@ def _texels(reconstruction, model, unwrapping, size):
         world, vertex_normals(world, model.triangles), reconstruction.colors, columns_rows[:, ::-1]],
         axis=1).astype(np.float32)
     depth = _depth_image(world, model.triangles)
+    outline = _outline_distance(depth)
     photo, corner = _part_of_photo(reconstruction)
     texels = _Texels(covered, np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32),
-                     np.zeros((size, size), np.float32), np.zeros((size, size), np.uint8),
-                     np.zeros((2, size, size), np.float32))
-    facing = np.zeros((size, size), np.float32)
+                     np.zeros((size, size), np.float32), np.zeros((size, size), np.float32),
+                     np.zeros((size, size), np.uint8), np.zeros((2, size, size), np.float32))
+    clear = np.zeros((size, size), np.float32)
     for start in range(0, size, _ROWS):
         rows, columns = np.nonzero(covered[start:start + _ROWS])
         rows += start
@@ -126,11 +137,25 @@ def _texels(reconstruction, model, unwrapping, size):
         texels.part[rows, columns] = unwrapping.parts[model.triangles[ids[rows, columns], 0]]
         texels.mirror[:, rows, columns] = values[:, 9:].T
         inside = np.all((pixels > 0) & (pixels < np.array(photo[0].shape[::-1]) - 1), axis=1)
-        texels.weight[rows, columns] = inside & _seen(values[:, :3], depth)
-        facing[rows, columns] = _facing(values[:, :3], values[:, 3:6])
-    soft = scipy.ndimage.gaussian_filter(texels.weight, size * _SOFTNESS)
-    texels.weight[...] = facing * np.clip(2 * soft - 1, 0, 1)
+        cells = _depth_cells(values[:, :3])
+        seen = -values[:, 2] <= depth[cells] + _DEPTH_TOLERANCE
+        facing, away = _facing(values[:, :3], values[:, 3:6]), outline[cells]
+        texels.weight[rows, columns] = inside & seen
+        clear[rows, columns] = _ramp(facing, *_FACING) * _ramp(away, *_OUTLINE)
+        texels.certain[rows, columns] = _ramp(facing, *_CERTAIN_FACING) * _ramp(away, *_CERTAIN_OUTLINE)
+    soft = np.clip(2 * scipy.ndimage.gaussian_filter(texels.weight, size * _SOFTNESS) - 1, 0, 1)
+    texels.weight[...] = clear * soft
+    texels.certain[...] *= soft
     return texels
+
+
+def _agreeing(texels):
+    """Return the weights [T, T] of the photo, less where it is uncertain and unlike what lies further in."""
+    expected = _fill(texels.difference, texels.certain)
+    distance = np.sqrt(np.mean(np.square(texels.difference - expected), axis=2))
+    distance = scipy.ndimage.gaussian_filter(distance, len(distance) * _SOFTNESS / 2)
+    agreement = 1 / (1 + (distance / _DISAGREEMENT) ** 4)
+    return texels.weight * (texels.certain + (1 - texels.certain) * agreement)
 
 
 def _part_of_photo(reconstruction):
@@ -151,18 +176,28 @@ def _depth_image(world, triangles):
     return rasterize(clip[np.newaxis], triangles, _DEPTH_IMAGE, _DEPTH_IMAGE, masks=False)[2][0] * _DEPTH_RANGE
 
 
-def _seen(points, depth):
-    """Return whether nothing hides world points [n, 3] from the camera; points outside of the crop count as seen."""
+def _outline_distance(depth):
+    """Return how far, in crop pixels, each pixel of a depth image is from where the surface ends."""
+    ends = scipy.ndimage.maximum_filter(depth, 3) - depth > _OUTLINE_STEP
+    return scipy.ndimage.distance_transform_edt(~ends).astype(np.float32) * (CROP_SIZE / _DEPTH_IMAGE)
+
+
+def _depth_cells(points):
+    """Return row and column of world points [n, 3] in a depth image; the nearest ones outside of the crop."""
     cells = np.clip(np.floor(_crop_corners(points) * _DEPTH_IMAGE / CROP_SIZE), 0, _DEPTH_IMAGE - 1).astype(int)
-    return -points[:, 2] <= depth[cells[:, 1], cells[:, 0]] + _DEPTH_TOLERANCE
+    return cells[:, 1], cells[:, 0]
 
 
 def _facing(points, normals):
-    """Return how well surfaces face the camera, [n] in 0..1."""
+    """Return the cosines [n] between normals and the direction to the camera."""
     to_camera = [0, 0, CAMERA_DISTANCE] - points
-    cosine = np.sum(to_camera * normals, axis=1) / np.maximum(
+    return np.sum(to_camera * normals, axis=1) / np.maximum(
         np.linalg.norm(to_camera, axis=1) * np.linalg.norm(normals, axis=1), 1e-12)
-    ramp = np.clip((cosine - _FACING[0]) / (_FACING[1] - _FACING[0]), 0, 1)
+
+
+def _ramp(values, low, high):
+    """Return a smooth step from 0 at ``low`` to 1 at ``high``."""
+    ramp = np.clip((values - low) / (high - low), 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
 

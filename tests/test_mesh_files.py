@@ -8,11 +8,13 @@ import subprocess
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
 import obj
 import texture_maps
 from avatar import make_avatar, upright_shape
 from face_decoder import coefficient_sizes
+from face_pictures import draw, photo_view
 from gltf_files import write_glb
 from tests.toy_reconstruction import toy_face_model, toy_reconstruction
 from unwrap import unwrap
@@ -194,3 +196,19 @@ def test_unseen_half_takes_the_colours_of_the_seen_one():
     texture = texture_maps.bake_texture(reconstruction, model, unwrap(model), 512).astype(int)
     disc = texture[100:412, 100:412]
     assert np.abs(np.median(disc.reshape(-1, 3), axis=0) - [220, 10, 10]).max() < 6
+
+
+def test_background_does_not_bleed_onto_a_face_that_fits_a_little_loosely():
+    """The red face in the photo is narrower than its reconstruction, by 3 pixels of the crop all around."""
+    model, reconstruction = toy_face_model(), toy_reconstruction()
+    _, coverage = draw(photo_view(reconstruction), model.triangles, np.ones((model.vertex_count, 1)))
+    narrower = scipy.ndimage.binary_erosion(
+        coverage > 0.5, iterations=int(round(3 / reconstruction.face.alignment.trans_params[2])))
+    photo = np.where(narrower[..., np.newaxis], [200, 60, 50], [20, 220, 20]).astype(np.uint8)
+    reconstruction = reconstruction._replace(face=reconstruction.face._replace(photo=photo))
+    unwrapping = unwrap(model)
+    texture = texture_maps.bake_texture(reconstruction, model, unwrapping, 512).astype(int)
+    place = (unwrapping.coordinates * [1, -1] + [0, 1]) * 512
+    found = texture[place[:, 1].astype(int), place[:, 0].astype(int)]
+    assert np.mean(found[:, 1] > 110) < 0.02
+    assert np.abs(np.median(found, axis=0) - [200, 60, 50]).max() < 6
