@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 INSTALLED := $(VENV)/.installed
 OPEN_MODEL := BFM/open_face_model.mat
 
-.PHONY: help setup op face-model demo test lint parity clean
+.PHONY: help setup op face-model demo test lint parity bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test        check the style and run all tests"
 	@echo "make setup       only install: virtual environment, compiled op, open face model"
 	@echo "make parity GOLDEN=DIR   compare with numbers measured on the published system"
+	@echo "make bench       time everything, beside the published system, into result/benchmarks"
 	@echo "make clean       remove everything that make made, but no data and no results"
 
 setup: $(INSTALLED) op face-model
@@ -47,6 +48,9 @@ lint: $(INSTALLED)
 
 parity: setup
 	@$(PY) tests/parity.py --golden $(GOLDEN)
+
+bench: setup
+	@$(PY) -m benchmarks
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache mesh_renderer/lib $(OPEN_MODEL)

@@ -1,7 +1,7 @@
-"""The published rasteriser, to be timed beside ours: TensorFlow 1.12 with mesh_renderer 1.4 from PyPI.
+"""The published system, to be timed beside ours: TensorFlow 1.12 with mesh_renderer 1.4 from PyPI.
 
 Both need Python 3.6. A virtual environment is made once under ``.cache/peer``, and a process in
-it draws on request: the two sides can then be timed alternately, and compared pixel by pixel.
+it works on request: the two sides can then be timed alternately, with no start-up in between.
 """
 
 import glob
@@ -13,10 +13,10 @@ import tempfile
 import numpy as np
 
 from workspace.errors import InputError
-from workspace.paths import CACHE_DIR
+from workspace.paths import CACHE_DIR, REPO_ROOT
 
 _PYTHON = os.path.join(CACHE_DIR, "peer", "bin", "python")
-_TENSORFLOW = ("tensorflow==1.12.0", "protobuf==3.19.6", "numpy==1.16.6")
+_PACKAGES = ("tensorflow==1.12.0", "protobuf==3.19.6", "numpy==1.16.6", "scipy==1.5.4", "pillow==8.4.0")
 _MESH_RENDERER = "mesh_renderer==1.4"  # compiles against the TensorFlow that is installed before it
 _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_worker.py")
 
@@ -27,17 +27,19 @@ def peer_python():
     Raises:
         InputError: no Python 3.6, or an installation failed.
     """
-    if not os.path.exists(_PYTHON + ".ready"):
+    ready = _PYTHON + ".ready"
+    wanted = "\n".join(_PACKAGES + (_MESH_RENDERER,))
+    if not os.path.exists(ready) or open(ready).read() != wanted:
         for command in ([_python36(), "-m", "venv", os.path.dirname(os.path.dirname(_PYTHON))],
                         # The pip that comes with Python 3.6 picks packages that need a newer Python.
                         [_PYTHON, "-m", "pip", "install", "--quiet", "pip==21.3.1"],
-                        [_PYTHON, "-m", "pip", "install", "--quiet"] + list(_TENSORFLOW),
+                        [_PYTHON, "-m", "pip", "install", "--quiet"] + list(_PACKAGES),
                         [_PYTHON, "-m", "pip", "install", "--quiet", _MESH_RENDERER]):
             if subprocess.call(command):
                 raise InputError("The peer's environment could not be made: {!r} failed; leave the peer "
                                  "out with --no_peer.".format(" ".join(command)))
-        with open(_PYTHON + ".ready", "w"):
-            pass
+        with open(ready, "w") as file:
+            file.write(wanted)
     return _PYTHON
 
 
@@ -54,25 +56,28 @@ def _python36():
                      "variable PEER_PYTHON, or leave the peer out with --no_peer.")
 
 
-class PeerRasterizer:
-    """The published kernel in its own process; a context manager.
+class PeerProcess:
+    """A piece of the published system's work in its own process; a context manager.
 
     Args:
-        clip_vertices: [B, N, 4] float32, y up as in ours.
-        triangles: [F, 3] int32.
-        width: columns.
-        height: rows.
+        task: a key of ``peer_worker.TASKS``.
+        scene: name -> array, what it works on.
+
+    Attributes:
+        pid: of the process, for its memory.
     """
 
-    def __init__(self, clip_vertices, triangles, width, height):
+    def __init__(self, task, scene):
         self._folder = tempfile.TemporaryDirectory()
         self._result = os.path.join(self._folder.name, "result.npz")
-        scene = os.path.join(self._folder.name, "scene.npz")
-        # Its rows count from the bottom.
-        flipped = clip_vertices * np.float32([1, -1, 1, 1])
-        np.savez(scene, vertices=flipped, triangles=triangles, size=[width, height])
-        self._process = subprocess.Popen([peer_python(), _WORKER, scene, self._result], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE, universal_newlines=True)
+        path = os.path.join(self._folder.name, "scene.npz")
+        np.savez(path, **scene)
+        self._log = os.path.join(self._folder.name, "log")  # TensorFlow 1.12 warns about much
+        with open(self._log, "w") as log:
+            self._process = subprocess.Popen([peer_python(), _WORKER, REPO_ROOT, task, path, self._result],
+                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                                             universal_newlines=True)
+        self.pid = self._process.pid
 
     def __enter__(self):
         return self
@@ -82,20 +87,22 @@ class PeerRasterizer:
         self._folder.cleanup()
 
     def seconds(self):
-        """Draw the whole batch on one thread, the kernel has no more; return the seconds it took."""
-        return float(self._ask("draw"))
+        """Work once and return the seconds it took."""
+        return float(self._ask("work"))
 
-    def images(self):
-        """Return the last drawing: barycentrics [B, H, W, 3], triangle ids and z buffer [B, H, W]."""
+    def result(self):
+        """Return name -> array, what the last work gave."""
         self._ask("save")
         with np.load(self._result) as result:
-            return result["barycentrics"], result["ids"], result["z_buffer"]
+            return dict(result)
 
     def _ask(self, request):
         self._process.stdin.write(request + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise InputError("The published rasteriser ended early; remove {} and try again.".format(
-                os.path.dirname(os.path.dirname(_PYTHON))))
+            with open(self._log) as log:
+                last = [line for line in log.read().splitlines() if "Error" in line][-1:]
+            raise InputError("The published system ended early ({}); remove {} and try again.".format(
+                "".join(last), os.path.dirname(os.path.dirname(_PYTHON))))
         return answer

@@ -1,7 +1,8 @@
-"""Runs in the peer's environment: draws a scene with the published kernel on request.
+"""Runs in the peer's environment: does one of the published system's pieces of work on request.
 
-Arguments: the scene (.npz: vertices [B, N, 4], triangles [F, 3], size) and where to save the
-result. Each line of standard input is a request; each is answered by one line.
+Arguments: the repository, the task (a key of TASKS), the scene (.npz) and where to save results.
+Each line of standard input is a request, ``work`` or ``save``; each is answered by a line with the
+seconds that it took. Standard output carries nothing else.
 """
 
 import ctypes
@@ -12,38 +13,61 @@ import time
 
 import numpy as np
 
-import mesh_renderer
-
 # RasterizeTrianglesImpl(vertices, triangles, triangle count, width, height, ids, barycentrics, z buffer)
 _KERNEL = "_ZN16tf_mesh_renderer22RasterizeTrianglesImplEPKfPKiiiiPiPfS5_"
 
 
-def pointer(array):
-    """Return the address of an array's data."""
+def rasterizer(scene):
+    """The kernel alone, drawing a batch of clip-space meshes on its one thread."""
+    import mesh_renderer
+    folder = os.path.dirname(mesh_renderer.__file__)
+    kernel = getattr(ctypes.CDLL(glob.glob(os.path.join(folder, "mesh_renderer_lib*.so"))[0]), _KERNEL)
+    # Its rows count from the bottom.
+    vertices, triangles = scene["vertices"] * np.float32([1, -1, 1, 1]), scene["triangles"]
+    width, height = (int(size) for size in scene["size"])
+    shape = (len(vertices), height, width)
+    out = {"barycentrics": np.empty(shape + (3,), np.float32), "ids": np.empty(shape, np.int32),
+           "z_buffer": np.empty(shape, np.float32)}
+
+    def work():
+        out["barycentrics"].fill(0)  # the operation around the kernel clears its outputs
+        out["ids"].fill(0)
+        out["z_buffer"].fill(1)
+        for image in range(len(vertices)):
+            kernel(_pointer(vertices[image]), _pointer(triangles), len(triangles), width, height,
+                   _pointer(out["ids"][image]), _pointer(out["barycentrics"][image]), _pointer(out["z_buffer"][image]))
+        return out
+    return work
+
+
+def _pointer(array):
     return array.ctypes.data_as(ctypes.c_void_p)
 
 
-def main(scene_path, result_path):
+def graph_task(name):
+    """Return the task that runs a graph of peer_graphs.py."""
+    def prepare(scene):
+        import peer_graphs
+        return getattr(peer_graphs, name)(scene)
+    return prepare
+
+
+TASKS = {"rasterizer": rasterizer}
+TASKS.update((name, graph_task(name)) for name in ("render", "gradient", "training_step", "regression", "demo"))
+
+
+def main(repository, task, scene_path, result_path):
     """Answer requests until standard input ends."""
-    folder = os.path.dirname(mesh_renderer.__file__)
-    kernel = getattr(ctypes.CDLL(glob.glob(os.path.join(folder, "mesh_renderer_lib*.so"))[0]), _KERNEL)
-    scene = np.load(scene_path)
-    vertices, triangles = scene["vertices"], scene["triangles"]
-    width, height = (int(size) for size in scene["size"])
-    shape = (len(vertices), height, width)
-    barycentrics = np.empty(shape + (3,), np.float32)
-    ids, z_buffer = np.empty(shape, np.int32), np.empty(shape, np.float32)
+    sys.path.append(repository)  # last: its package mesh_renderer must not hide the peer's module
+    with np.load(scene_path) as file:
+        scene = dict(file)
+    work, result = TASKS[task](scene), {}
     for request in sys.stdin:
         start = time.perf_counter()
         if request.strip() == "save":
-            np.savez(result_path, barycentrics=barycentrics, ids=ids, z_buffer=z_buffer)
+            np.savez(result_path, **result)
         else:
-            barycentrics.fill(0)  # the operation around the kernel clears its outputs
-            ids.fill(0)
-            z_buffer.fill(1)
-            for image in range(len(vertices)):
-                kernel(pointer(vertices[image]), pointer(triangles), len(triangles), width, height,
-                       pointer(ids[image]), pointer(barycentrics[image]), pointer(z_buffer[image]))
+            result = work()
         print(time.perf_counter() - start)
         sys.stdout.flush()
 

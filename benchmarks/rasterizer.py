@@ -4,20 +4,19 @@ Forward pass, a mesh of BFM's size, 224x224, no TensorFlow around it. The publis
 drawn alternately in the same run, and the two pictures are compared bit for bit.
 """
 
-import argparse
-import json
+import contextlib
 import os
-import time
 
 import numpy as np
 
-from benchmarks.peer import PeerRasterizer
+from benchmarks.measuring import alternate, compared, row_main, seconds_of
+from benchmarks.peer import PeerProcess
 from benchmarks.synthetic_mesh import GRID, posed_batch
 from face_decoder import CAMERA_DISTANCE, FAR_PLANE, FOCAL_LENGTH, IMAGE_SIZE, NEAR_PLANE
 from mesh_renderer import camera, core
 from workspace.errors import run_main
 
-REPETITIONS = 15
+GOAL = 12
 # Ours is drawn several times for one measurement, which so lasts about as long as the peer's: a
 # scheduler that first puts both threads on one core would otherwise be what is measured.
 DRAWS = 8
@@ -31,73 +30,49 @@ def clip_vertices_of(world_vertices, image_size):
     return (world_vertices.dot(matrix[:, :3].T) + matrix[:, 3]).astype(np.float32)
 
 
-def measure(batch, image_size, grid, threads, with_peer):
-    """Time both kernels alternately.
+def measure(arguments):
+    """Time both kernels alternately; returns a row."""
+    world_vertices, triangles = posed_batch(arguments.batch, arguments.grid)
+    size = arguments.image_size
+    scene = (clip_vertices_of(world_vertices, size), triangles, size, size)
+    out = {threads: core.rasterize(*scene, masks=False) for threads in {1, arguments.threads}}
 
-    Returns:
-        dict of figures; times are medians, milliseconds per image.
-    """
-    world_vertices, triangles = posed_batch(batch, grid)
-    clip_vertices = clip_vertices_of(world_vertices, image_size)
-    figures = {"batch": batch, "image_size": image_size, "vertices": grid * grid, "triangles": len(triangles),
-               "threads": threads, "repetitions": REPETITIONS}
-    arguments = (clip_vertices, triangles, image_size, image_size)
-    out = {count: core.rasterize(*arguments, masks=False) for count in {1, threads}}
-    times = {}
+    def draw(threads):
+        def work():
+            for _ in range(DRAWS):
+                core.rasterize(*scene, threads=threads, masks=False, out=out[threads])
+        return lambda: seconds_of(work) / DRAWS
 
-    def draw(count):
-        start = time.perf_counter()
-        for _ in range(DRAWS):
-            core.rasterize(*arguments, threads=count, masks=False, out=out[count])
-        times.setdefault(count, []).append((time.perf_counter() - start) / DRAWS)
-
-    if not with_peer:
-        for _ in range(REPETITIONS):
-            for count in out:
-                draw(count)
-    else:
-        with PeerRasterizer(*arguments) as peer:
-            for _ in range(REPETITIONS):
-                times.setdefault("peer", []).append(peer.seconds())
-                for count in out:
-                    draw(count)
-            same = all(np.array_equal(one, other) for one, other in zip(peer.images(), out[threads]))
-        figures["identical"] = bool(same)
-    per_image = {key: 1e3 * float(np.median(values)) / batch for key, values in times.items()}
-    figures.update(milliseconds=per_image[threads], milliseconds_one_thread=per_image[1],
-                   covered=float((out[threads][0].sum(axis=-1) > 0).mean()))
-    if with_peer:
-        figures.update(peer_milliseconds=per_image["peer"], ratio=per_image["peer"] / per_image[threads])
-    return figures
+    sides = {"ours": draw(arguments.threads), "one_thread": draw(1)}
+    with contextlib.ExitStack() as stack:
+        peer = None
+        if not arguments.no_peer:
+            peer = stack.enter_context(PeerProcess("rasterizer", {
+                "vertices": scene[0], "triangles": triangles, "size": [size, size]}))
+            sides["peer"] = peer.seconds
+        seconds = alternate(sides, arguments.repetitions)
+        row = compared("rasteriser kernel, forward, batch {}".format(arguments.batch), seconds, arguments.batch,
+                       GOAL, peer)
+        if peer:
+            theirs = peer.result()
+            row["identical"] = all(np.array_equal(theirs[name], images) for name, images in zip(
+                ("barycentrics", "ids", "z_buffer"), out[arguments.threads]))
+    row.update(milliseconds_one_thread=1e3 * seconds["one_thread"] / arguments.batch, threads=arguments.threads,
+               image_size=size, vertices=arguments.grid ** 2, triangles=len(triangles),
+               covered=float((out[1][0].sum(axis=-1) > 0).mean()))
+    return row
 
 
-def describe(figures):
-    """Return the figures as lines for a person."""
-    lines = ["rasteriser kernel, forward, batch {batch}, {vertices} vertices, {triangles} triangles, "
-             "{image_size}x{image_size} ({covered:.0%} covered), median of {repetitions}",
-             "  ours, {threads} threads  {milliseconds:7.3f} ms per image",
-             "  ours, 1 thread   {milliseconds_one_thread:7.3f} ms per image"]
-    if "ratio" in figures:
-        lines += ["  published        {peer_milliseconds:7.3f} ms per image, {ratio:.1f} times ours",
-                  "  pictures         " + ("identical" if figures["identical"] else "DIFFERENT")]
-    return "\n".join(lines).format(**figures)
-
-
-def main(argv=None):
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+def _flags(parser):
     parser.add_argument("--batch", type=int, default=16, help="images drawn in one call")
     parser.add_argument("--image_size", type=int, default=IMAGE_SIZE, help="pixels")
     parser.add_argument("--grid", type=int, default=GRID, help="vertices along each side of the mesh")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="images drawn at once")
-    parser.add_argument("--no_peer", action="store_true", help="leave the published kernel out")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args(argv)
-    figures = measure(arguments.batch, arguments.image_size, arguments.grid, arguments.threads,
-                      not arguments.no_peer)
-    print(json.dumps(figures, indent=2) if arguments.json else describe(figures))
-    return 1 if figures.get("identical") is False else 0
+
+
+def main(argv=None):
+    """Measure and print."""
+    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
 
 
 if __name__ == "__main__":

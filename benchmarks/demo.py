@@ -1,0 +1,69 @@
+"""Time demo.py's work, photo file to .mat, .obj and picture: ``python -m benchmarks.demo [--json]``.
+
+26 photos of 500 pixels with five points beside them, R-Net with random weights, start-up apart. The
+peer writes .mat and .obj; ours a picture besides. The same with detection is timed as well.
+"""
+
+import contextlib
+import os
+import tempfile
+
+from benchmarks.measuring import alternate, compared, row_main, seconds_of
+from benchmarks.peer import PeerProcess
+from benchmarks.photo_set import write_photos
+from benchmarks.random_network import random_checkpoint
+from benchmarks.synthetic_model import published_fields, synthetic_face_model
+from face_pipeline import FacePipeline
+from workspace.errors import run_main
+from workspace.photos import find_photos
+from workspace.report import Report
+
+GOAL = 5
+BATCH_SIZE = 8  # of demo.py
+
+
+def measure(arguments):
+    """Return the row."""
+    model = synthetic_face_model()
+    with contextlib.ExitStack() as stack:
+        with_points, without, output = (stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(3))
+        write_photos(with_points, arguments.photos)
+        write_photos(without, arguments.photos, with_points=False)
+        with random_checkpoint(model) as path:
+            pipeline = FacePipeline(model, "network", path)
+
+        def run(folder):
+            photos = find_photos(folder)
+            report = Report(len(photos), "face", "reconstructed", quiet=True)
+            pipeline.run(photos, output, BATCH_SIZE, report)
+            report.close()
+            if report.done_count != len(photos):
+                raise RuntimeError("{} of {} photos done".format(report.done_count, len(photos)))
+
+        sides = {"ours": lambda: seconds_of(lambda: run(with_points)),
+                 "with_detection": lambda: seconds_of(lambda: run(without))}
+        peer = None
+        if not arguments.no_peer:
+            peer_output = os.path.join(output, "peer")
+            os.mkdir(peer_output)
+            peer = stack.enter_context(PeerProcess("demo", dict(
+                published_fields(model), folder=with_points, output=peer_output)))
+            sides["peer"] = peer.seconds
+        seconds = alternate(sides, arguments.repetitions)
+        row = compared("demo with network weights, photo file to .mat + .obj + picture, {} photos".format(
+            arguments.photos), seconds, arguments.photos, GOAL, peer, unit="photo")
+    row["milliseconds_with_detection"] = 1e3 * seconds["with_detection"] / arguments.photos
+    return row
+
+
+def _flags(parser):
+    parser.add_argument("--photos", type=int, default=26, help="how many")
+
+
+def main(argv=None):
+    """Measure and print."""
+    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+
+
+if __name__ == "__main__":
+    run_main(main)

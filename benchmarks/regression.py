@@ -1,0 +1,43 @@
+"""Time R-Net, decoding and rendering: ``python -m benchmarks.regression [--json]``."""
+
+import numpy as np
+
+from benchmarks.graphs import measure_graph
+from benchmarks.measuring import row_main
+from benchmarks.random_network import random_checkpoint
+from benchmarks.synthetic_model import published_fields, random_photos, synthetic_face_model
+from face_graph import FaceGraph
+from regression import CoefficientRegressor
+from workspace.errors import run_main
+
+GOAL = 2.5
+
+
+def measure(arguments):
+    """Return the row."""
+    model = synthetic_face_model()
+    photos = random_photos(arguments.batch)[0]
+    crops = photos[..., ::-1].astype(np.uint8)
+    with random_checkpoint(model) as path:
+        network, graph = CoefficientRegressor(path, model), FaceGraph(model)
+
+    def run():
+        return {"image": graph.render(network.predict(crops), 224)}
+    scene = dict(published_fields(model), photos=photos)
+    row = measure_graph("R-Net + decode + render, batch {}".format(arguments.batch), GOAL, "regression", scene, run,
+                        arguments)
+    del row["difference"]  # weights are drawn anew on each side
+    return row
+
+
+def _flags(parser):
+    parser.add_argument("--batch", type=int, default=8, help="faces in a batch")
+
+
+def main(argv=None):
+    """Measure and print."""
+    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,50 @@
+"""Time demo.py from its start to its first result: ``python -m benchmarks.startup [--json]``.
+
+One photo of 500 pixels without five points, a frozen R-Net with random weights, no page of results:
+Python's start, imports, face model, network, detection, reconstruction, files.
+"""
+
+import os
+import tempfile
+
+import numpy as np
+
+import checkpoints
+from benchmarks.commands import absolute, run_command
+from benchmarks.measuring import row_main
+from benchmarks.photo_set import write_photos
+from benchmarks.random_network import random_checkpoint
+from face_model import load_face_model
+from workspace.errors import run_main
+
+GOAL = 6  # seconds
+
+
+def measure(arguments):
+    """Return the row."""
+    seconds = []
+    model = load_face_model()
+    with tempfile.TemporaryDirectory() as folder, random_checkpoint(model) as checkpoint:
+        weights = os.path.join(folder, "network.pb")
+        checkpoints.export_r_net(checkpoint, weights)
+        photos = os.path.join(folder, "photos")
+        os.mkdir(photos)
+        write_photos(photos, 1, with_points=False)
+        for _ in range(arguments.repetitions):
+            seconds.append(run_command("demo.py", "--input", photos, "--output", os.path.join(folder, "output"),
+                                       "--use_pb", 0, "--pretrain_weights", weights, "--quiet").seconds)
+    row = absolute("demo.py, import to first result", float(np.median(seconds)), "s", GOAL, False)
+    return dict(row, face_model=model.name, repetitions=arguments.repetitions)
+
+
+def _flags(parser):
+    parser.set_defaults(repetitions=7)
+
+
+def main(argv=None):
+    """Measure and print."""
+    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+
+
+if __name__ == "__main__":
+    run_main(main)
