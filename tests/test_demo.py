@@ -9,6 +9,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from workspace.installed import is_installed
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MODEL = os.path.join(ROOT, "BFM", "open_face_model.mat")
 FIELDS = {"cropped_img": (224, 224, 3), "recon_img": (224, 224, 4), "coeff": (1, 257), "lm_68p": (68, 2),
@@ -35,6 +37,8 @@ def write_variants(folder):
     photo.save(str(folder / "rgba.png"), format="PNG")
     photo.convert("RGBA").save(str(folder / "rgba.png"))
     photo.convert("L").save(str(folder / "grey.jpg"))
+    if not is_installed("mtcnn"):  # where dlib is alone, it is not sure enough of a face without colours
+        np.savetxt(str(folder / "grey.txt"), [[124, 100], [166, 102], [145, 128], [121, 138], [165, 140]])
     photo.convert("CMYK").save(str(folder / "cmyk.jpg"))
     exif = Image.Exif()
     exif[0x0112] = 6
