@@ -209,6 +209,9 @@ def export_r_net(checkpoint, path, image_size=IMAGE_SIZE, half=False):
         network = networks.r_net(networks.area_average(images, image_size), training=False,
                                  frozen=networks.frozen_parameters(values, half), **counts)
         tf.identity(network.coefficients, name=_operation(COEFFICIENT_TENSOR))
+        for name in sorted(values):  # not used by the graph; with them it can be trained on, see networks.unfolded
+            if "/BatchNorm/" in name:
+                tf.constant(values[name], tf.float32, name=name)
         graph.get_tensor_by_name(POOL5_TENSOR)  # its name is part of the format
         graph_def = _portable_graph_def(graph)
     with atomic_path(path) as temporary:
@@ -236,9 +239,12 @@ def _open_checkpoint(path):
 
 
 def _graph_constants(graph_def, names):
-    """Return the constants of a frozen graph that have one of ``names``."""
-    return {node.name: np.asarray(tf.make_ndarray(node.attr["value"].tensor))
-            for node in graph_def.node if node.op == "Const" and node.name in names}
+    """Return the constants of a frozen graph that have one of ``names``, as the variables were."""
+    biases = {name[:-len("weights")] + "biases" for name in names if name.endswith("/weights")}
+    found = networks.unfolded({
+        node.name: np.asarray(tf.make_ndarray(node.attr["value"].tensor))
+        for node in graph_def.node if node.op == "Const" and (node.name in names or node.name in biases)})
+    return {name: value for name, value in found.items() if name in names}
 
 
 def _check_shapes(path, found, wanted):

@@ -189,6 +189,25 @@ def frozen_parameters(values, half=False):
     return {name: tf.constant(value, tf.float32, name=name) for name, value in sorted(folded.items())}
 
 
+def unfolded(constants):
+    """Undo what :func:`frozen_parameters` did, where the constants of the normalisation are there too.
+
+    Args:
+        constants: name -> array. A convolution with both ``biases`` and ``BatchNorm`` is a folded one.
+
+    Returns:
+        Variable name -> float32 array, as in a checkpoint.
+    """
+    values = {name: np.float32(value) for name, value in constants.items()}
+    for name in constants:
+        scope = name[:-len("/BatchNorm/moving_variance")]
+        if name.endswith("/BatchNorm/moving_variance") and scope + "/biases" in constants:
+            del values[scope + "/biases"]
+            scale = _normalisation_scale(constants, scope)
+            values[scope + "/weights"] = np.float32(constants[scope + "/weights"] / np.where(scale == 0, 1, scale))
+    return values
+
+
 def coefficient_counts(shapes):
     """Return the widths of R-Net's face-model heads, as keyword arguments of :func:`r_net`.
 
@@ -299,15 +318,18 @@ def _normalised_convolution(parameters, inputs, name, filters, *, size=1, stride
 
 def _fold(values, scope):
     """Return weights and biases of the convolution that equals convolution plus normalisation."""
-    def value(name):
-        return np.asarray(values["{}/{}".format(scope, name)], np.float64)
+    scale = _normalisation_scale(values, scope)
+    weights, mean, beta = (np.asarray(values["{}/{}".format(scope, name)], np.float64)
+                           for name in ("weights", "BatchNorm/moving_mean", "BatchNorm/beta"))
+    return np.float32(weights * scale), np.float32(beta - mean * scale)
 
+
+def _normalisation_scale(values, scope):
+    """Return what a batch normalisation multiplies each channel by."""
     epsilon = _FACE_NET_EPSILON if scope.startswith(FACE_NET_SCOPE) else _R_NET_EPSILON
-    scale = 1.0 / np.sqrt(value("BatchNorm/moving_variance") + epsilon)
-    if "{}/BatchNorm/gamma".format(scope) in values:
-        scale *= value("BatchNorm/gamma")
-    bias = value("BatchNorm/beta") - value("BatchNorm/moving_mean") * scale
-    return np.float32(value("weights") * scale), np.float32(bias)
+    scale = 1.0 / np.sqrt(np.asarray(values[scope + "/BatchNorm/moving_variance"], np.float64) + epsilon)
+    gamma = scope + "/BatchNorm/gamma"
+    return scale * np.asarray(values[gamma], np.float64) if gamma in values else scale
 
 
 def _batch_normalisation(parameters, net):

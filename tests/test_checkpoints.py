@@ -17,7 +17,7 @@ from workspace.errors import InputError
 
 # What a graph may use to be read by TensorFlow 1.12.
 OLD_OPERATIONS = {"Placeholder", "Const", "Pad", "Conv2D", "BiasAdd", "Relu", "MaxPool", "Add", "Mean",
-                  "ConcatV2", "Reshape", "Identity"}
+                  "ConcatV2", "Reshape", "Identity", "Cast", "AvgPool"}
 NEW_ATTRIBUTES = {"explicit_paddings", "incompatible_shape_error", "exponential_avg_factor"}
 
 
@@ -69,6 +69,41 @@ def test_a_written_graph_gives_the_networks_outputs(checkpoint, published, tmp_p
     assert {node.op for node in nodes} <= OLD_OPERATIONS
     assert not NEW_ATTRIBUTES & {attribute for node in nodes for attribute in node.attr}
     assert os.listdir(str(tmp_path)) == ["FaceReconModel.pb"]
+
+
+def test_a_graph_of_half_weights_is_half_as_large_and_nearly_the_same(checkpoint, published, tmp_path):
+    path = str(tmp_path / "half.pb")
+    checkpoints.export_r_net(checkpoint, path, half=True)
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.placeholder(tf.float32, [None, 224, 224, 3])
+        coefficients, = checkpoints.load_frozen_graph(path, {"input_imgs:0": images}, ["coeff:0"])
+        found = session.run(coefficients, {images: np.float32(published["image_bgr"])})
+    assert relative_error(found, published["rnet_coeff"]) < 5e-3
+    assert os.path.getsize(path) < 2.1 * 23.9e6  # R-Net has 23.9 million parameters
+    assert {node.op for node in checkpoints.read_graph_def(path).node} <= OLD_OPERATIONS
+
+
+def test_training_can_go_on_from_a_folded_graph(checkpoint, tmp_path):
+    path = str(tmp_path / "half.pb")
+    checkpoints.export_r_net(checkpoint, path, half=True)
+    values, _ = checkpoints.read_r_net(checkpoint)
+    found, counts = checkpoints.read_r_net(path)
+    assert set(found) == set(values) and counts["identity_count"] == 80
+    for name in sorted(values)[::7]:
+        np.testing.assert_allclose(found[name], values[name], atol=2e-3 * np.abs(values[name]).max(), err_msg=name)
+
+
+def test_a_graph_shrinks_its_input_first(checkpoint, published, tmp_path):
+    path, small = str(tmp_path / "small.pb"), np.float32(published["image_bgr"])[:, ::2, ::2]
+    checkpoints.export_r_net(checkpoint, path, image_size=112)
+    values, counts = checkpoints.read_r_net(checkpoint)
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.constant(np.repeat(np.repeat(small, 2, axis=1), 2, axis=2))
+        through_graph, = checkpoints.load_frozen_graph(path, {"input_imgs:0": images}, ["coeff:0"])
+        frozen = networks.frozen_parameters(values)
+        expected = networks.r_net(tf.constant(small), training=False, frozen=frozen, **counts)
+        found, wanted = session.run([through_graph, expected.coefficients])
+    assert relative_error(found, wanted) < 1e-5
 
 
 def test_the_trunk_restores_and_the_heads_stay_zero(checkpoint):
