@@ -95,6 +95,8 @@ def _add_optimisation_arguments(parser):
                             "the coefficients in coeff/NAME.bin that synthesize.py writes, without rendering")
     group.add_argument("--image_size", type=int, choices=IMAGE_SIZES,
                        help="pixels to which R-Net averages its input under --supervision truth, and ever after")
+    group.add_argument("--head_rate", type=_positive_real, metavar="FACTOR",
+                       help="learning rate of R-Net's last layer relative to the others', under --supervision truth")
     group.add_argument("--precision", choices=PRECISIONS,
                        help="of convolutions and matrix products; bfloat16 needs TensorFlow 2 and a recent processor")
     group.add_argument("--identity", choices=IDENTITY_CHOICES + (NO_IDENTITY,),

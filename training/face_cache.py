@@ -128,7 +128,8 @@ def _write_arrays(folder, coefficient_count, path):
 
 def _load(folder, path):
     images, landmarks, coefficients, kept = (
-        np.load(os.path.join(path, name + ".npy"), mmap_mode="r" if name == "images" else None) for name in _ARRAYS)
+        np.load(os.path.join(path, name + ".npy"), mmap_mode="r" if name == "images" else None,
+                allow_pickle=False) for name in _ARRAYS)
     if not kept.any():
         raise InputError("{}: none of its {} faces can be read".format(folder.path, len(folder.faces)))
     broken = tuple((face.name, "it is damaged") for face, whole in zip(folder.faces, kept) if not whole)

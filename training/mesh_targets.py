@@ -12,6 +12,7 @@ import numpy as np
 from tf_runtime import tf
 from training.faces import find_faces
 from workspace.errors import InputError
+from workspace.numpy_files import npy_header, read_npy
 
 MESH_FOLDER = "mesh"
 MESH_TARGETS = ("auto", "truth", "coefficients")
@@ -63,21 +64,21 @@ def _mesh_paths(folder, model):
     paths = [os.path.join(folder, MESH_FOLDER, face.name + ".npy") for face in find_faces(folder).faces]
     for path in paths:
         try:
-            mesh = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            shape, dtype = npy_header(path)
+        except InputError:
             raise InputError("{}: missing or not a mesh; give one for each face, or train with --mesh_targets "
                              "coefficients".format(path)) from None
-        if mesh.shape != (model.vertex_count, 3) or mesh.dtype.kind != "f":
+        if shape != (model.vertex_count, 3) or dtype.kind != "f":
             raise InputError("{}: holds {} of {} instead of {} vertices of real numbers; it was made for another face "
-                             "model than {}".format(path, mesh.dtype, mesh.shape, model.vertex_count, model.name))
+                             "model than {}".format(path, dtype, shape, model.vertex_count, model.name))
     return paths
 
 
 def _read_mesh(path, vertex_count):
     try:
-        mesh = np.load(path, allow_pickle=False).astype(np.float32)
-        if mesh.shape == (vertex_count, 3):
-            return mesh
-    except (OSError, ValueError, EOFError):
+        mesh = read_npy(path)
+        if mesh.shape == (vertex_count, 3) and mesh.dtype.kind == "f":
+            return mesh.astype(np.float32)
+    except InputError:
         pass
     return np.full((vertex_count, 3), np.nan, np.float32)

@@ -35,6 +35,7 @@ class TrainingOptions(NamedTuple):
     supervision: str = "photo"  # of R-Net: "photo" as published; "truth": known coefficients
     image_size: int = 224  # of R-Net's input under "truth"
     precision: str = "float32"
+    head_rate: float = 1.0  # learning rate of R-Net's heads relative to the trunk's, under "truth"
 
     model: str = "r_net"  # what to train: one of MODELS
     coefficient_weights: Optional[str] = None  # R-Net's, under the mesh generator

@@ -111,14 +111,31 @@ def _losses(batch, coefficients, face, rendering, model, weights, identity_netwo
     )
 
 
-def optimise(total, learning_rate):
-    """Return the operation of one Adam step with all that belongs to it, and the gradient's norm."""
+def optimise(total, learning_rate, head_rate=1.0):
+    """Return the operation of one Adam step with all that belongs to it, and the gradient's norm.
+
+    Args:
+        total: the loss.
+        learning_rate: scalar tensor.
+        head_rate: the learning rate of R-Net's heads, relative to that of the trunk. The 2,048 features
+            under a head are all positive, so one step of Adam moves all weights of an output the same way,
+            and the output by about a thousand times the rate: more than a face may turn, at the rates that
+            a trunk of random weights needs.
+    """
     optimizer = tf.train.AdamOptimizer(learning_rate)
     # All gradients first: an early update would change weights that another gradient still reads.
     pairs = optimizer.compute_gradients(total, tf.trainable_variables(), gate_gradients=optimizer.GATE_GRAPH)
+    step = tf.train.get_or_create_global_step()
     # The moving averages belong to the step: they are updated with it, before it counts.
     with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
-        update = optimizer.apply_gradients(pairs, global_step=tf.train.get_or_create_global_step())
+        if head_rate == 1:
+            update = optimizer.apply_gradients(pairs, global_step=step)
+        else:
+            heads, trunk = ([pair for pair in pairs if (pair[1].op.name.split("/")[0] in _HEADS) == of_head]
+                            for of_head in (True, False))
+            update_heads = tf.train.AdamOptimizer(head_rate * learning_rate, name="AdamHeads").apply_gradients(heads)
+            with tf.control_dependencies([update_heads]):
+                update = optimizer.apply_gradients(trunk, global_step=step)
     return update, tf.global_norm([gradient for gradient, _ in pairs])
 
 

@@ -14,10 +14,12 @@ from tf_runtime import tf
 from training.options import IMAGE_SIZES
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
+from workspace.json_files import read_json_object
 from workspace.paths import REPO_ROOT
 
 CHECKPOINT_EXTENSION = ".ckpt"
 RECORD_EXTENSION = ".json"
+_PARTS = ("options", "loss_weights", "face_model", "coefficient_sizes", "data", "files")  # objects in the record
 _GIT_TIMEOUT = 10  # seconds
 _INCONSEQUENTIAL = ("resume", "quiet", "threads")  # options that results do not depend on
 
@@ -120,13 +122,9 @@ def read_record(prefix):
     path = record_path(prefix)
     if not os.path.isfile(path):
         return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            record = json.load(file)
-        if isinstance(record, dict):
-            return record
-    except (OSError, ValueError):
-        pass
+    record = read_json_object(path)
+    if record is not None and all(isinstance(record.get(part, {}), dict) for part in _PARTS):
+        return record
     raise InputError("{}: damaged; copy it again, or remove it to use the checkpoint unchecked".format(path))
 
 

@@ -126,9 +126,8 @@ def finished_steps(folder):
 
 def _require_sizes(prefix):
     """Raise an InputError unless the files of a checkpoint have the sizes that its record names."""
-    record = read_record(prefix)
-    files = record.get("files")
-    if not isinstance(files, dict) or not files:
+    files = (read_record(prefix) or {}).get("files")
+    if not files:
         raise InputError("{}: not the record of a checkpoint".format(record_path(prefix)))
     for name, size in files.items():
         path = os.path.join(os.path.dirname(prefix), os.path.basename(name))

@@ -90,7 +90,7 @@ class _Trainer:
         self._saver = CheckpointSaver(folder, options.keep, self._record)
         notices = self._initialise(initialise)
         self._progress = Progress(self._first_step, options.steps, options.quiet)
-        notices = _data_notices(faces, val_faces, identity, options.supervision) + notices
+        notices = _data_notices(faces, val_faces, identity, options) + notices
         for notice in notices:
             self._progress.notice(notice)
         write_json(os.path.join(folder, OPTIONS_FILE), self._record)
@@ -282,14 +282,16 @@ def _tagged(**groups):
     return {"{}/{}".format(group, name): value for group, values in groups.items() for name, value in values.items()}
 
 
-def _data_notices(faces, val_faces, identity, supervision):
+def _data_notices(faces, val_faces, identity, options):
     """Return what there is to say about the data and the teachers of a run."""
     shared = val_faces is faces
     validation = "the same" if shared else str(len(val_faces.faces))
     return _left_out(faces) + ([] if shared else _left_out(val_faces)) + [
         "{} training faces, {} for validation; {}".format(
-            len(faces.faces), validation, "losses against their true coefficients" if supervision == "truth" else
-            "perceptual loss: {}".format(identity.kind if identity else NO_IDENTITY))]
+            len(faces.faces), validation, "losses against their true coefficients"
+            if options.supervision == "truth" else "{}: {}".format(
+                "identity features" if options.model == "gcn" else "perceptual loss",
+                identity.kind if identity else NO_IDENTITY))]
 
 
 def _left_out(folder):

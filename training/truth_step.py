@@ -23,7 +23,7 @@ def build_truth_step(batch, model, options, identity_network=None):
     trained, applied = two_modes(batch.photos, coefficient_sizes(model), decay)
     losses, landmarks = truth_losses(trained, batch.coefficients, batch.landmarks, model, truth_measures(model))
     total = total_truth_loss(losses, options.loss_weights)
-    update, gradient_norm = optimise(total, learning_rate)
+    update, gradient_norm = optimise(total, learning_rate, options.head_rate)
     return TrainingStep(
         update=update,
         step=tf.train.get_or_create_global_step(),
