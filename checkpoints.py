@@ -3,7 +3,8 @@
 Every file may come from a stranger, so each is checked before use, and what is wrong with it
 is said in one sentence that names the file and the variables or tensors.
 
-``python -m checkpoints CHECKPOINT GRAPH`` freezes R-Net, for use without this code.
+``python -m checkpoints CHECKPOINT GRAPH`` freezes R-Net, for use without this code; the record of the
+checkpoint, which names its face model, is copied beside it as GRAPH.json.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import numpy as np
 
 import networks
 from tf_runtime import tf
-from training.records import trained_image_size
+from training.records import read_record, record_path, trained_image_size, write_json
 from workspace.atomic import atomic_path
 from workspace.errors import InputError, run_main
 
@@ -281,9 +282,12 @@ def parse_arguments(argv=None):
 
 
 def main(argv=None):
-    """Freeze a checkpoint."""
+    """Freeze a checkpoint, and copy its record."""
     arguments = parse_arguments(argv)
     export_r_net(arguments.checkpoint, arguments.graph, trained_image_size(arguments.checkpoint), arguments.half)
+    record = read_record(arguments.checkpoint)
+    if record:
+        write_json(record_path(arguments.graph), record)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from checkpoints import checkpoint_exists
 from face_graph import FaceGraph
-from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
+from fitting import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FaceObservation, FitSettings
 from identity.features import FACE_NET_CHECKPOINT, load_identity_network
 from mesh_refinement import MeshRefiner
 from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_reconstruction
@@ -26,7 +26,8 @@ class FacePipeline:
         method: ``"fit"``, ``"network"``, ``"both"`` (network, then fit) or ``"auto"`` (network where
             there are weights, else fit).
         weights: path of the coefficient network's weights, or None.
-        steps: photometric steps of fitting.
+        steps: photometric steps of fitting; None: ``fitting.DEFAULT_STEPS``, or ``fitting.REFINING_STEPS``
+            from a network's answer, which 0 leaves as it is.
         detector: ``"auto"``, ``"mtcnn"`` or ``"dlib"``.
         all_faces: reconstruct every face of a photo, not only the largest.
         refine: checkpoint of a mesh generator that is to refine the faces, or None.
@@ -35,10 +36,14 @@ class FacePipeline:
         description: where coefficients come from, for messages.
     """
 
-    def __init__(self, model, method="auto", weights=None, steps=DEFAULT_STEPS, detector="auto",
+    def __init__(self, model, method="auto", weights=None, steps=None, detector="auto",
                  all_faces=False, refine=None):
         if method == "auto":
             method = "network" if weights else "fit"
+        if method == "both" and steps == 0:
+            method = "network"
+        if steps is None:
+            steps = REFINING_STEPS if method == "both" else DEFAULT_STEPS
         self.model = model
         self._all_faces = all_faces
         self._steps = steps

@@ -7,8 +7,9 @@ from typing import Any, List, NamedTuple
 
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_pipeline import FacePipeline
-from fitting import DEFAULT_STEPS
+from fitting import DEFAULT_STEPS, REFINING_STEPS
 from mesh_refinement import coefficient_weights, is_mesh_generator
+from regression import SHIPPED_NETWORK, shipped_network
 from stored_faces import StoredFaces
 from workspace.errors import InputError
 from workspace.example import example_photo
@@ -28,14 +29,17 @@ def add_reconstruction_flags(parser):
                              "that of a mesh generator stands for the network it was trained on")
     parser.add_argument("--method", choices=("auto", "fit", "network", "both"), default="auto",
                         help="fit: analysis by synthesis; network: one forward pass; both: the network's answer, "
-                             "then refined by fitting; auto: network where its weights are, else fit")
+                             "then refined by fitting; auto: network where you put its weights, both with the "
+                             "network that comes along for the open face model, else fit")
     parser.add_argument("--refine", metavar="CKPT",
                         help="checkpoint of a mesh generator (train.py --model gcn): its mesh as well, in files called "
                              "NAME_refined; None: --pretrain_weights, if that is one")
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)
     parser.add_argument("--detector", choices=("auto", "mtcnn", "dlib"), default="auto", help="face detector")
     parser.add_argument("--batch_size", type=positive, default=8, help="faces worked on together")
-    parser.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="photometric steps of fitting")
+    parser.add_argument("--steps", type=whole, help="photometric steps of fitting; None: {}, or {} from a network's "
+                        "answer; 0: the network's answer, or the fit to the landmarks, as it is".format(
+                            DEFAULT_STEPS, REFINING_STEPS))
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -121,10 +125,11 @@ def make_pipeline(arguments, model, all_faces=False):
     """
     for sentence in shortfalls(("dlib", "mtcnn") if arguments.detector == "auto" else ("dlib",)):
         sys.stderr.write("note: {}\n".format(sentence))
-    weights, generator = network_weights(arguments), mesh_generator(arguments)
+    weights, generator = network_weights(arguments, model), mesh_generator(arguments)
     if getattr(arguments, "coefficients", None):
         return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)
-    return FacePipeline(model, method=arguments.method, weights=weights, steps=arguments.steps,
+    method = "both" if arguments.method == "auto" and weights == SHIPPED_NETWORK else arguments.method
+    return FacePipeline(model, method=method, weights=weights, steps=arguments.steps,
                         detector=arguments.detector, all_faces=all_faces, refine=generator)
 
 
@@ -135,8 +140,15 @@ def mesh_generator(arguments):
     return arguments.refine
 
 
-def network_weights(arguments):
+def network_weights(arguments, model=None):
     """Return the path of the coefficient network's weights, or None to fit.
+
+    A file that the user put there comes before the network that comes along.
+
+    Args:
+        arguments: parsed flags.
+        model: the ``FaceModel`` in use; None if it is not read yet, and so not known whether the network
+            that comes along is for it.
 
     Raises:
         InputError: weights are asked for and missing.
@@ -149,10 +161,20 @@ def network_weights(arguments):
         raise InputError("--use_pb 0 needs --pretrain_weights, e.g. result/my_model/iter_200000.ckpt")
     if os.path.isfile(FROZEN_NETWORK):
         return FROZEN_NETWORK
-    if arguments.method in ("network", "both"):
+    shipped = shipped_network(model) if model else None
+    may_come = os.path.isfile(SHIPPED_NETWORK) and model is None
+    if arguments.method in ("network", "both") and not shipped and not may_come:
         raise InputError("{}: missing, and --method {} needs it; network/README.md says where it comes from".format(
             FROZEN_NETWORK, arguments.method))
-    return None
+    return shipped
+
+
+def whole(text):
+    """Parse a whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must be at least 0")
+    return value
 
 
 def positive(text):

@@ -1,13 +1,18 @@
 """The coefficient network at work: aligned crops in, coefficients out."""
 
+import os
+
 import numpy as np
 
 import checkpoints
 import networks
 from face_decoder import IMAGE_SIZE, coefficient_sizes
 from tf_runtime import session_config, tf
-from training.records import require_face_model, trained_image_size
+from training.records import read_record, require_face_model, trained_image_size
 from workspace.errors import InputError
+from workspace.paths import NETWORK_DIR
+
+SHIPPED_NETWORK = os.path.join(NETWORK_DIR, "open_face_model_r_net.pb")
 
 
 class CoefficientRegressor:
@@ -44,6 +49,19 @@ class CoefficientRegressor:
         self._session.close()
 
 
+def shipped_network(model, path=SHIPPED_NETWORK):
+    """Return the path of the network that comes along, or None if it is not there or is another face model's.
+
+    Args:
+        model: the ``FaceModel`` that is to decode the coefficients.
+        path: of the frozen graph; the record beside it names the face model it was trained for.
+    """
+    if not os.path.isfile(path):
+        return None
+    trained = (read_record(path) or {}).get("face_model") or {}
+    return path if trained.get("fingerprint") == model.fingerprint() else None
+
+
 def coefficient_network(path, images, model, with_pool5=False):
     """Build R-Net with its trained weights as constants of the current graph.
 
@@ -60,13 +78,13 @@ def coefficient_network(path, images, model, with_pool5=False):
         InputError: as of :class:`CoefficientRegressor`.
     """
     sizes = coefficient_sizes(model)
+    require_face_model(path, model)
     if path.endswith(".pb"):
         wanted = [checkpoints.COEFFICIENT_TENSOR] + [checkpoints.POOL5_TENSOR] * with_pool5
         outputs = checkpoints.load_frozen_graph(path, {checkpoints.INPUT_TENSOR: images}, wanted)
         found = outputs[0].shape.as_list()[-1:] if outputs[0].shape.ndims else [None]
         _require_counts(path, model, found, [sum(sizes)])
         return networks.CoefficientNetwork(outputs[0], outputs[1] if with_pool5 else None)
-    require_face_model(path, model)
     values, counts = checkpoints.read_r_net(path)
     found = [counts[name] for name in ("identity_count", "expression_count", "albedo_count")]
     _require_counts(path, model, found, [sizes.identity, sizes.expression, sizes.albedo])

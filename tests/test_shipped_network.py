@@ -1,0 +1,69 @@
+"""Which coefficient network is used where nobody says."""
+
+import argparse
+import os
+
+import pytest
+
+import reconstruction_flags
+import regression
+from face_model import load_face_model
+from tests.toy_reconstruction import toy_face_model
+from training.records import record_path, write_json
+from workspace.errors import InputError
+from workspace.paths import BFM_DIR
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch):
+    """A stand-in for the network that comes along, for the toy model."""
+    path = str(tmp_path / "shipped.pb")
+    with open(path, "wb") as file:
+        file.write(b"a graph")
+    write_json(record_path(path), {"face_model": {"name": "toy", "fingerprint": toy_face_model().fingerprint()}})
+    for module in (regression, reconstruction_flags):
+        monkeypatch.setattr(module, "SHIPPED_NETWORK", path)
+    monkeypatch.setattr(reconstruction_flags, "shipped_network", lambda model: regression.shipped_network(model, path))
+    monkeypatch.setattr(reconstruction_flags, "FROZEN_NETWORK", str(tmp_path / "FaceReconModel.pb"))
+    return path
+
+
+def flags(*words):
+    parser = argparse.ArgumentParser()
+    reconstruction_flags.add_reconstruction_flags(parser)
+    return parser.parse_args(list(words))
+
+
+def test_it_serves_its_face_model_only(network):
+    model = toy_face_model()
+    assert reconstruction_flags.network_weights(flags(), model) == network
+    other = model._replace(mean_shape=model.mean_shape + 1)
+    assert reconstruction_flags.network_weights(flags(), other) is None
+    with pytest.raises(InputError, match="--method network needs it"):
+        reconstruction_flags.network_weights(flags("--method", "network"), other)
+    with pytest.raises(InputError, match="was trained for the face model toy"):
+        regression.CoefficientRegressor(network, other)
+
+
+def test_what_the_user_put_there_comes_first(network):
+    model = toy_face_model()
+    assert reconstruction_flags.network_weights(flags("--pretrain_weights", "mine.pb"), model) == "mine.pb"
+    assert reconstruction_flags.network_weights(flags("--method", "fit"), model) is None
+    with open(reconstruction_flags.FROZEN_NETWORK, "wb") as file:
+        file.write(b"a graph")
+    assert reconstruction_flags.network_weights(flags(), model) == reconstruction_flags.FROZEN_NETWORK
+
+
+def test_without_it_faces_are_fitted(network):
+    os.remove(network)
+    assert reconstruction_flags.network_weights(flags(), toy_face_model()) is None
+    with pytest.raises(InputError, match="missing, and --method both needs it"):
+        reconstruction_flags.network_weights(flags("--method", "both"))
+
+
+@pytest.mark.skipif(not os.path.isfile(regression.SHIPPED_NETWORK), reason="no network in network/")
+@pytest.mark.skipif(not os.path.isfile(os.path.join(BFM_DIR, "open_face_model.mat")),
+                    reason="the open face model is not built ('make face-model')")
+def test_the_network_that_comes_along_is_the_open_models():
+    assert regression.shipped_network(load_face_model("open")) == regression.SHIPPED_NETWORK
+    assert os.path.getsize(regression.SHIPPED_NETWORK) < 60e6
