@@ -1,5 +1,6 @@
 """train.py --model gcn as its users run it, on a tiny face model and tiny data; and its losses."""
 
+import contextlib
 import glob
 import json
 import os
@@ -14,7 +15,7 @@ import train
 from face_decoder import coefficient_sizes
 from face_model import read_face_model, write_face_model
 from gcn.frozen_features import FrozenFeatures
-from gcn.generator import GENERATOR_SCOPE
+from gcn.generator import GENERATOR_SCOPE, generate_mesh, pyramid_tensors
 from gcn.losses import MeshLosses, MeshLossWeights, mesh_losses, normal_loss, shape_loss, total_mesh_loss
 from tests.golden_weights import GOLDEN_DIR
 from tests.network_parity import published_pyramid
@@ -48,21 +49,35 @@ def workshop(tmp_path_factory, model):
     shutil.rmtree(str(folder))
 
 
-@pytest.fixture(autouse=True)
-def golden_pyramid(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def golden_pyramid():
     """The pyramid of the published figures: building one takes libigl, which not every Python has."""
-    monkeypatch.setattr(mesh_generator_step, "load_pyramid", lambda model: _golden_pyramid())
+    with replaced("load_pyramid", lambda model: _golden_pyramid()):
+        yield
 
 
 @pytest.fixture()
-def cheap_features(monkeypatch):
+def cheap_features():
     """Coefficients and embedding without R-Net, for tests of what is above it."""
-    def features(photos, path, model, identity_network):
-        thumbnails = tf.reshape(tf.image.resize_bilinear(photos, [4, 4]), [-1, 48]) / 255.0
-        zeros = tf.zeros([tf.shape(photos)[0], sum(coefficient_sizes(model))])
-        return FrozenFeatures(zeros, thumbnails)
+    with replaced("frozen_features", _cheap_features):
+        yield
 
-    monkeypatch.setattr(mesh_generator_step, "frozen_features", features)
+
+def _cheap_features(photos, path, model, identity_network):
+    thumbnails = tf.reshape(tf.image.resize_bilinear(photos, [4, 4]), [-1, 48]) / 255.0
+    zeros = tf.zeros([tf.shape(photos)[0], sum(coefficient_sizes(model))])
+    return FrozenFeatures(zeros, thumbnails)
+
+
+@contextlib.contextmanager
+def replaced(name, value):
+    """Put another function into the training step for a while."""
+    before = getattr(mesh_generator_step, name)
+    setattr(mesh_generator_step, name, value)
+    try:
+        yield
+    finally:
+        setattr(mesh_generator_step, name, before)
 
 
 def _golden_pyramid():
@@ -156,63 +171,79 @@ def test_a_run_on_real_networks_trains_the_generator_alone(workshop):
     assert not any(name.startswith("resnet_v1_50") for name in shapes)
 
 
-def test_a_run_resumes_as_if_it_had_not_stopped(workshop, cheap_features):
-    flags = ("--head", "residual", "--scalar_interval", "1", "--deterministic", "--checkpoint_interval", "1",
-             "--image_interval", "2")
-    assert run(workshop, "resumed", "--steps", "2", *flags, data="true_faces") == 0
-    folder = workshop / "resumed"
-    record = json.loads((folder / "iter_2.json").read_text())
+TRUTH_RUN = ("--steps", "2", "--head", "residual", "--scalar_interval", "1", "--deterministic",
+             "--checkpoint_interval", "1", "--image_interval", "2")
+
+
+@pytest.fixture(scope="module")
+def truth_run(workshop):
+    """The folder of a run of two steps with ground truth, validated on faces of which all meshes lie 1 dm off."""
+    flags = TRUTH_RUN + ("--val_data_path", str(workshop / "held_out"))
+    with replaced("frozen_features", _cheap_features):
+        assert run(workshop, "truth", *flags, data="true_faces") == 0
+    return workshop / "truth"
+
+
+@pytest.fixture(scope="module")
+def published_run(workshop):
+    """The folder of a run of one step without ground truth."""
+    with replaced("frozen_features", _cheap_features):
+        assert run(workshop, "published", "--steps", "1", "--head", "residual") == 0
+    return workshop / "published"
+
+
+def test_a_run_resumes_as_if_it_had_not_stopped(workshop, truth_run, cheap_features):
+    record = json.loads((truth_run / "iter_2.json").read_text())
     assert record["options"]["model"] == "gcn" and record["options"]["head"] == "residual"
     assert record["options"]["coefficient_weights"] == str(workshop / "r_net.ckpt")
     assert record["loss_weights"] == {"landmark": 1.6e-3, "shape": 100.0, "normal": 100.0}
-    final = variables(folder / "iter_2.ckpt")
-    assert final["global_step"] == 2
-    for path in glob.glob(str(folder / "iter_2.*")):
+    shutil.copytree(str(truth_run), str(workshop / "resumed"))
+    for path in glob.glob(str(workshop / "resumed" / "iter_2.*")):
         os.remove(path)
-    assert run(workshop, "resumed", "--steps", "2", "--resume", *flags, data="true_faces") == 0
-    again = variables(folder / "iter_2.ckpt")
+    assert run(workshop, "resumed", "--resume", *TRUTH_RUN, data="true_faces") == 0
+    final, again = variables(truth_run / "iter_2.ckpt"), variables(workshop / "resumed" / "iter_2.ckpt")
+    assert final["global_step"] == 2
     assert all(np.array_equal(final[name], again[name]) for name in final)
-    _check_summaries(folder)
 
 
-def _check_summaries(folder):
-    """Both sides show the losses and distances, and TensorBoard's mesh plugin three meshes."""
-    values = events(folder, "val")
+def test_both_sides_show_losses_distances_and_three_meshes(truth_run):
+    values = events(truth_run, "val")
     for tag in ("loss/shape", "loss/normal", "metrics/mm_from_truth", "metrics/coefficient_mesh_mm_from_truth",
                 "metrics/mm_from_coefficient_mesh", "metrics/landmark_error_pixels"):
         assert np.isfinite(values[2, tag].simple_value)
     if mesh_plugin_available():
         for name in ("face", "coefficient_mesh", "distance_between_meshes"):
             assert tf.make_ndarray(values[2, name + "_VERTEX"].tensor).shape == (1, 625, 3)
-    assert np.isfinite(events(folder, "train")[2, "offset_mm"].histo.num)
+    assert np.isfinite(events(truth_run, "train")[2, "offset_mm"].histo.num)
 
 
-def test_validation_compares_with_the_validation_folder_s_truth(workshop, cheap_features):
-    run(workshop, "validated", "--steps", "1", "--head", "residual", "--val_data_path", str(workshop / "held_out"),
-        data="true_faces")
-    errors = [events(workshop / "validated", side)[1, "metrics/coefficient_mesh_mm_from_truth"].simple_value
+def test_validation_compares_with_the_validation_folder_s_truth(truth_run):
+    errors = [events(truth_run, side)[2, "metrics/coefficient_mesh_mm_from_truth"].simple_value
               for side in ("train", "val")]
-    assert errors[0] < 10 and errors[1] == pytest.approx(100 * np.sqrt(3), rel=0.05)  # held_out lies 1 dm off
+    assert errors[0] < 10 and errors[1] == pytest.approx(100 * np.sqrt(3), rel=0.05)
 
 
-def test_without_truth_the_target_is_the_coefficient_mesh(workshop, cheap_features):
-    run(workshop, "published", "--steps", "1", "--head", "residual")
-    values = events(workshop / "published", "train")
+def test_without_truth_the_target_is_the_coefficient_mesh(published_run):
+    values = events(published_run, "train")
     assert values[1, "loss/shape"].simple_value == 0 and values[1, "loss/landmark"].simple_value > 0
     assert values[1, "metrics/mm_from_coefficient_mesh"].simple_value == 0
     assert (1, "metrics/mm_from_truth") not in values
 
 
-def test_the_generator_starts_from_another_run(workshop, cheap_features):
-    run(workshop, "first", "--steps", "1", "--head", "residual")
-    before = variables(workshop / "first" / "iter_1.ckpt")
-    run(workshop, "second", "--steps", "1", "--head", "residual", "--learning_rate", "1e-30", "--init_weights",
-        str(workshop / "first" / "iter_1.ckpt"))
+def test_the_generator_starts_from_another_run(workshop, published_run, cheap_features):
+    first = str(published_run / "iter_1.ckpt")
+    before = variables(first)
+    run(workshop, "second", "--steps", "1", "--head", "residual", "--learning_rate", "1e-30", "--init_weights", first)
     after = variables(workshop / "second" / "iter_1.ckpt")
     names = [name for name in before if name.startswith(GENERATOR_SCOPE) and "Adam" not in name]
     assert names and all(np.allclose(before[name], after[name], rtol=0, atol=1e-20) for name in names)
-    with pytest.raises(InputError, match="iter_1.ckpt: 1 of .* missing"):
-        run(workshop, "third", "--head", "absolute", "--init_weights", str(workshop / "first" / "iter_1.ckpt"))
+
+
+def test_the_generator_does_not_start_from_another_head(published_run):
+    with tf.Graph().as_default(), tf.Session() as session:
+        generate_mesh(tf.zeros([1, 48]), tf.zeros([1, 625, 3]), pyramid_tensors(_golden_pyramid()), head="absolute")
+        with pytest.raises(InputError, match="iter_1.ckpt: 1 of .* missing"):
+            mesh_generator_step.initialise_mesh_generator(session, str(published_run / "iter_1.ckpt"))
 
 
 @pytest.mark.parametrize("flags, message", [
