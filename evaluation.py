@@ -5,13 +5,13 @@ later work reports it: mean distance of the 68 landmarks, in percent of sqrt(w h
 box around the ground truth, averaged in three bins of absolute yaw.
 """
 
-import os
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from face_model.model import load_mat
 from workspace.errors import InputError
+from workspace.mat_files import read_mat
+from workspace.numpy_files import read_npy
 
 BIN_NAMES = ("[0, 30]", "(30, 60]", "over 60")
 BIN_EDGES = (30.0, 60.0)  # degrees; an edge belongs to the bin below it
@@ -57,7 +57,7 @@ def read_ground_truth(path):
     Raises:
         InputError: the file is missing, damaged or lacks a field.
     """
-    fields = load_mat(path)
+    fields = read_mat(path)
     landmarks, pose = np.asarray(fields.get("pt3d_68")), np.asarray(fields.get("Pose_Para"))
     if landmarks.ndim != 2 or landmarks.shape[0] < 2 or landmarks.shape[1] != LANDMARK_COUNT or pose.size < 2:
         raise InputError("{}: not an AFLW2000-3D annotation, pt3d_68 [3, 68] or Pose_Para [1, 7] is missing".format(
@@ -95,13 +95,8 @@ def read_yaws(path, count):
 
 
 def _load_npy(path):
-    if not os.path.isfile(path):
-        raise InputError("{}: no such file".format(path))
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        raise InputError("{}: not a plain .npy array".format(path)) from None
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu":
+    values = read_npy(path)
+    if values.dtype.kind not in "fiu":
         raise InputError("{}: not an array of numbers".format(path))
     return values
 

@@ -3,15 +3,15 @@
 import csv
 import json
 import os
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
 from evaluation import BIN_NAMES, LANDMARK_COUNT, PUBLISHED, read_annotations, read_ground_truth, read_yaws, yaw_bin
-from face_model.model import load_mat
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
+from workspace.mat_files import read_mat
+from workspace.numpy_files import read_npz
 from workspace.photos import Photo, find_photos
 
 # A photo without a prediction counts as if every landmark were one face size away: so a method
@@ -87,7 +87,7 @@ def read_predictions(path, names):
         files = {name: os.path.join(path, name + ".mat") for name in names}
         found = {name: _landmarks_of_result(file) for name, file in files.items() if os.path.isfile(file)}
     else:
-        found = _read_npz(path, names)
+        found = read_npz(path, names)
     if not found:
         raise InputError("{}: holds no prediction for any of the {} photos, such as {}".format(
             path, len(names), names[0]))
@@ -98,20 +98,10 @@ def read_predictions(path, names):
 
 
 def _landmarks_of_result(path):
-    fields = load_mat(path)
+    fields = read_mat(path)
     if "lm_68p_photo" not in fields:
         raise InputError("{}: holds no lm_68p_photo; give the output folder of demo.py".format(path))
     return fields["lm_68p_photo"]
-
-
-def _read_npz(path, names):
-    if not os.path.isfile(path):
-        raise InputError("{}: no such file or folder of predictions".format(path))
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in names if name in archive.files}
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile):
-        raise InputError("{}: not an .npz of landmarks".format(path)) from None
 
 
 def write_table(path, annotated, errors, failed):

@@ -7,11 +7,11 @@ import numpy as np
 from alignment.align import align
 from face_decoder import coefficient_sizes
 from face_graph import FaceGraph
-from face_model.model import load_mat
 from face_pipeline import refined
 from mesh_refinement import MeshRefiner
 from reconstruction import LocatedFace, reconstructions
 from workspace.errors import InputError
+from workspace.mat_files import read_mat
 from workspace.photos import read_photo
 
 _FIELDS = ("coeff", "cropped_img", "lm_5p_photo", "lm_68p_detected_photo", "lm_68p_detected_weight",
@@ -105,7 +105,7 @@ class StoredFaces:
 def _read_fields(path):
     if not os.path.isfile(path):
         raise InputError("{}: missing; let demo.py write it, or leave --coefficients out".format(path))
-    fields = load_mat(path)
+    fields = read_mat(path)
     if not set(_FIELDS) <= set(fields):
         raise InputError("{}: not a whole .mat file of demo.py; run it again".format(path))
     return fields

@@ -32,6 +32,7 @@ def five_from_68(landmarks):
 
 ORDER = "left eye, right eye, nose tip, left and right mouth corner, as seen in the image"
 _NAMES = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
+_LONGEST_TEXT = 1 << 12  # characters that are read; five points have a hundred
 _MARGIN = 0.25  # of the photo's size, that points of a face cut by the photo's edge may lie outside
 # Residual of a scaled orthographic camera, in dm of the face: up to .07 on detected points of 22
 # photos up to 66 degrees of yaw. In between, an order that fits twice as well is the right one.
@@ -61,7 +62,7 @@ def read_five_points(path, width, height):
     """
     try:
         with open(path, encoding="utf-8") as file:
-            values = [float(word) for word in file.read().replace(",", " ").split()]
+            values = [float(word) for word in file.read(_LONGEST_TEXT).replace(",", " ").split()]
     except OSError as error:
         raise InputError("{}: cannot be read ({})".format(path, error.strerror)) from None
     except (ValueError, UnicodeDecodeError):

@@ -11,8 +11,9 @@ import struct
 
 import numpy as np
 
-from face_model.model import FaceModel, load_mat
+from face_model.model import FaceModel
 from workspace.errors import InputError
+from workspace.mat_files import read_mat
 
 SHAPE_VERTEX_COUNT = 53490
 EXPRESSION_VERTEX_COUNT = 53215
@@ -124,7 +125,7 @@ def _expression_basis(components_path, deviations_path):
 
 def _read_fields(path, shapes):
     """Return the named fields of a .mat file after comparing their shapes (None: any length)."""
-    fields = load_mat(path)
+    fields = read_mat(path)
     for name, wanted in shapes.items():
         shape = np.shape(fields.get(name))
         if len(shape) != len(wanted) or any(w not in (None, s) for s, w in zip(shape, wanted)):

@@ -13,6 +13,7 @@ import scipy.io
 
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
+from workspace.mat_files import read_mat
 
 LANDMARK_COUNT = 68
 VERTEX_VALENCE = 8  # triangles listed around each vertex; more are dropped, fewer are padded
@@ -91,7 +92,7 @@ def read_face_model(path, name=None):
     Raises:
         InputError: the file is missing, unreadable, incomplete or inconsistent.
     """
-    fields = load_mat(path)
+    fields = read_mat(path)
     missing = [field for field in _FIELDS if field not in fields]
     if missing:
         raise InputError("{}: not a face model, the field{} {} {} missing".format(
@@ -152,23 +153,6 @@ def vertex_triangle_table(triangles, vertex_count):
     table = np.full((vertex_count, VERTEX_VALENCE), face_count, np.int32)
     table[sorted_vertex[kept], slot[kept]] = order[kept] // 3
     return table
-
-
-def load_mat(path):
-    """Return the variables of a .mat file, or raise an InputError that says why not."""
-    if not os.path.isfile(path):
-        raise InputError("{}: no such face model; give an existing .mat file".format(path))
-    try:
-        return scipy.io.loadmat(path)
-    except MemoryError:
-        raise InputError("{}: the file asks for more memory than there is; it is damaged".format(
-            path)) from None
-    except Exception as error:  # scipy raises whatever its parser stumbles over
-        raise InputError("{}: not a readable MATLAB 5 file ({})".format(path, _first_line(error))) from None
-
-
-def _first_line(error):
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _text(value):

@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 import time
-import zipfile
 from typing import NamedTuple, Tuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from gcn.pictures import draw_mesh
 from gcn.upsampling import upsampling_matrix
 from workspace.atomic import atomic_path
 from workspace.errors import InputError, run_main
+from workspace.numpy_files import read_npz
 from workspace.paths import CACHE_DIR
 
 STEPS = 4  # from 35,709 vertices to 140, as published
@@ -170,9 +170,8 @@ def _write(pyramid, path):
 def _read(path):
     """Return a cached pyramid, or None if there is none to be trusted."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _from_arrays(arrays)
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return _from_arrays(read_npz(path))
+    except (InputError, KeyError, TypeError, ValueError):
         return None  # absent, or damaged: it is built anew
 
 

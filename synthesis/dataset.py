@@ -17,6 +17,7 @@ from synthesis.scene import SceneOptions
 from synthesis.workers import paint_all
 from workspace.atomic import atomic_path, remove_partial_files
 from workspace.errors import InputError
+from workspace.json_files import read_json_object
 from workspace.lock import folder_lock
 
 MANIFEST = "manifest.json"
@@ -145,15 +146,11 @@ class SyntheticDataset:
 
 
 def _read_manifest(path):
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         return None
-    try:
-        with open(path) as file:
-            manifest = json.load(file)
-        if isinstance(manifest, dict):
-            return manifest
-    except (OSError, ValueError):
-        pass
+    manifest = read_json_object(path)
+    if manifest is not None and isinstance(manifest.get("count", 0), int):
+        return manifest
     raise InputError("{}: damaged; choose another folder, or remove this one".format(path))
 
 

@@ -51,7 +51,8 @@ class Painter:
     def __init__(self, settings):
         self._settings = settings
         self._photos = [_read_background(path) for path in settings.backgrounds]
-        self._masks = SkinMasks(np.load(settings.skin_table, mmap_mode="r") if settings.skin_table else None)
+        table = np.load(settings.skin_table, mmap_mode="r", allow_pickle=False) if settings.skin_table else None
+        self._masks = SkinMasks(table)
 
     def paint(self, face):
         """Put a :class:`RenderedFace` into a scene, photograph it, and write its files."""

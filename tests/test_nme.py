@@ -189,7 +189,7 @@ def spoil_all_annotations(folder, predictions):
 
 def spoil_predictions(folder, predictions):
     predictions.write_bytes(b"not an archive")
-    return [], "not an .npz of landmarks"
+    return [], "not an .npz of plain arrays"
 
 
 def spoil_shape(folder, predictions):

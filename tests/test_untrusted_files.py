@@ -1,0 +1,153 @@
+"""Files from strangers: what they claim is checked before it is allocated, and nothing in them is run."""
+
+import ast
+import os
+import struct
+
+import numpy as np
+import pytest
+import scipy.io
+
+from tests.fuzz.forgeries import MATLAB_FILES, NPY_FILES, NPZ_FILES, Trap
+from workspace.errors import InputError
+from workspace.json_files import read_json_object
+from workspace.mat_files import read_mat
+from workspace.numpy_files import npy_header, read_npy, read_npz
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def written(path, data):
+    path.write_bytes(data)
+    return str(path)
+
+
+def one_sentence(error):
+    message = str(error.value)
+    return "\n" not in message and not message.endswith(".")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_matlab_files_come_back_as_scipy_reads_them(tmp_path, compressed):
+    random = np.random.RandomState(0)
+    fields = {"a": random.standard_normal((30, 40)), "b": np.int32([[1, 2]]), "c": "text", "d": 1j * np.ones((2, 2)),
+              "names": np.array(["one", "two"], object), "e": np.ones((1, 1), bool), "f": np.float32(random.rand(9, 2))}
+    path = str(tmp_path / "a.mat")
+    scipy.io.savemat(path, fields, do_compression=compressed)
+    found, wanted = read_mat(path), scipy.io.loadmat(path)
+    assert set(found) == set(fields)
+    for name in fields:
+        np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_structures_and_nested_cells_are_passed_over(tmp_path):
+    nested = np.empty(1, object)
+    nested[0] = np.array(["x"], object)
+    scipy.io.savemat(str(tmp_path / "a.mat"), {"a": np.ones(3), "s": {"x": 1}, "nested": nested})
+    assert list(read_mat(str(tmp_path / "a.mat"))) == ["a"]
+
+
+@pytest.mark.parametrize("name", [
+    "a claim of 2^31 numbers", "a claim of four gigabytes", "a packed claim of four gigabytes", "2^31 cells",
+    "version 4", "version 7.3", "a bomb", "a package in a package"])
+def test_matlab_files_that_lie_are_refused(tmp_path, name):
+    path = written(tmp_path / "a.mat", MATLAB_FILES[name](np.random.RandomState(0), b""))
+    with pytest.raises(InputError, match="a.mat: not a readable MATLAB 5 file") as caught:
+        read_mat(path)
+    assert one_sentence(caught)
+
+
+@pytest.mark.parametrize("name", [
+    "a claim of 2^40 numbers", "a claim of 2^62 numbers", "a claim beyond 2^64", "a negative claim", "a pickle",
+    "a bare pickle", "a header of code", "a deep header", "a header of four gigabytes", "an archive"])
+def test_arrays_that_lie_are_refused(tmp_path, name, capsys):
+    path = tmp_path / "a.npy"
+    np.save(str(path), np.zeros((68, 2)))
+    written(path, NPY_FILES[name](np.random.RandomState(0), path.read_bytes()))
+    for read in (read_npy, npy_header):
+        with pytest.raises(InputError, match="a.npy: not a plain .npy array") as caught:
+            read(str(path))
+        assert one_sentence(caught)
+    assert "unpickled" not in capsys.readouterr().out
+
+
+def test_the_trap_would_have_closed():
+    assert Trap().__reduce__()[0] is print
+
+
+@pytest.mark.parametrize("name", ["a pickle", "a bomb", "encrypted", "another method", "a claim of 2^40 numbers"])
+def test_archives_that_lie_are_refused(tmp_path, name):
+    path = tmp_path / "a.npz"
+    np.savez(str(path), image=np.zeros((68, 2)))
+    written(path, NPZ_FILES[name](np.random.RandomState(0), path.read_bytes()))
+    with pytest.raises(InputError, match="a.npz: not an .npz of plain arrays"):
+        read_npz(str(path), ["image"])
+
+
+def test_arrays_come_back_as_numpy_reads_them(tmp_path):
+    arrays = {"a": np.asfortranarray(np.random.RandomState(0).rand(5, 7)), "b": np.arange(6, dtype=">i2").reshape(2, 3),
+              "c": np.array("text"), "d": np.zeros((0, 4)), "e": np.float32(3)}
+    for array in arrays.values():
+        np.save(str(tmp_path / "a.npy"), array)
+        found = read_npy(str(tmp_path / "a.npy"))
+        np.testing.assert_array_equal(found, array)
+        assert npy_header(str(tmp_path / "a.npy")) == (found.shape, found.dtype) and found.flags.writeable
+    np.savez_compressed(str(tmp_path / "a.npz"), **arrays)
+    found = read_npz(str(tmp_path / "a.npz"))
+    assert set(found) == set(arrays) and list(read_npz(str(tmp_path / "a.npz"), ["a", "x"])) == ["a"]
+    np.testing.assert_array_equal(found["a"], arrays["a"])
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"null", b"", b"{", b"[" * 100000, b'{"a":' * 100000, b"\xff"])
+def test_json_that_is_no_object_counts_as_none(tmp_path, content):
+    assert read_json_object(written(tmp_path / "a.json", content)) is None
+
+
+def test_pipes_and_folders_are_not_waited_for(tmp_path):
+    os.mkfifo(str(tmp_path / "pipe"))
+    assert read_json_object(str(tmp_path / "pipe")) is None
+    for read in (read_mat, read_npy, read_npz):
+        for path in (str(tmp_path / "pipe"), str(tmp_path)):
+            with pytest.raises(InputError, match="no such file"):
+                read(path)
+
+
+def calls(name):
+    """Yield (path, call) of every call of a function or method of this name in the code."""
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [f for f in folders if not f.startswith((".", "__")) and f not in ("tests", "benchmarks")]
+        for file in files:
+            if file.endswith(".py"):
+                path = os.path.join(folder, file)
+                with open(path, encoding="utf-8") as source:
+                    for node in ast.walk(ast.parse(source.read())):
+                        if isinstance(node, ast.Call) and name == getattr(
+                                node.func, "attr", getattr(node.func, "id", None)):
+                            yield os.path.relpath(path, ROOT), node
+
+
+def test_numpy_never_unpickles():
+    found = [(path, node) for path, node in calls("load") if getattr(node.func.value, "id", "") == "np"]
+    for path, node in found:
+        given = {keyword.arg: keyword.value for keyword in node.keywords}
+        assert "allow_pickle" in given and given["allow_pickle"].value is False, path
+    assert found
+
+
+@pytest.mark.parametrize("name", ["loads", "Unpickler", "eval", "exec", "system", "yaml", "loadtxt"])
+def test_nothing_that_runs_what_it_reads(name):
+    allowed = {"loads": ("workspace/json_files.py",), "loadtxt": ("face_model/bfm.py",)}.get(name, ())
+    assert [path for path, _ in calls(name) if path not in allowed] == []
+
+
+def test_every_matlab_file_goes_through_the_checks():
+    assert {path for path, _ in calls("loadmat")} <= {
+        "workspace/mat_files.py",
+        os.path.join("synthesis", "formats.py"), os.path.join("synthesis", "contact_sheet.py")}  # what it wrote itself
+
+
+def test_a_header_that_promises_less_than_there_is_is_fine(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(str(path), np.arange(4.0))
+    path.write_bytes(path.read_bytes() + struct.pack("<d", 9))
+    np.testing.assert_array_equal(read_npy(str(path)), np.arange(4.0))
