@@ -21,7 +21,7 @@ SIDES = sorted(INTERPRETERS)
 MODELS = ("r_net", "gcn")
 COEFFICIENT_TOLERANCE = 1e-4
 # Of what one step changes: sums of different order, magnified by Adam where a gradient is next to nothing.
-STEP_TOLERANCE, SLOT_TOLERANCE = 0.05, 5e-3
+STEP_TOLERANCE, SLOT_TOLERANCE = 0.15, 5e-3
 
 pytestmark = pytest.mark.skipif(
     not INTERPRETERS["1.12"], reason="TF1_PYTHON names no interpreter with TensorFlow 1.12 ('make test-tf1' does)")
@@ -83,12 +83,13 @@ def coefficients(folder):
 @pytest.mark.parametrize("writer", SIDES)
 def test_coefficients_are_the_same_from_either_form_under_either_tensorflow(coefficients, writer):
     own = coefficients[writer, "checkpoint", writer]
-    assert own.shape == (2, 257) and np.abs(own).max() > 100 * COEFFICIENT_TOLERANCE
+    print("largest coefficient: {:.1f}".format(np.abs(own).max()))
+    assert own.shape == (2, 257) and np.abs(own).max() > 0.1
     for form in ("checkpoint", "graph"):
         for reader in SIDES:
             difference = np.abs(coefficients[writer, form, reader] - own).max()
             print("written by {}, {} read by {}: {:.1e}".format(writer, form, reader, difference))
-            assert difference < COEFFICIENT_TOLERANCE
+            assert difference < COEFFICIENT_TOLERANCE * max(1, np.abs(own).max())
 
 
 @pytest.mark.parametrize("writer", SIDES)
