@@ -117,7 +117,7 @@ def _add_mesh_generator_arguments(parser):
                        help="trained coefficient network, checkpoint or .pb, which stays as it is; None: "
                             "network/FaceReconModel.pb if it is there")
     group.add_argument("--head", choices=HEADS,
-                       help="absolute: positions, as published; residual: offsets to the coefficient mesh")
+                       help="residual: offsets to the coefficient mesh; absolute: positions, as published")
     group.add_argument("--mesh_targets", choices=MESH_TARGETS,
                        help="truth: mesh/NAME.npy beside the photos ([N, 3], dm, model space); coefficients: the "
                             "coefficient mesh, as published; auto: truth if there is a folder mesh")
