@@ -7,14 +7,27 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 
 INSTALLED := $(VENV)/.installed
-OPEN_MODEL := BFM/open_face_model.mat
 
-.PHONY: help setup op face-model demo test lint parity bench clean
+# TensorFlow 1.12 runs on Python 3.6: one on PATH or of pyenv; PYTHON36=/path/to/python3.6 overrides.
+PYTHON36 ?= $(shell for p in python3.6 $$(pyenv root 2>/dev/null || echo $$HOME/.pyenv)/versions/3.6*/bin/python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 6))' 2>/dev/null && echo $$p && break; done)
+# tensorflow-gpu 1.12 cannot even be imported without CUDA 9; TF1=tensorflow or TF1=tensorflow-gpu overrides.
+TF1 ?= $(shell ldconfig -p 2>/dev/null | grep -q 'libcublas\.so\.9\.0' && echo tensorflow-gpu || echo tensorflow)
+TF1_VENV := .venv-tf1
+TF1_PY := $(TF1_VENV)/bin/python
+TF1_INSTALLED := $(TF1_VENV)/.installed-$(TF1)
+
+OPEN_MODEL := BFM/open_face_model.mat
+# Tests run in two processes, a file at a time: many steps of a test keep one core busy. PARALLEL= runs them in one.
+PARALLEL := -n 2 --dist loadfile
+
+.PHONY: help setup op face-model demo test lint parity bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        reconstruct the photos in input/ (or a portrait that comes along) into output/"
 	@echo "make test        check the style and run all tests"
+	@echo "make test-tf1    run the tests under TensorFlow 1.12 (Python 3.6), and exchange files between both TensorFlows"
 	@echo "make setup       only install: virtual environment, compiled op, open face model"
 	@echo "make parity GOLDEN=DIR   compare with numbers measured on the published system"
 	@echo "make bench       time everything, beside the published system, into result/benchmarks"
@@ -41,7 +54,7 @@ demo: setup
 	@$(PY) demo.py
 
 test: setup lint
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(PARALLEL)
 
 lint: $(INSTALLED)
 	@$(VENV)/bin/ruff check .
@@ -52,6 +65,30 @@ parity: setup
 bench: setup
 	@$(PY) -m benchmarks
 
+setup-tf1: $(TF1_INSTALLED)
+	@$(TF1_PY) -m mesh_renderer.build
+
+# The pip that comes with Python 3.6 picks packages that need a newer Python.
+$(TF1_INSTALLED): requirements.txt requirements-published-rasterizer.txt
+	@test -n "$(PYTHON36)" || { echo "error: TensorFlow 1.12 needs Python 3.6, and there is none here; install it" \
+		"(pyenv install 3.6.15) or give make PYTHON36=/path/to/python3.6" >&2; exit 1; }
+	@test -x $(TF1_PY) || $(PYTHON36) -m venv $(TF1_VENV) || { rm -rf $(TF1_VENV); exit 1; }
+	@$(TF1_PY) -m pip install --quiet --disable-pip-version-check pip==21.3.1 wheel==0.37.1
+	@sed 's/^tensorflow-gpu==/$(TF1)==/' requirements.txt > $(TF1_VENV)/requirements.txt
+	@$(TF1_PY) -m pip install --quiet --disable-pip-version-check -r $(TF1_VENV)/requirements.txt
+	@$(TF1_PY) -m pip install --quiet --disable-pip-version-check -r requirements-published-rasterizer.txt
+	@rm -f $(TF1_VENV)/.installed-* && touch $@
+
+has-python36:
+	@test -n "$(PYTHON36)"
+
+test-tf1: setup setup-tf1
+	@$(TF1_PY) -m workspace.installed
+	@$(TF1_PY) tests/parity.py --golden tests/golden
+	@RASTERIZER=mesh_renderer $(TF1_PY) tests/parity.py --golden tests/golden
+	@$(TF1_PY) -m pytest $(PARALLEL) --ignore tests/test_tensorflow_exchange.py
+	@TF1_PYTHON=$(TF1_PY) $(PY) -m pytest -s tests/test_tensorflow_exchange.py
+
 clean:
-	rm -rf $(VENV) .cache .pytest_cache .ruff_cache mesh_renderer/lib $(OPEN_MODEL)
+	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache mesh_renderer/lib $(OPEN_MODEL)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
