@@ -17,7 +17,7 @@ import sys
 
 from preprocessing import PhotoPreprocessor, contact_sheet, is_done, output_files
 from workspace.atomic import atomic_path, remove_partial_files
-from workspace.errors import InputError, run_main
+from workspace.errors import InputError, printable, run_main
 from workspace.lock import folder_lock
 from workspace.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from workspace.photos import find_photos
@@ -103,7 +103,7 @@ def _write_skipped(path, skipped):
     """List what was skipped and why, or remove an older list when nothing was."""
     if skipped:
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-            file.writelines("{}\t{}\n".format(name, reason) for name, reason in skipped)
+            file.writelines("{}\t{}\n".format(printable(name), printable(reason)) for name, reason in skipped)
     elif os.path.exists(path):
         os.remove(path)
 

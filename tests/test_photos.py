@@ -242,3 +242,26 @@ def test_name_does_not_depend_on_how_the_folder_is_written(tmp_path, monkeypatch
     touch(tmp_path, "in/a.jpg", "in/b.jpg")
     monkeypatch.chdir(str(tmp_path))
     assert found("in") == found("in/") == found(["./in", "in/a.jpg"])
+
+
+@pytest.mark.parametrize("name, wanted", [
+    ("two\nlines", "two_lines"), ("\x1b[31mred", "_[31mred"), ("latin-\udce9", "latin-_"), ("n" * 240, "n" * 200),
+    ("\u6f22" * 80, "\u6f22" * 66), ("a b", "a b"), ("\u00fcn\u00ef", "\u00fcn\u00ef")])
+def test_output_names_can_be_printed_and_written(tmp_path, name, wanted):
+    save(tmp_path, name + ".png", ramp())
+    assert [photo.name for photo in find_photos(str(tmp_path))] == [wanted]
+    assert read_photo(find_photos(str(tmp_path))[0].path).shape == ramp().shape
+
+
+def test_no_other_program_is_started_for_a_document(tmp_path, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("another program was started"))
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 160 160\n(/etc/passwd) run\n")
+    with pytest.raises(InputError, match="not an image of a known format"):
+        read_photo(str(tmp_path / "a.png"))
+
+
+def test_a_file_of_gigabytes_is_not_read(tmp_path):
+    path = save(tmp_path, "a.webp", ramp())
+    os.truncate(path, 8 << 30)
+    with pytest.raises(InputError, match="more than 1024 MiB"):
+        read_photo(path)

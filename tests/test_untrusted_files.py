@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from tests.fuzz.forgeries import MATLAB_FILES, NPY_FILES, NPZ_FILES, Trap
+from tests.fuzz.forged_arrays import MATLAB_FILES, NPY_FILES, NPZ_FILES, Trap
 from workspace.errors import InputError
 from workspace.json_files import read_json_object
 from workspace.mat_files import read_mat

@@ -9,11 +9,11 @@ import os
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from face_decoder import IMAGE_SIZE
 from training.augmentation import Sample
 from workspace.errors import InputError
+from workspace.photos import open_image
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg")
 LANDMARK_VALUES = 2 * 68
@@ -119,7 +119,7 @@ def _companions(path, name, sizes):
 
 def _read_pixels(path, mode):
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             if image.size == (IMAGE_SIZE, IMAGE_SIZE):
                 return np.asarray(image.convert(mode))
             reason = "it has {}x{} pixels instead of {}x{}".format(*(image.size + (IMAGE_SIZE,) * 2))

@@ -7,6 +7,8 @@ import threading
 
 from tqdm import tqdm
 
+from workspace.errors import printable
+
 
 class Progress:
     """A progress line on stderr with rate and time left; notices go above it.
@@ -28,7 +30,7 @@ class Progress:
     def notice(self, text):
         """Write a line of its own."""
         with self._bar.external_write_mode(file=sys.stderr):
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(printable(text) + "\n")
 
     def close(self):
         """Remove the progress line."""

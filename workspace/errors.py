@@ -1,28 +1,58 @@
 """Errors that a user can mend, told in one sentence and without a traceback."""
 
+import signal
 import sys
+import threading
+
+_SIGNALLED = 128  # exit status of a process that a signal ended, by convention, less the signal's number
 
 
 class InputError(Exception):
     """Bad or missing input. The message is one sentence naming the file and the remedy."""
 
 
+def printable(text):
+    """Return a text in one line, with escapes for what could break it or command a terminal.
+
+    File names may hold line ends, terminal codes, and bytes that are no characters at all.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+
+
 def run_main(main, argv=None):
     """Run a script's ``main(argv)`` and exit with its status.
 
-    An :class:`InputError` becomes one line on stderr and exit status 1; Ctrl-C exits with 130.
+    An :class:`InputError`, an error of the file system or a lack of memory becomes one line on stderr and exit
+    status 1; Ctrl-C exits with 130 and SIGTERM with 143, both after cleaning up as after an error.
 
     Args:
         main: callable taking the argument list (None means ``sys.argv[1:]``), returning an exit
             status or None for success.
         argv: passed on to ``main``.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main(argv)
     except InputError as error:
-        sys.stderr.write("error: {}\n".format(error))
-        status = 1
+        status = _complain(error)
+    except OSError as error:
+        name = "" if error.filename is None else "{}: ".format(error.filename)
+        status = _complain("{}{}; make room, check permissions, or choose another folder, then run it again".format(
+            name, error.strerror or error))
+    except MemoryError:
+        status = _complain("not enough memory; give fewer or smaller files at once")
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
-        status = 130
+        status = _SIGNALLED + signal.SIGINT
     sys.exit(status or 0)
+
+
+def _complain(sentence):
+    sys.stderr.write("error: {}\n".format(printable(sentence)))
+    return 1
+
+
+def _terminate(number, frame):
+    """End as after an error, so that no half-written file stays."""
+    sys.exit(_SIGNALLED + number)

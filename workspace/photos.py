@@ -12,7 +12,11 @@ from workspace.errors import InputError
 
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 COMPANIONS = (".mat", ".txt")  # lie beside photos, and come along when a shell expands photos/*
+# What Pillow may try: its readers of documents would start other programs, such as Ghostscript.
+_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+MAX_FILE_SIZE = 1 << 30  # bytes; the largest photo, uncompressed and with 16 bits
 MAX_PIXELS = 150 * 10 ** 6  # beyond this a file is a mistake or an attack; half a GB as RGB
+_LONGEST_STEM = 200  # bytes, of 255 that file systems allow
 MIN_SIDE = 32  # pixels; no face detector or crop makes sense of less
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, as in viewers and browsers
 
@@ -34,7 +38,9 @@ def find_photos(paths):
 
     Each photo is called by its file name without extension. Where several share it, the first
     keeps it and the others are called ``stem_ext`` (``a_png``), then ``stem_ext_2``, and so on;
-    letter case does not make names distinct, because not every file system tells it apart.
+    letter case does not make names distinct, because not every file system tells it apart. What cannot
+    be printed (line ends, terminal codes, bytes that are no characters) is "_" in names, and
+    names end after 200 bytes.
 
     Args:
         paths: a path, or an iterable of paths.
@@ -77,7 +83,7 @@ def read_photo(path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes checked here
         try:
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 _check_size(path, image.size)
                 image.load()
                 return np.array(_to_rgb(_upright(image)))
@@ -90,6 +96,12 @@ def read_photo(path):
         except Exception as error:  # decoders raise whatever a broken file makes them stumble on
             raise InputError("{} cannot be read as a photo, {}; save it again as JPEG or PNG".format(
                 path, _reason(error))) from error
+
+
+def open_image(path):
+    """Open an image with Pillow, as one of the formats of photos; returns a Pillow image, not yet decoded."""
+    Image.init()  # else older Pillows know only the most usual formats
+    return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
 
 
 def _photo_files(path):
@@ -110,7 +122,7 @@ def _photo_files(path):
 
 def _distinct_names(files):
     """Return a name for each file, as :func:`find_photos` describes."""
-    parts = [os.path.splitext(os.path.basename(file)) for file in files]
+    parts = [_printable_parts(os.path.basename(file)) for file in files]
     taken = {stem.casefold() for stem, _ in parts}  # no made-up name may be another photo's own
     names, owned = [], set()
     for stem, extension in parts:
@@ -127,6 +139,12 @@ def _distinct_names(files):
     return names
 
 
+def _printable_parts(name):
+    """Return stem and extension of a file name, fit for names of files that are to be made."""
+    stem, extension = os.path.splitext("".join(c if c.isprintable() else "_" for c in name))
+    return stem.encode("utf-8")[:_LONGEST_STEM].decode("utf-8", "ignore"), extension
+
+
 def _check_file(path):
     """Raise InputError unless ``path`` is a regular file that is not empty and may be read."""
     try:
@@ -140,6 +158,8 @@ def _check_file(path):
         raise InputError("{} is not a regular file; copy the photo into one".format(path))
     if status.st_size == 0:
         raise InputError("{} is empty (0 bytes); copy it again from its source".format(path))
+    if status.st_size > MAX_FILE_SIZE:
+        raise InputError("{} has more than {} MiB; make it smaller".format(path, MAX_FILE_SIZE >> 20))
     if not os.access(path, os.R_OK):
         raise InputError("{} may not be read; check its permissions".format(path))
 

@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from workspace.errors import printable
+
 
 class Report:
     """Counts what was done and what was not, and says so.
@@ -20,7 +22,7 @@ class Report:
         self.done_count = 0
         self.skipped = []  # (name, reason)
         self._unit, self._done = unit, done
-        self._start = time.time()
+        self._start = time.monotonic()
         self._bar = tqdm(total=total, unit=unit, disable=quiet or None, dynamic_ncols=True, file=sys.stderr,
                          leave=False)
 
@@ -33,7 +35,7 @@ class Report:
         """Count a thing that could not be done and say why, without disturbing the bar."""
         self.skipped.append((name, str(reason)))
         with self._bar.external_write_mode(file=sys.stderr):
-            sys.stderr.write("skipped: {}\n".format(reason))
+            sys.stderr.write("skipped: {}\n".format(printable(reason)))
         self._bar.update(1)
 
     def expect(self, count):
@@ -48,7 +50,7 @@ class Report:
 
     def elapsed(self):
         """Return seconds since the start."""
-        return time.time() - self._start
+        return time.monotonic() - self._start
 
     def close(self):
         """Remove the progress bar."""

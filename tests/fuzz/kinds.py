@@ -1,0 +1,276 @@
+"""Every kind of file that the commands read: where it lies among whole files, and who reads it."""
+
+import os
+import shutil
+from typing import Any, Callable, Dict, NamedTuple, Tuple
+
+from tests.fuzz import forged_arrays, forged_networks, forgeries, originals, stand_ins
+from tests.training_data import TOY_MODEL
+
+
+class Stage(NamedTuple):
+    """The folders of a case."""
+
+    root: str
+    stem: str  # of the damaged file: a plain one, or one that is hard to bear
+
+    @property
+    def inputs(self):
+        """What the command reads."""
+        return os.path.join(self.root, "in")
+
+    @property
+    def outputs(self):
+        """The only folder that the command may write into."""
+        return os.path.join(self.root, "out")
+
+    @property
+    def outside(self):
+        """A folder with a file that nobody may touch."""
+        return os.path.join(self.root, "outside")
+
+
+class Kind(NamedTuple):
+    """A kind of file."""
+
+    place: str  # of the damaged file in the stage; {stem} where its name is free
+    files: Tuple[Tuple[str, str], ...]  # (original, place in the stage), the damaged file among them
+    commands: Tuple[Callable[[Stage], Tuple[str, list]], ...]  # stage -> (module, arguments)
+    forgeries: Dict[str, Any] = {}
+    modes: int = 1  # how often forgeries come for each time that accidents do
+
+
+def prepare(kind, stage, folder):
+    """Put the whole files of a case in place.
+
+    Args:
+        kind: a :class:`Kind`.
+        stage: a :class:`Stage`.
+        folder: what ``originals.write_originals`` wrote.
+
+    Returns:
+        The path of the file to be damaged.
+    """
+    for original, place in kind.files:
+        target = os.path.join(stage.root, place.format(stem=stage.stem))
+        source = os.path.join(folder, original)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        shutil.copytree(source, target) if os.path.isdir(source) else shutil.copyfile(source, target)
+    return os.path.join(stage.root, kind.place.format(stem=stage.stem))
+
+
+def _network(stage):
+    return ["--method", "network", "--use_pb", "0", "--pretrain_weights", os.path.join(stage.inputs, "net.pb"),
+            "--detector", "dlib", "--quiet"]
+
+
+def _face(stage, module, *more):
+    return module, ["--input", os.path.join(stage.inputs, "photos"), "--output", stage.outputs, "--face_model",
+                    os.path.join(stage.inputs, "model.mat")] + _network(stage) + list(more)
+
+
+def _demo(stage):
+    return _face(stage, "demo")
+
+
+def _demo_without_page(stage):
+    return _face(stage, "demo", "--page", "0")
+
+
+def _obj(stage):
+    return _face(stage, "obj", "--texture_size", "64")
+
+
+def _renderer(stage):
+    return _face(stage, "renderer", "--frames", "2", "--size", "96")
+
+
+def _preprocess(stage):
+    return "preprocess_img", ["--img_path", os.path.join(stage.inputs, "photos"), "--save_path", stage.outputs,
+                              "--keep_uncertain", "--detector", "dlib", "--quiet"]
+
+
+def _preprocess_with_sheet(stage):
+    module, arguments = _preprocess(stage)
+    return module, arguments + ["--check", os.path.join(stage.outputs, "check.png")]
+
+
+def _demo_of(extension):
+    def command(stage):
+        module, arguments = _demo_without_page(stage)
+        arguments[1] = os.path.join(stage.inputs, "photos", stage.stem + "." + extension)
+        return module, arguments
+    return command
+
+
+def _backgrounds(stage):
+    return "synthesize", ["--output", stage.outputs, "--count", "1", "--face_model", TOY_MODEL, "--backgrounds",
+                          os.path.join(stage.inputs, "photos"), "--workers", "1", "--quiet"]
+
+
+def _demo_of_bfm(stage):
+    stand_ins.use_bfm_folder(os.path.join(stage.outputs, "BFM"))
+    module, arguments = _demo_without_page(stage)
+    arguments[arguments.index("--face_model") + 1] = "bfm"
+    return module, arguments
+
+
+def _demo_with_landmark_network(stage):
+    stand_ins.use_landmark_network(os.path.join(stage.inputs, "landmarks.pb"))
+    return _demo_without_page(stage)
+
+
+def _demo_of_checkpoint(stage):
+    module, arguments = _demo_without_page(stage)
+    arguments[arguments.index("--pretrain_weights") + 1] = os.path.join(stage.inputs, "net.ckpt")
+    return module, arguments
+
+
+def _export(name):
+    def command(stage):
+        return "checkpoints", [os.path.join(stage.inputs, name), os.path.join(stage.outputs, "made.pb")]
+    return command
+
+
+def _training(stage, *more):
+    return "train", ["--data_path", os.path.join(stage.inputs, "faces"), "--face_model", TOY_MODEL, "--result_path",
+                     stage.outputs, "--model_name", "run", "--steps", "4", "--batch_size", "2", "--val_faces", "2",
+                     "--threads", "1", "--identity", "none", "--init_weights", "none", "--quiet"] + list(more)
+
+
+def _train(stage):
+    return _training(stage, "--mesh_targets", "coefficients", "--augment")
+
+
+def _train_on_text(stage):
+    shutil.rmtree(os.path.join(stage.inputs, "faces", "lm_bin"))
+    return _train(stage)
+
+
+def _train_on_meshes(stage):
+    return _training(stage, "--mesh_targets", "truth")
+
+
+def _resume(stage):
+    return _training(stage, "--mesh_targets", "coefficients", "--resume")
+
+
+def _start_from(name):
+    def command(stage):
+        module, arguments = _training(stage, "--mesh_targets", "coefficients")
+        arguments[arguments.index("--init_weights") + 1] = os.path.join(stage.inputs, name)
+        return module, arguments
+    return command
+
+
+def _train_with_dlib(stage):
+    stand_ins.use_weights_folder(os.path.join(stage.inputs, "weights"))
+    module, arguments = _train(stage)
+    arguments[arguments.index("--identity") + 1] = "dlib"
+    return module, arguments
+
+
+def _nme(stage, *more):
+    return "nme", ["--data_path", os.path.join(stage.inputs, "aflw"), "--output", stage.outputs, "--predictions",
+                   os.path.join(stage.inputs, "predicted.npz"), "--quiet"] + list(more)
+
+
+def _nme_of_truth(stage):
+    return _nme(stage, "--ground_truth", os.path.join(stage.inputs, "truth.npy"))
+
+
+def _nme_of_yaw(stage):
+    return _nme(stage, "--yaw", os.path.join(stage.inputs, "yaw.npy"))
+
+
+def _nme_of_folder(stage):
+    module, arguments = _nme(stage)
+    arguments[arguments.index("--predictions") + 1] = os.path.join(stage.inputs, "predicted")
+    return module, arguments
+
+
+def _nme_by_network(stage):
+    return "nme", ["--data_path", os.path.join(stage.inputs, "aflw"), "--output", stage.outputs, "--face_model",
+                   os.path.join(stage.inputs, "model.mat")] + _network(stage)
+
+
+def _synthesize_again(stage):
+    return "synthesize", ["--output", os.path.join(stage.outputs, "synthetic"), "--count", "3", "--face_model",
+                          TOY_MODEL, "--workers", "1", "--quiet", "--check", os.path.join(stage.outputs, "sheet.png")]
+
+
+def _photo(extension):
+    files = (("photos/photo." + extension, "in/photos/{stem}." + extension),
+             ("photos/photo.txt", "in/photos/{stem}.txt"), ("model.mat", "in/model.mat"),
+             ("network/net.pb", "in/net.pb"))
+    commands = (_preprocess, _preprocess_with_sheet, _preprocess, _demo, _preprocess, _backgrounds, _preprocess, _obj,
+                _preprocess, _renderer)
+    if extension in ("gif", "jp2", "ppm"):  # read where they are named, not where a folder is
+        commands = (_demo_of(extension),)
+    return Kind("in/photos/{stem}." + extension, files, commands, forgeries.PHOTOS if extension == "png" else {})
+
+
+_WITH_PHOTO = (("photos/photo.png", "in/photos/photo.png"), ("photos/photo.txt", "in/photos/photo.txt"),
+               ("network/net.pb", "in/net.pb"))
+_FACES = (("faces", "in/faces"),)
+_AFLW = (("aflw/{}.jpg".format(originals.NAME), "in/aflw/{}.jpg".format(originals.NAME)),
+         ("aflw/{}.mat".format(originals.NAME), "in/aflw/{}.mat".format(originals.NAME)),
+         ("aflw/truth.npy", "in/truth.npy"), ("aflw/yaw.npy", "in/yaw.npy"), ("aflw/predicted", "in/predicted"))
+_PLAIN = _AFLW + (("aflw/plain.npz", "in/predicted.npz"),)
+_CHECKPOINT = tuple(("network/" + name, "in/" + name) for name in (
+    "net.ckpt.index", "net.ckpt.data-00000-of-00001", "net.ckpt.meta", "old.ckpt"))
+_BFM = _WITH_PHOTO + (("bfm", "out/BFM"),)
+_RUN, _SYNTHETIC = _FACES + (("run", "out/run"),), (("synthetic", "out/synthetic"),)
+_DLIB_FILE = "id_net/dlib_face_recognition_resnet_model_v1.dat"
+
+KINDS = {extension + " photo": _photo(extension) for extension in originals.PHOTO_FORMATS}
+KINDS.update({
+    "five points": Kind("in/photos/photo.txt", _WITH_PHOTO + (("model.mat", "in/model.mat"),),
+                        (_preprocess, _preprocess, _demo_without_page), forgeries.NUMBERS_AS_TEXT),
+    "training picture": Kind("in/faces/face_01.png", _FACES, (_train,), forgeries.TRAINING_PICTURES),
+    "skin mask": Kind("in/faces/mask/face_01.png", _FACES, (_train,), forgeries.TRAINING_PICTURES),
+    "landmarks, binary": Kind("in/faces/lm_bin/face_01.bin", _FACES, (_train,), forgeries.NUMBERS_AS_BYTES),
+    "landmarks, text": Kind("in/faces/lm/face_01.txt", _FACES, (_train_on_text,), forgeries.NUMBERS_AS_TEXT),
+    "true mesh": Kind("in/faces/mesh/face_01.npy", _FACES, (_train_on_meshes,), forged_arrays.NPY_FILES),
+    "face model": Kind("in/model.mat", _WITH_PHOTO + (("model.mat", "in/model.mat"),),
+                       (_demo_without_page, _demo, _demo_without_page, _obj), forged_arrays.MATLAB_FILES),
+    "Basel model": Kind("out/BFM/01_MorphableModel.mat", _BFM, (_demo_of_bfm,), forged_arrays.MATLAB_FILES),
+    "Exp_Pca.bin": Kind("out/BFM/Exp_Pca.bin", _BFM, (_demo_of_bfm,), forgeries.NUMBERS_AS_BYTES),
+    "std_exp.txt": Kind("out/BFM/std_exp.txt", _BFM, (_demo_of_bfm,), forgeries.NUMBERS_AS_TEXT),
+    "BFM indices": Kind("out/BFM/BFM_front_idx.mat", _BFM, (_demo_of_bfm,), forged_arrays.MATLAB_FILES),
+    "BFM mesh": Kind("out/BFM/facemodel_info.mat", _BFM, (_demo_of_bfm,), forged_arrays.MATLAB_FILES),
+    "frozen network": Kind("in/net.pb", _WITH_PHOTO + (("model.mat", "in/model.mat"),),
+                           (_demo_without_page, _demo_without_page, _export("net.pb"), _start_from("net.pb")),
+                           forged_networks.GRAPHS),
+    "landmark network": Kind(
+        "in/landmarks.pb", _WITH_PHOTO + (("model.mat", "in/model.mat"), ("network/landmarks.pb", "in/landmarks.pb")),
+        (_demo_with_landmark_network,), forged_networks.GRAPHS),
+    "checkpoint index": Kind("in/net.ckpt.index", _CHECKPOINT + _WITH_PHOTO + (("model.mat", "in/model.mat"),),
+                             (_export("net.ckpt"), _export("net.ckpt"), _demo_of_checkpoint),
+                             forged_networks.CHECKPOINT_INDICES),
+    "checkpoint data": Kind(
+        "in/net.ckpt.data-00000-of-00001", _CHECKPOINT + _WITH_PHOTO + (("model.mat", "in/model.mat"),),
+        (_export("net.ckpt"), _export("net.ckpt"), _demo_of_checkpoint), forged_networks.CHECKPOINT_DATA),
+    "checkpoint graph": Kind("in/net.ckpt.meta", _CHECKPOINT, (_export("net.ckpt"),)),
+    "old checkpoint": Kind("in/old.ckpt", _CHECKPOINT + _FACES, (_export("old.ckpt"), _start_from("old.ckpt")),
+                           forged_networks.CHECKPOINT_INDICES),
+    "index to resume from": Kind("out/run/iter_2.ckpt.index", _RUN, (_resume,), forged_networks.CHECKPOINT_INDICES),
+    "data to resume from": Kind("out/run/iter_2.ckpt.data-00000-of-00001", _RUN, (_resume,),
+                                forged_networks.CHECKPOINT_DATA),
+    "record to resume from": Kind("out/run/iter_2.json", _RUN, (_resume,), forgeries.JSON_FILES),
+    "identity network": Kind("in/weights/" + _DLIB_FILE, _FACES + ((_DLIB_FILE, "in/weights/" + _DLIB_FILE),),
+                             (_train_with_dlib,)),
+    "annotation": Kind("in/aflw/{}.mat".format(originals.NAME), _PLAIN + (("model.mat", "in/model.mat"), (
+        "network/net.pb", "in/net.pb")), (_nme, _nme, _nme_by_network), forged_arrays.MATLAB_FILES),
+    "predictions": Kind("in/predicted.npz", _PLAIN, (_nme,), forged_arrays.NPZ_FILES),
+    "packed predictions": Kind("in/predicted.npz", _AFLW + (("aflw/packed.npz", "in/predicted.npz"),), (_nme,),
+                               forged_arrays.NPZ_FILES),
+    "coefficient file": Kind("in/predicted/{}.mat".format(originals.NAME), _PLAIN, (_nme_of_folder,),
+                             forged_arrays.MATLAB_FILES),
+    "other annotations": Kind("in/truth.npy", _PLAIN, (_nme_of_truth,), forged_arrays.NPY_FILES),
+    "other yaw": Kind("in/yaw.npy", _PLAIN, (_nme_of_yaw,), forged_arrays.NPY_FILES),
+    "true coefficients": Kind("out/synthetic/coeff/0000001.bin", _SYNTHETIC, (_synthesize_again,),
+                              forgeries.NUMBERS_AS_BYTES),
+    "manifest": Kind("out/synthetic/manifest.json", _SYNTHETIC, (_synthesize_again,), forgeries.JSON_FILES),
+})
+FREE_NAMES = tuple(name for name, kind in KINDS.items() if "{stem}" in kind.place)

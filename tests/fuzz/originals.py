@@ -1,0 +1,124 @@
+"""One whole, small file of every kind, which the damaged ones are made of."""
+
+import os
+import shutil
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+import checkpoints
+import networks
+import synthesize
+import train
+from alignment.five_points import STANDARD_POINTS_3D
+from identity.features import find_dlib_file
+from tests.bfm_pieces import write_random_pieces
+from tests.training_data import TOY_MODEL, write_faces
+from tf_runtime import tf
+
+SIDE = 160  # of photos, pixels
+PHOTO_FORMATS = ("png", "jpg", "bmp", "webp", "gif", "tif", "jp2", "ppm")
+NAME = "image00001"  # of photos with annotations
+_FIVE_POINTS = SIDE / 2 + STANDARD_POINTS_3D[:, :2] * [70, -70]
+
+
+def write_originals(folder):
+    """Write everything; calls TensorFlow, so call it in a process of its own.
+
+    Returns:
+        Nothing; the folder holds ``photos``, ``faces`` (processed), ``bfm``, ``network``, ``aflw``, ``run`` (a
+        training run of two steps), ``synthetic`` and ``model.mat``.
+    """
+    _write_photos(_made(folder, "photos"))
+    write_faces(_made(folder, "faces"), 3)
+    for name in ("face_00", "face_01", "face_02"):
+        mesh = np.random.RandomState(0).standard_normal((625, 3)).astype(np.float32)
+        np.save(os.path.join(_made(folder, "faces", "mesh"), name + ".npy"), mesh)
+    write_random_pieces(_made(folder, "bfm"), 300)
+    _write_model(os.path.join(folder, "model.mat"))
+    _write_networks(_made(folder, "network"))
+    _write_annotated(_made(folder, "aflw"))
+    _write_identity_network(folder)
+    train.main(["--data_path", os.path.join(folder, "faces"), "--face_model", TOY_MODEL, "--result_path", folder,
+                "--model_name", "run", "--steps", "2", "--checkpoint_interval", "1", "--batch_size", "2", "--identity",
+                "none", "--init_weights", "none", "--mesh_targets", "coefficients", "--quiet"])
+    synthesize.main(["--output", os.path.join(folder, "synthetic"), "--face_model", TOY_MODEL, "--count", "2",
+                     "--workers", "1", "--quiet"])
+
+
+def _made(*parts):
+    folder = os.path.join(*parts)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+def picture(side=SIDE):
+    """A smooth picture, [side, side, 3] uint8, with something that is different everywhere."""
+    rows, columns = np.mgrid[:side, :side] * (160.0 / side)
+    waves = np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 11)], axis=2)
+    return np.uint8(128 + 100 * waves)
+
+
+def _write_photos(folder):
+    image = Image.fromarray(picture())
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010e] = 6, "a description"
+    for extension in PHOTO_FORMATS:
+        options = {"exif": exif} if extension in ("jpg", "png", "webp") else {}
+        image.save(os.path.join(folder, "photo." + extension), **options)
+    np.savetxt(os.path.join(folder, "photo.txt"), _FIVE_POINTS, fmt="%.2f")
+
+
+def _write_model(path):
+    """The small face model, also with the fields that only this project's files have."""
+    fields = {name: value for name, value in scipy.io.loadmat(TOY_MODEL).items() if not name.startswith("__")}
+    names = np.array(["jawOpen", "mouthClose"], dtype=object)
+    scipy.io.savemat(path, dict(fields, model_name="toy", expression_names=names), do_compression=True)
+
+
+def _write_networks(folder):
+    prefix = os.path.join(folder, "net.ckpt")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        networks.r_net(tf.zeros([1, 224, 224, 3]), training=False)
+        for head in ("fc-id", "fc-ex", "fc-gamma"):
+            weights = [v for v in tf.global_variables() if v.op.name == head + "/weights"][0]
+            tf.add_to_collection("heads", tf.assign(weights, tf.random_normal(weights.shape, stddev=0.02)))
+        session.run(tf.global_variables_initializer())
+        session.run(tf.get_collection("heads"))
+        tf.train.Saver().save(session, prefix, write_meta_graph=True, write_state=False)
+        old = tf.train.Saver(write_version=tf.train.SaverDef.V1)
+        old.save(session, os.path.join(folder, "old.ckpt"), write_meta_graph=False, write_state=False)
+    checkpoints.export_r_net(prefix, os.path.join(folder, "net.pb"))
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
+        grid = np.tile(np.linspace(40, 180, 136, dtype=np.float32), (3, 1)) / 384
+        tf.matmul(tf.clip_by_value(tf.reduce_mean(images, [1, 2]), 127, 128), tf.constant(grid), name="landmark")
+        with open(os.path.join(folder, "landmarks.pb"), "wb") as file:
+            file.write(graph.as_graph_def().SerializeToString())
+
+
+def _write_identity_network(folder):
+    path = find_dlib_file()
+    shutil.copyfile(path, os.path.join(_made(folder, "id_net"), os.path.basename(path)))
+
+
+def _write_annotated(folder):
+    """A photo as in AFLW2000-3D, predictions of it, and other annotations."""
+    random = np.random.RandomState(3)
+    Image.fromarray(picture()).save(os.path.join(folder, NAME + ".jpg"))
+    points = random.uniform(30, 130, (2, 68))
+    scipy.io.savemat(os.path.join(folder, NAME + ".mat"), {
+        "pt3d_68": np.float32(np.vstack([points, random.uniform(0, 50, 68)])),
+        "Pose_Para": np.float32([[0.1, 0.5, -0.1, 80, 80, 0, 1e-3]]), "roi": np.int16([[1, 160, 1, 160]]),
+        "Shape_Para": random.standard_normal((199, 1))})
+    predictions = points.T + random.normal(0, 2, (68, 2))
+    np.savez(os.path.join(folder, "plain.npz"), **{NAME: predictions})
+    np.savez_compressed(os.path.join(folder, "packed.npz"), **{NAME: predictions})
+    np.save(os.path.join(folder, "truth.npy"), points.T[np.newaxis])
+    np.save(os.path.join(folder, "yaw.npy"), np.array([12.5]))
+    os.makedirs(os.path.join(folder, "predicted"), exist_ok=True)
+    scipy.io.savemat(os.path.join(folder, "predicted", NAME + ".mat"), {
+        "lm_68p_photo": predictions, "coeff": np.zeros((1, 257), np.float32), "lm_68p": predictions},
+        do_compression=True)

@@ -1,0 +1,70 @@
+"""How commands end: one line, a status, and nothing half-written."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from workspace.errors import InputError, printable, run_main
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@pytest.fixture(autouse=True)
+def restored_signals():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def end_of(error, capsys):
+    def main(argv):
+        raise error
+    with pytest.raises(SystemExit) as caught:
+        run_main(main)
+    return caught.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text, wanted", [
+    ("two\nlines", "two\\nlines"), ("\x1b[2J", "\\x1b[2J"), ("\udce9", "\\udce9"), ("\u202egpj", "\\u202egpj"),
+    ("\u00fc \u6f22 'quoted'", "\u00fc \u6f22 'quoted'")])
+def test_names_cannot_break_a_line_or_command_a_terminal(text, wanted):
+    assert printable(text) == wanted
+
+
+@pytest.mark.parametrize("error, sentence", [
+    (InputError("a\nb: missing"), "error: a\\nb: missing\n"),
+    (OSError(errno.ENOSPC, "No space left on device", "out/x.png"),
+     "error: out/x.png: No space left on device; make room, check permissions, or choose another folder, then run "
+     "it again\n"),
+    (MemoryError(), "error: not enough memory; give fewer or smaller files at once\n")])
+def test_errors_become_one_line(error, sentence, capsys):
+    assert end_of(error, capsys) == (1, sentence)
+
+
+def test_ctrl_c_says_that_it_stopped(capsys):
+    assert end_of(KeyboardInterrupt(), capsys) == (130, "stopped\n")
+
+
+def test_faults_of_the_program_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_main(lambda argv: 1 // 0)
+
+
+def test_sigterm_removes_what_is_half_written(tmp_path):
+    code = ("import time\nfrom workspace.atomic import atomic_path\nfrom workspace.errors import run_main\n"
+            "def main(argv):\n"
+            "    with atomic_path({!r}) as path, open(path, 'w') as file:\n"
+            "        file.write('half')\n        file.flush()\n        print('begun', flush=True)\n"
+            "        time.sleep(60)\nrun_main(main)\n").format(str(tmp_path / "file.txt"))
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"begun\n"
+    assert len(os.listdir(str(tmp_path))) == 1
+    start = time.monotonic()
+    process.terminate()
+    assert process.wait() == 143 and time.monotonic() - start < 30
+    assert os.listdir(str(tmp_path)) == []
