@@ -74,7 +74,8 @@ def read_predictions(path, names):
     """Read predicted landmarks, in pixels of the photos, y down.
 
     Args:
-        path: a folder in which ``demo.py`` left NAME.mat files, or an ``.npz`` of NAME -> [68, 2].
+        path: a folder in which ``demo.py`` left NAME.mat files, or with annotations NAME.mat like those of
+            AFLW2000-3D, or an ``.npz`` of NAME -> [68, 2].
         names: names of the photos.
 
     Returns:
@@ -99,6 +100,8 @@ def read_predictions(path, names):
 
 def _landmarks_of_result(path):
     fields = read_mat(path)
+    if "pt3d_68" in fields:
+        return read_ground_truth(path).landmarks
     if "lm_68p_photo" not in fields:
         raise InputError("{}: holds no lm_68p_photo; give the output folder of demo.py".format(path))
     return fields["lm_68p_photo"]

@@ -140,6 +140,12 @@ def test_results_of_demo_are_read(data, tmp_path):
     assert record["all"]["mean"] == pytest.approx(np.mean(expected), abs=1e-9)
 
 
+def test_annotations_can_be_measured_as_predictions(data, tmp_path):
+    folder, _ = data
+    status, record = run(folder, folder, tmp_path / "out")
+    assert status == 0 and record["all"]["bin_means"] == [0, 0, 0]
+
+
 @pytest.mark.parametrize("arrange", [
     lambda points: points, lambda points: points.transpose(0, 2, 1),
     lambda points: np.concatenate([points, np.zeros((len(points), 68, 1))], axis=2)])
