@@ -1,0 +1,75 @@
+"""What fitting gains by beginning at a network's answer instead of at the landmarks.
+
+    python -m benchmarks.network_start --photos PHOTOS [--json FILE]
+
+Faces of photos are fitted from both starts with several numbers of steps. Printed: the mean and the
+median over the photos of the final loss (the same losses, weights and robust scale for all), and the
+time per face.
+"""
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+from face_graph import FaceGraph
+from face_model import FACE_MODEL_HELP, load_face_model
+from face_pipeline import FacePipeline, batches, observe
+from fitting import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
+from regression import CoefficientRegressor, shipped_network
+from workspace.atomic import atomic_path
+from workspace.errors import InputError, run_main
+from workspace.photos import find_photos
+
+_BATCH = 8
+
+
+def parse_arguments(argv=None):
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--photos", required=True, metavar="DIR", help="photos, or a folder of them")
+    parser.add_argument("--network", metavar="FILE", help="graph or checkpoint; None: the one that comes along")
+    parser.add_argument("--steps", type=int, nargs="+", default=[20, 40, REFINING_STEPS, 160],
+                        help="from the network's answer")
+    parser.add_argument("--face_model", help=FACE_MODEL_HELP)
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    """Fit and print."""
+    arguments = parse_arguments(argv)
+    model = load_face_model(arguments.face_model)
+    path = arguments.network or shipped_network(model)
+    if path is None:
+        raise InputError("no network comes along for the face model {}; give one as --network".format(model.name))
+    locator = FacePipeline(model, method="fit", steps=0)
+    faces = [locator.locate(photo)[0] for photo in find_photos(arguments.photos)]
+    network = CoefficientRegressor(path, model)
+    graph = FaceGraph(model)
+    rows = []
+    for name, steps in [("landmarks", DEFAULT_STEPS)] + [("network", steps) for steps in arguments.steps]:
+        rows.append(_fit_all(faces, FaceFitter(graph, FitSettings(steps)), network if name == "network" else None))
+        rows[-1].update(start=name, steps=steps)
+        print("from {start}, {steps} steps: loss {mean:.4f} (median {median:.4f}), {seconds:.2f} s a face".format(
+            **rows[-1]), flush=True)
+    if arguments.json:
+        with atomic_path(arguments.json) as temporary, open(temporary, "w") as file:
+            json.dump(rows, file, indent=1)
+    return 0
+
+
+def _fit_all(faces, fitter, network):
+    """Return the mean and median final loss and the time per face."""
+    begin, losses = time.monotonic(), []
+    for batch in batches(faces, _BATCH):
+        start = network.predict([face.alignment.crop for face in batch]) if network else None
+        losses.extend(fitter.fit([observe(face) for face in batch], start).loss)
+    return {"mean": float(np.mean(losses)), "median": float(np.median(losses)),
+            "seconds": (time.monotonic() - begin) / len(faces)}
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,91 @@
+"""train.py --supervision truth as its users run it, on a tiny face model and tiny data."""
+
+import glob
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+import checkpoints
+import tf_runtime
+import train
+from face_decoder import coefficient_sizes
+from face_model import read_face_model
+from regression import CoefficientRegressor
+from synthesis.sampling import draw_coefficients
+from tests.training_data import TOY_MODEL, write_faces
+from tf_runtime import tf
+from training import trainer
+from training.cached_data import TruthBatch
+from training.face_cache import open_face_cache
+from training.faces import find_faces
+from training.options import TrainingOptions
+from training.truth_losses import TruthWeights
+from training.truth_step import build_truth_step
+from workspace.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    folder, model = tmp_path_factory.mktemp("training"), read_face_model(TOY_MODEL)
+    write_faces(folder / "faces", 4)
+    os.makedirs(str(folder / "faces" / "coeff"))
+    for face, coefficients in zip(find_faces(str(folder / "faces")).faces, draw_coefficients(model, 4, 0)):
+        coefficients.astype("<f4").tofile(str(folder / "faces" / "coeff" / (face.name + ".bin")))
+    yield folder
+    shutil.rmtree(str(folder))
+
+
+@pytest.fixture(autouse=True)
+def cache_in_workshop(workshop, monkeypatch):
+    monkeypatch.setattr(trainer, "open_face_cache", lambda folder, count: open_face_cache(folder, count, str(workshop)))
+
+
+def run(workshop, name, *flags):
+    return train.main(["--data_path", str(workshop / "faces"), "--face_model", TOY_MODEL, "--batch_size", "2",
+                       "--result_path", str(workshop), "--model_name", name, "--val_faces", "2", "--init_weights",
+                       "none", "--quiet", "--supervision", "truth"] + list(flags))
+
+
+def test_a_run_resumes_with_the_same_bits_and_its_network_takes_crops(workshop):
+    flags = ("--image_size", "56", "--schedule", "cool_down", "--head_rate", "0.1", "--augment", "--deterministic",
+             "--checkpoint_interval", "2")
+    assert run(workshop, "run", "--steps", "4", *flags) == 0
+    prefix = str(workshop / "run" / "iter_4.ckpt")
+    expected = checkpoints.read_variables(prefix, checkpoints.variable_shapes(prefix))
+    for path in glob.glob(str(workshop / "run" / "iter_4*")):
+        os.remove(path)
+    assert run(workshop, "run", "--steps", "4", "--resume", *flags) == 0
+    found = checkpoints.read_variables(prefix, checkpoints.variable_shapes(prefix))
+    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+
+    model = read_face_model(TOY_MODEL)
+    crops = np.random.RandomState(0).randint(0, 256, (1, 56, 56, 3)).astype(np.uint8)
+    larger = np.repeat(np.repeat(crops, 4, axis=1), 4, axis=2)
+    blurred = larger.astype(np.int16) + np.tile([[3, -3], [-3, 3]], (112, 112))[..., np.newaxis]
+    network = CoefficientRegressor(prefix, model)  # knows from the record that it must average 4x4 pixels
+    np.testing.assert_allclose(network.predict(np.clip(larger, 3, 252)), network.predict(
+        np.clip(np.clip(larger, 3, 252) + blurred - larger, 0, 255)), atol=1e-3)
+    network.close()
+
+
+def test_nothing_is_rendered(workshop):
+    model = read_face_model(TOY_MODEL)
+    with tf.Graph().as_default() as graph:
+        batch = TruthBatch(tf.zeros([2, 56, 56, 3]), tf.zeros([2, 68, 2]), tf.zeros([2], tf.int64),
+                           tf.zeros([2, sum(coefficient_sizes(model))]))
+        step = build_truth_step(batch, model, TrainingOptions(loss_weights=TruthWeights()))
+        kinds = {operation.type for operation in graph.get_operations()}
+    assert step.pictures is None and "Conv2D" in kinds
+    assert not [kind for kind in kinds if "aster" in kind]
+
+
+def test_what_cannot_be_is_said(workshop, monkeypatch):
+    with pytest.raises(InputError, match="--image_size 112: only --supervision truth"):
+        train.main(["--data_path", str(workshop / "faces"), "--face_model", TOY_MODEL, "--image_size", "112"])
+    with pytest.raises(InputError, match="--loss_weights photometric=1: there is no such loss; choose from shape"):
+        run(workshop, "other", "--loss_weights", "photometric=1")
+    monkeypatch.setattr(tf_runtime, "_processor_flags", lambda: {"sse2"})
+    with pytest.raises(InputError, match="--precision bfloat16 needs"):
+        run(workshop, "other", "--precision", "bfloat16")
