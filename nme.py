@@ -44,8 +44,8 @@ def parse_arguments(argv):
                         help="other landmarks, [n, 68, 2] in the order of the file names, e.g. the re-annotated ones")
     parser.add_argument("--yaw", metavar="FILE.npy", help="other yaw angles, [n] degrees, in that order")
     parser.add_argument("--predictions", metavar="DIR|FILE.npz",
-                        help="measure these instead of reconstructing: an output folder of demo.py, annotations like those "
-                             "of AFLW2000-3D, or name -> [68, 2]")
+                        help="measure these instead of reconstructing: an output folder of demo.py, annotations like "
+                             "those of AFLW2000-3D, or name -> [68, 2]")
     add_reconstruction_flags(parser)
     return parser.parse_args(argv)
 
