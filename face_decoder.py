@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mesh_renderer.linear_model import linear_model
+from mesh_renderer.posed_surface import LIGHT_TERMS, posed_surface
 from mesh_renderer.render import render
-from mesh_renderer.vertex_normals import vertex_normals
 from tf_runtime import tf
 
 IMAGE_SIZE = 224
@@ -108,12 +109,11 @@ def decode_face(coefficients, model):
         shape = face_shape(parts.identity, parts.expression, model)
         albedo = face_albedo(parts.albedo, model)
         rotation = rotation_matrix(parts.angles)
-        world_shape = tf.matmul(shape, rotation) + parts.translation[:, tf.newaxis, :]
-        normals = tf.matmul(
-            vertex_normals(shape, model.triangles, model.vertex_triangles), rotation)
-        colors = illuminate(albedo, normals, parts.gamma)
-        landmarks = project(tf.gather(world_shape, model.landmarks, axis=1))
-        return Face(shape, world_shape, normals, albedo, colors, landmarks)
+        surface = posed_surface(
+            shape, albedo, model.triangles, model.vertex_triangles, rotation=rotation,
+            translation=parts.translation, light=light_polynomial(parts.gamma))
+        landmarks = project(tf.gather(surface.world, model.landmarks, axis=1))
+        return Face(shape, surface.world, surface.normals, albedo, surface.colors, landmarks)
 
 
 def render_face(face, model, image_size=IMAGE_SIZE):
@@ -155,10 +155,7 @@ def face_albedo(albedo, model):
 
 def _linear_model(coefficients, basis, mean):
     """Return mean + basis @ coefficients as [B, N, 3]."""
-    # The basis is stored transposed: its gradient and its product then read memory in order.
-    transposed = np.ascontiguousarray(basis.T, dtype=np.float32)
-    flat = tf.matmul(coefficients, transposed) + mean.reshape(1, -1).astype(np.float32)
-    return tf.reshape(flat, [-1, mean.shape[0], 3])
+    return tf.reshape(linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3])
 
 
 def rotation_matrix(angles):
@@ -210,6 +207,27 @@ def illuminate(albedo, normals, gamma):
     offset[..., 0] = AMBIENT_OFFSET
     light = tf.reshape(gamma, [-1, 3, SH_BANDS]) + offset
     return albedo * tf.matmul(spherical_harmonics(normals), light, transpose_b=True)
+
+
+def light_polynomial(gamma):
+    """Return light as a polynomial of the normal, [B, 3, 9], see ``mesh_renderer.posed_surface``.
+
+    The same light as the sum of the :func:`spherical_harmonics` weighed by gamma.
+
+    Args:
+        gamma: [B, 27] light, nine bands for red, then green, then blue.
+    """
+    first, second = _A[1] * _C[1], _A[2] * _C[2]
+    # Bands by the terms 1, x, y, z, xy, yz, zx, zz, xx - yy.
+    terms = np.zeros((SH_BANDS, LIGHT_TERMS))
+    terms[0, 0] = _A[0] * _C[0]
+    terms[1, 2], terms[2, 3], terms[3, 1] = -first, first, -first
+    terms[4, 4], terms[5, 5], terms[7, 6] = second, -second, -second
+    terms[6, 7], terms[6, 0] = np.array([3, -1]) * second / (2 * math.sqrt(3))
+    terms[8, 8] = second / 2
+    ambient = AMBIENT_OFFSET * terms[0]
+    flat = tf.matmul(tf.reshape(gamma, [-1, SH_BANDS]), np.float32(terms)) + np.float32(ambient)
+    return tf.reshape(flat, [-1, 3, LIGHT_TERMS])
 
 
 def project(points):

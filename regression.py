@@ -8,7 +8,7 @@ import checkpoints
 import networks
 from face_decoder import IMAGE_SIZE, coefficient_sizes
 from tf_runtime import session_config, tf
-from training.records import is_for_face_model, require_face_model, trained_image_size
+from training.records import read_record, require_face_model, trained_image_size
 from workspace.errors import InputError
 from workspace.paths import NETWORK_DIR
 
@@ -33,8 +33,6 @@ class CoefficientRegressor:
         with self._graph.as_default():
             self._images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
             self._coefficients = coefficient_network(path, self._images, model).coefficients
-        self._count = sum(coefficient_sizes(model))
-        self._path = path
         self._session = tf.Session(graph=self._graph, config=session_config())
 
     def predict(self, crops):
@@ -42,13 +40,9 @@ class CoefficientRegressor:
 
         Args:
             crops: [B, 224, 224, 3] uint8 RGB, aligned.
-
-        Raises:
-            InputError: the network cannot be evaluated, or gives something else.
         """
         images = np.asarray(crops)[..., ::-1].astype(np.float32)
-        return checkpoints.evaluate(
-            self._session, self._path, self._coefficients, {self._images: images}, (len(images), self._count))
+        return self._session.run(self._coefficients, {self._images: images})
 
     def close(self):
         """Free the session."""
@@ -64,7 +58,8 @@ def shipped_network(model, path=SHIPPED_NETWORK):
     """
     if not os.path.isfile(path):
         return None
-    return path if is_for_face_model(path, model) else None
+    trained = (read_record(path) or {}).get("face_model") or {}
+    return path if trained.get("fingerprint") == model.fingerprint() else None
 
 
 def coefficient_network(path, images, model, with_pool5=False):

@@ -1,4 +1,4 @@
-"""A face model of BFM09's size with random bases: for timing, not for looking at."""
+"""A face model of BFM09's size whose bases are random waves: for timing, not for looking at."""
 
 import numpy as np
 
@@ -7,7 +7,8 @@ from face_decoder import coefficient_sizes
 from face_model.model import LANDMARK_COUNT, FaceModel, vertex_triangle_table
 
 IDENTITIES, EXPRESSIONS, ALBEDOS = 80, 64, 80
-_SHAPE_DEVIATION, _ALBEDO_DEVIATION = 0.0005, 2.0  # of each component; dm, grey levels
+_SHAPE_DEVIATION, _ALBEDO_DEVIATION = 0.005, 2.0  # of each component; dm, grey levels
+_FREQUENCY = 3.0  # of the components, which are waves: radians per dm
 _FRONT_SHARE = 0.87  # of each side of the grid: three quarters of the triangles, as BFM09's front region
 _POSE_DEVIATION = 0.1  # radians, dm
 _LIGHT_DEVIATION = 0.05
@@ -20,7 +21,10 @@ def synthetic_face_model(grid=GRID, seed=0):
     count = len(vertices)
 
     def basis(components, deviation):
-        return random.standard_normal((3 * count, components)).astype(np.float32) * np.float32(deviation)
+        frequencies = _FREQUENCY * random.standard_normal((3, components))
+        phases = random.uniform(0, 2 * np.pi, (3, components))
+        waves = vertices.dot(frequencies)[:, np.newaxis] + phases  # [N, 3, components]
+        return np.float32(deviation * np.sin(waves)).reshape(3 * count, components)
 
     inside = np.abs(np.arange(grid) / (grid - 1.0) - 0.5) <= _FRONT_SHARE / 2
     front = (inside[:, np.newaxis] & inside).reshape(-1)

@@ -106,7 +106,15 @@ def operations():
             vertices=vertices, triangles=triangles, vertex_triangles=vertex_triangles,
             d_normals=d_normals), None, None
 
+    def linear_model_gradient(op, d_values):
+        return compiled.mesh_renderer_linear_model_grad(d_values=d_values, panels=op.inputs[1]), None, None
+
+    def posed_surface_gradient(op, d_world, d_normals, d_colors):
+        return list(compiled.mesh_renderer_posed_surface_grad(*op.inputs, d_world, d_normals, d_colors)) + [None] * 2
+
     _register_gradient("MeshRendererRasterizeTriangles", rasterize_gradient)
+    _register_gradient("MeshRendererLinearModel", linear_model_gradient)
+    _register_gradient("MeshRendererPosedSurface", posed_surface_gradient)
     _register_gradient("MeshRendererVertexNormals", normals_gradient)
     _register_gradient("MeshRendererInterpolateAttributes", interpolate_gradient)
     return compiled

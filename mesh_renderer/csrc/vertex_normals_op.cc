@@ -1,6 +1,7 @@
 // TensorFlow operation over the core: vertex normals and their gradient. Checks and threads, no more.
 #include <cstdint>
 
+#include "connectivity_op.h"
 #include "op_support.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -62,30 +63,6 @@ vertex_triangles: [N, 8].
 d_normals: [B, N, 3], gradient of the loss.
 d_vertices: [B, N, 3].
 )doc");
-
-Status CheckConnectivity(const Tensor& vertices, const Tensor& triangles, const Tensor& around,
-                         Connectivity* mesh) {
-  if (vertices.dims() != 3 || vertices.dim_size(2) != 3) {
-    return errors::InvalidArgument("vertices must have shape [B, N, 3], got ",
-                                   vertices.shape().DebugString());
-  }
-  const int64_t vertex_count = vertices.dim_size(1);
-  const Status status = CheckTriangles(triangles, vertex_count);
-  if (!status.ok()) return status;
-  if (around.dims() != 2 || around.dim_size(0) != vertex_count || around.dim_size(1) != kVertexValence) {
-    return errors::InvalidArgument("vertex_triangles must have shape [", vertex_count, ", ",
-                                   kVertexValence, "], got ", around.shape().DebugString());
-  }
-  *mesh = {triangles.flat<int32_t>().data(), around.flat<int32_t>().data(), vertex_count,
-           triangles.dim_size(0)};
-  for (int64_t i = 0; i < around.NumElements(); ++i) {
-    if (mesh->vertex_triangles[i] < 0 || mesh->vertex_triangles[i] > mesh->triangle_count) {
-      return errors::InvalidArgument("vertex_triangles must lie in [0, ", mesh->triangle_count, "], got ",
-                                     mesh->vertex_triangles[i]);
-    }
-  }
-  return Ok();
-}
 
 class VertexNormalsOp : public OpKernel {
  public:
