@@ -22,7 +22,7 @@ from mesh_renderer.core import rasterize
 SMALLEST_TEXTURE, LARGEST_TEXTURE = 512, 4096  # pixels
 _FACING = (0.2, 0.6)  # cosine between normal and view: pixels count not at all below, fully above
 _OUTLINE = (1.0, 4.0)  # crop pixels (1 mm) from the outline: the same
-_CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (6.0, 18.0)  # from here on, they count whatever they show
+_CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (8.0, 22.0)  # from here on, they count whatever they show
 _DISAGREEMENT = 30.0  # grey levels from what lies further in, that halve the weight of an uncertain pixel
 _OUTLINE_STEP = 0.3  # dm: what is this much nearer than the surface beside it ends there
 _DEPTH_TOLERANCE = 0.02  # dm, behind the nearest surface, of what still counts as seen
@@ -58,7 +58,7 @@ def bake_texture(reconstruction, model, unwrapping, size=None):
     texels = _texels(reconstruction, model, unwrapping, size)
     difference = texels.difference
     weight = _agreeing(texels)
-    smooth = _fill(difference, weight)
+    smooth = _fill(difference, np.square(weight))  # or much of what hardly counts would outweigh little that does
     for part in range(1, texels.part.max() + 1):
         inside = texels.part == part
         if inside.any():
@@ -151,7 +151,7 @@ def _texels(reconstruction, model, unwrapping, size):
 
 def _agreeing(texels):
     """Return the weights [T, T] of the photo, less where it is uncertain and unlike what lies further in."""
-    expected = _fill(texels.difference, texels.certain)
+    expected = _fill(texels.difference, np.square(texels.certain))
     distance = np.sqrt(np.mean(np.square(texels.difference - expected), axis=2))
     distance = scipy.ndimage.gaussian_filter(distance, len(distance) * _SOFTNESS / 2)
     agreement = 1 / (1 + (distance / _DISAGREEMENT) ** 4)
