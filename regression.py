@@ -8,7 +8,7 @@ import checkpoints
 import networks
 from face_decoder import IMAGE_SIZE, coefficient_sizes
 from tf_runtime import session_config, tf
-from training.records import read_record, require_face_model, trained_image_size
+from training.records import is_for_face_model, require_face_model, trained_image_size
 from workspace.errors import InputError
 from workspace.paths import NETWORK_DIR
 
@@ -33,6 +33,8 @@ class CoefficientRegressor:
         with self._graph.as_default():
             self._images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
             self._coefficients = coefficient_network(path, self._images, model).coefficients
+        self._count = sum(coefficient_sizes(model))
+        self._path = path
         self._session = tf.Session(graph=self._graph, config=session_config())
 
     def predict(self, crops):
@@ -40,9 +42,13 @@ class CoefficientRegressor:
 
         Args:
             crops: [B, 224, 224, 3] uint8 RGB, aligned.
+
+        Raises:
+            InputError: the network cannot be evaluated, or gives something else.
         """
         images = np.asarray(crops)[..., ::-1].astype(np.float32)
-        return self._session.run(self._coefficients, {self._images: images})
+        return checkpoints.evaluate(
+            self._session, self._path, self._coefficients, {self._images: images}, (len(images), self._count))
 
     def close(self):
         """Free the session."""
@@ -58,8 +64,7 @@ def shipped_network(model, path=SHIPPED_NETWORK):
     """
     if not os.path.isfile(path):
         return None
-    trained = (read_record(path) or {}).get("face_model") or {}
-    return path if trained.get("fingerprint") == model.fingerprint() else None
+    return path if is_for_face_model(path, model) else None
 
 
 def coefficient_network(path, images, model, with_pool5=False):

@@ -3,11 +3,13 @@
 import argparse
 import os
 
+import numpy as np
 import pytest
 
 import reconstruction_flags
 import regression
 from face_model import load_face_model
+from face_model.sketch import model_sketch
 from tests.toy_reconstruction import toy_face_model
 from training.records import record_path, write_json
 from workspace.errors import InputError
@@ -43,6 +45,22 @@ def test_it_serves_its_face_model_only(network):
         reconstruction_flags.network_weights(flags("--method", "network"), other)
     with pytest.raises(InputError, match="was trained for the face model toy"):
         regression.CoefficientRegressor(network, other)
+
+
+def test_a_face_model_that_differs_by_rounding_is_the_same_one(network):
+    model = toy_face_model()
+    write_json(record_path(network), {"face_model": {"fingerprint": "of another build", "sketch": model_sketch(model)}})
+    noise = 1 + 1e-5 * np.random.RandomState(0).standard_normal(model.identity_basis.shape)
+    rounded = model._replace(identity_basis=np.float32(model.identity_basis * noise))
+    assert rounded.fingerprint() != model.fingerprint()
+    assert reconstruction_flags.network_weights(flags(), rounded) == network
+    turned = model.expression_basis.copy()
+    turned[:, 1] *= -1
+    assert reconstruction_flags.network_weights(flags(), model._replace(expression_basis=turned)) is None
+    swapped = model._replace(identity_basis=np.ascontiguousarray(model.identity_basis[:, ::-1]))
+    assert reconstruction_flags.network_weights(flags(), swapped) is None
+    write_json(record_path(network), {"face_model": {"fingerprint": "of another build", "sketch": ["nonsense"]}})
+    assert reconstruction_flags.network_weights(flags(), model) is None
 
 
 def test_what_the_user_put_there_comes_first(network):

@@ -10,6 +10,7 @@ import os
 import subprocess
 
 from face_decoder import IMAGE_SIZE, coefficient_sizes
+from face_model.sketch import fits_sketch, model_sketch
 from tf_runtime import tf
 from training.options import IMAGE_SIZES
 from workspace.atomic import atomic_path
@@ -39,7 +40,7 @@ def run_record(options, model):
     return {
         "options": dict(settings),
         "loss_weights": dict(weights._asdict()),
-        "face_model": {"name": model.name, "fingerprint": model.fingerprint()},
+        "face_model": {"name": model.name, "fingerprint": model.fingerprint(), "sketch": model_sketch(model)},
         "coefficient_sizes": dict(coefficient_sizes(model)._asdict()),
         "git_revision": git_revision(),
         "tensorflow": tf.VERSION,
@@ -138,6 +139,19 @@ def trained_image_size(prefix):
     return size if size in IMAGE_SIZES else IMAGE_SIZE
 
 
+def is_for_face_model(prefix, model):
+    """Say whether a checkpoint's record names ``model``, or one that differs from it by rounding only.
+
+    Args:
+        prefix: of the checkpoint.
+        model: a ``FaceModel``.
+    """
+    trained = (read_record(prefix) or {}).get("face_model")
+    if not isinstance(trained, dict):
+        return False
+    return trained.get("fingerprint") == model.fingerprint() or fits_sketch(model, trained.get("sketch"))
+
+
 def require_face_model(prefix, model):
     """Raise an InputError if a checkpoint's record names another face model than ``model``.
 
@@ -146,7 +160,7 @@ def require_face_model(prefix, model):
         model: a ``FaceModel``.
     """
     trained = (read_record(prefix) or {}).get("face_model")
-    if not isinstance(trained, dict) or trained.get("fingerprint") == model.fingerprint():
+    if not isinstance(trained, dict) or is_for_face_model(prefix, model):
         return
     raise InputError("{}: was trained for the face model {} with the fingerprint {}, but here is {} with {}; give the "
                      "file it was trained for as --face_model".format(
