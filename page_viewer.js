@@ -1,6 +1,7 @@
 // A small mesh viewer: one WebGL context draws for every canvas of the page. Our own, no libraries.
 "use strict";
 (function () {
+  const FIRST_YAW = 0.45, FIRST_PITCH = 0.1; // radians: turned a little, so that it is seen to be a solid
   const shared = JSON.parse(document.getElementById("shared").textContent);
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const triangles = new Uint32Array(bytes(shared.triangles).buffer);
@@ -51,98 +52,138 @@
   const triangleBuffer = buffer(gl.ELEMENT_ARRAY_BUFFER, triangles);
   const coordinateBuffer = buffer(gl.ARRAY_BUFFER, coordinates);
 
-  function normalsOf(positions) {
-    const normals = new Float32Array(positions.length);
+  function normalsOf(p) {
+    const normals = new Float32Array(p.length);
     for (let i = 0; i < triangles.length; i += 3) {
-      const [a, b, c] = [3 * triangles[i], 3 * triangles[i + 1], 3 * triangles[i + 2]];
-      const u = [0, 1, 2].map((k) => positions[b + k] - positions[a + k]);
-      const v = [0, 1, 2].map((k) => positions[c + k] - positions[a + k]);
-      const n = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
-      for (const corner of [a, b, c]) for (let k = 0; k < 3; k++) normals[corner + k] += n[k];
+      const a = 3 * triangles[i], b = 3 * triangles[i + 1], c = 3 * triangles[i + 2];
+      const ux = p[b] - p[a], uy = p[b + 1] - p[a + 1], uz = p[b + 2] - p[a + 2];
+      const vx = p[c] - p[a], vy = p[c + 1] - p[a + 1], vz = p[c + 2] - p[a + 2];
+      const nx = uy * vz - uz * vy, ny = uz * vx - ux * vz, nz = ux * vy - uy * vx;
+      for (const corner of [a, b, c]) {
+        normals[corner] += nx; normals[corner + 1] += ny; normals[corner + 2] += nz;
+      }
     }
     return normals;
   }
 
-  function load(figure) {
-    const face = JSON.parse(figure.querySelector("script").textContent);
-    const steps = new Uint16Array(bytes(face.positions).buffer);
+  function loadMesh(version, whenReady) {
+    const steps = new Uint16Array(bytes(version.positions).buffer);
     const positions = new Float32Array(steps.length);
-    for (let i = 0; i < steps.length; i++) positions[i] = face.low[i % 3] + steps[i] * face.step[i % 3];
-    const size = [0, 1, 2].map((k) => 65535 * face.step[k]);
-    const state = {
+    for (let i = 0; i < steps.length; i++) positions[i] = version.low[i % 3] + steps[i] * version.step[i % 3];
+    const size = [0, 1, 2].map((k) => 65535 * version.step[k]);
+    const mesh = {
       positions: buffer(gl.ARRAY_BUFFER, positions), normals: buffer(gl.ARRAY_BUFFER, normalsOf(positions)),
-      middle: [0, 1, 2].map((k) => face.low[k] + size[k] / 2), scale: 1.7 / Math.max(size[0], size[1]),
-      texture: gl.createTexture(), yaw: 0.45, pitch: 0.1, zoom: 1, clay: 0, ready: false,
+      middle: [0, 1, 2].map((k) => version.low[k] + size[k] / 2), scale: 1.7 / Math.max(size[0], size[1]),
+      texture: gl.createTexture(), ready: false,
     };
     const image = new Image();
     image.onload = () => {
-      gl.bindTexture(gl.TEXTURE_2D, state.texture);
+      gl.bindTexture(gl.TEXTURE_2D, mesh.texture);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, image);
       gl.generateMipmap(gl.TEXTURE_2D);
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
-      state.ready = true;
-      draw(figure, state);
+      mesh.ready = true;
+      whenReady();
     };
-    image.src = face.texture;
-    return state;
+    image.src = version.texture;
+    return mesh;
   }
 
-  function draw(figure, state) {
-    if (!state.ready) return;
-    const canvas = figure.querySelector("canvas");
+  function draw(canvas, mesh, view) {
     const side = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1));
-    if (!side) return;
+    if (!side || !mesh.ready) return;
     if (canvas.width !== side) canvas.width = canvas.height = side;
     if (surface.width !== side) surface.width = surface.height = side;
     gl.viewport(0, 0, side, side);
-    gl.clearColor(0.094, 0.094, 0.094, 1);
+    gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    const [sy, cy, sx, cx] = [Math.sin(state.yaw), Math.cos(state.yaw), Math.sin(state.pitch), Math.cos(state.pitch)];
+    const [sy, cy, sx, cx] = [Math.sin(view.yaw), Math.cos(view.yaw), Math.sin(view.pitch), Math.cos(view.pitch)];
     gl.uniformMatrix3fv(uniform("turn"), false, [cy, sx * sy, -cx * sy, 0, cx, sx, sy, -sx * cy, cx * cy]);
-    gl.uniform3fv(uniform("middle"), state.middle);
-    gl.uniform1f(uniform("scale"), state.scale * state.zoom);
-    gl.uniform1f(uniform("clay"), state.clay);
+    gl.uniform3fv(uniform("middle"), mesh.middle);
+    gl.uniform1f(uniform("scale"), mesh.scale * view.zoom);
+    gl.uniform1f(uniform("clay"), view.look);
     const feed = (name, data, count, kind, normalized) => {
       const place = gl.getAttribLocation(program, name);
       gl.bindBuffer(gl.ARRAY_BUFFER, data);
       gl.enableVertexAttribArray(place);
       gl.vertexAttribPointer(place, count, kind, normalized, 0, 0);
     };
-    feed("position", state.positions, 3, gl.FLOAT, false);
-    feed("normal", state.normals, 3, gl.FLOAT, false);
+    feed("position", mesh.positions, 3, gl.FLOAT, false);
+    feed("normal", mesh.normals, 3, gl.FLOAT, false);
     feed("uv", coordinateBuffer, 2, gl.UNSIGNED_SHORT, true);
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, triangleBuffer);
-    gl.bindTexture(gl.TEXTURE_2D, state.texture);
+    gl.bindTexture(gl.TEXTURE_2D, mesh.texture);
     gl.drawElements(gl.TRIANGLES, triangles.length, gl.UNSIGNED_INT, 0);
-    canvas.getContext("2d").drawImage(surface, 0, 0);
+    const target = canvas.getContext("2d");
+    target.clearRect(0, 0, side, side);
+    target.drawImage(surface, 0, 0);
   }
 
   function attach(figure) {
-    let state = null;
-    const canvas = figure.querySelector("canvas");
-    const redraw = () => state && draw(figure, state); // browsers send pointer moves once a frame
-    canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
+    const canvas = figure.querySelector("canvas"), overlay = figure.querySelector(".overlay");
+    const versions = JSON.parse(figure.querySelector("script").textContent), meshes = [];
+    const view = { yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1, look: 0, version: versions.length - 1 };
+    const firstOverlay = overlay.src;
+    let visible = false, held = null;
+
+    const redraw = () => {
+      if (!visible) return;
+      const index = view.version;
+      meshes[index] = meshes[index] || loadMesh(versions[index], redraw);
+      overlay.src = versions[index].overlay || firstOverlay; // that of the first is not embedded twice
+      draw(canvas, meshes[index], view);
+    };
+    const turn = (right, down) => {
+      view.yaw += right;
+      view.pitch = Math.max(-1.5, Math.min(1.5, view.pitch + down));
+      redraw(); // browsers send pointer moves once a frame
+    };
+    const zoom = (factor) => {
+      view.zoom = Math.max(0.5, Math.min(6, view.zoom * factor));
+      redraw();
+    };
+    canvas.addEventListener("pointerdown", (event) => {
+      held = [event.clientX, event.clientY];
+      canvas.setPointerCapture(event.pointerId);
+    });
     canvas.addEventListener("pointermove", (event) => {
-      if (!state || !event.buttons) return;
-      state.yaw += event.movementX * 0.01;
-      state.pitch = Math.max(-1.5, Math.min(1.5, state.pitch + event.movementY * 0.01));
+      if (!held) return;
+      turn((event.clientX - held[0]) * 0.01, (event.clientY - held[1]) * 0.01);
+      held = [event.clientX, event.clientY];
+    });
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { held = null; });
+    canvas.addEventListener("dblclick", () => {
+      Object.assign(view, { yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1 });
       redraw();
     });
     canvas.addEventListener("wheel", (event) => {
-      if (!state || !event.ctrlKey) return; // plain scrolling stays with the page
+      if (!event.ctrlKey) return; // plain scrolling stays with the page
       event.preventDefault();
-      state.zoom = Math.max(0.5, Math.min(6, state.zoom * Math.exp(-event.deltaY * 0.002)));
-      redraw();
+      zoom(Math.exp(-event.deltaY * 0.002));
     }, { passive: false });
-    figure.querySelector("button").addEventListener("click", () => {
-      if (state) state.clay = 1 - state.clay;
-      redraw();
+    const keys = {
+      ArrowLeft: () => turn(-0.1, 0), ArrowRight: () => turn(0.1, 0), ArrowUp: () => turn(0, -0.1),
+      ArrowDown: () => turn(0, 0.1), "+": () => zoom(1.1), "-": () => zoom(1 / 1.1),
+    };
+    canvas.addEventListener("keydown", (event) => {
+      if (!keys[event.key] || event.ctrlKey) return;
+      event.preventDefault();
+      keys[event.key]();
+    });
+    figure.querySelectorAll(".choice").forEach((choice) => {
+      const buttons = [...choice.children];
+      buttons.forEach((button, index) => button.addEventListener("click", () => {
+        view[choice.dataset.name] = index;
+        buttons.forEach((other) => other.setAttribute("aria-pressed", other === button));
+        redraw();
+      }));
     });
     window.addEventListener("resize", redraw);
     new IntersectionObserver((entries, observer) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       observer.disconnect();
-      state = load(figure);
+      visible = true;
+      redraw();
     }, { rootMargin: "300px" }).observe(figure);
   }
 

@@ -14,17 +14,20 @@ import os
 import numpy as np
 from PIL import Image
 
-from alignment.align import paste_crop
+from alignment.align import CROP_SIZE, crop_to_photo, paste_crop
 from avatar import upright_shape
+from reconstruction import versions
 from texture_maps import bake_texture
 from unwrap import unwrap
 from workspace.atomic import atomic_path
 
 FACE_LIMIT = 100  # faces on a page; beyond, browsers get slow: a face weighs about half a megabyte
 _TEXTURE_SIZE = 512  # pixels
-_PICTURE_HEIGHT = 420  # pixels
+_TILE = 480  # pixels, of the pictures of photo and overlay
+_SURROUNDINGS = 1.35  # how much more than the crop they show
 _QUANTA = 65535
 _VIEWER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page_viewer.js")
+_VERSION_NAMES = ("coefficient mesh", "refined mesh")
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
@@ -33,19 +36,48 @@ _HEAD = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Reconstructed faces</title>
 <style>
-body { margin: 0 auto; max-width: 1500px; padding: 16px; background: #181818; color: #ddd; font: 15px/1.4 sans-serif; }
-h1 { font-size: 20px; font-weight: normal; }
-figure { display: flex; flex-wrap: wrap; gap: 8px; margin: 0 0 20px; }
-figcaption { width: 100%; }
-img, canvas { height: 420px; max-width: 100%; object-fit: contain; background: #181818; }
-canvas { width: 420px; cursor: grab; touch-action: none; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1280px; padding: 24px 16px 48px; background: #14161a; color: #e4e6ea;
+  font: 15px/1.45 system-ui, sans-serif; }
+header { margin: 0 4px 20px; }
+h1 { font-size: 24px; font-weight: 600; margin: 0 0 2px; }
+p { color: #9aa1ac; margin: 0; }
+figure { margin: 0 0 20px; padding: 12px; background: #1d2026; border-radius: 14px; }
+figcaption { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; margin: 0 4px 10px; }
+figcaption b { font-weight: 600; flex: 1 1 auto; overflow-wrap: anywhere; }
+.choice { display: inline-flex; border-radius: 8px; overflow: hidden; background: #2a2e36; }
+button { font: 13px system-ui, sans-serif; color: #b9c0ca; background: none; border: 0; padding: 6px 12px; }
+button[aria-pressed=true] { background: #4a7bd0; color: #fff; }
+.tiles { display: grid; grid-template-columns: repeat(3, 1fr); gap: 10px; }
+.tiles > * { width: 100%; aspect-ratio: 1; border-radius: 8px; display: block; background: #262a31; }
+canvas { cursor: grab; touch-action: pan-y; }
 canvas:active { cursor: grabbing; }
-button { background: #333; color: #ddd; border: 0; border-radius: 3px; padding: 2px 8px; margin-left: 8px; }
-.no-webgl canvas, .no-webgl button { display: none; }
+button:focus-visible, canvas:focus-visible { outline: 2px solid #7da7f0; outline-offset: 2px; }
+.no-webgl canvas, .no-webgl .choice { display: none; }
+@media (max-width: 700px) {
+  body { padding: 16px 8px 32px; }
+  .tiles { grid-template-columns: repeat(2, 1fr); }
+  canvas { grid-column: 1 / 3; }
+}
 </style>
 </head>
 <body>
-<h1>Reconstructed faces <small>drag to turn, Ctrl + wheel to zoom</small></h1>
+<header>
+<h1>Reconstructed faces</h1>
+<p>Photo, reconstruction laid into it, and mesh. Drag the mesh to turn it; Ctrl + wheel zooms, double click resets.</p>
+</header>
+"""
+
+
+_FIGURE = """<figure>
+<figcaption><b>{name}</b>{choices}</figcaption>
+<div class="tiles">
+<img src="{photo}" alt="{name}">
+<img class="overlay" src="{overlay}" alt="reconstruction of {name}">
+<canvas tabindex="0" aria-label="mesh of {name}, arrow keys turn it"></canvas>
+</div>
+<script type="application/json">{versions}</script>
+</figure>
 """
 
 
@@ -84,28 +116,44 @@ class ResultPage:
             file.write("<script>\n{}</script>\n</body>\n</html>\n".format(viewer))
 
     def _figure(self, reconstruction):
-        """Return the HTML of one face."""
-        vertices = upright_shape(reconstruction, self._model)
+        """Return the HTML of one face; what is shown first is its last version."""
+        located, found = reconstruction.face, versions(reconstruction)
+        shown = [self._version(version) for version in found]
+        choices = _choice("look", ("photo", "clay"), 0)
+        if len(found) > 1:
+            choices = _choice("version", _VERSION_NAMES[:len(found)], len(found) - 1) + choices
+        return _FIGURE.format(
+            name=html.escape(located.name), choices=choices, photo=_data_url(_around_face(located, located.photo)),
+            overlay=shown[-1].pop("overlay"), versions=json.dumps(shown))
+
+    def _version(self, version):
+        """Return what the viewer needs of a reconstruction."""
+        vertices = upright_shape(version, self._model)
         low = vertices.min(axis=0)
         step = np.maximum(np.ptp(vertices, axis=0), 1e-6) / _QUANTA
-        located = reconstruction.face
-        overlaid = paste_crop(located.photo, reconstruction.overlay, located.alignment.trans_params)
-        texture = bake_texture(reconstruction, self._model, self._unwrapping, _TEXTURE_SIZE)
-        face = {"positions": _base64(np.rint((vertices - low) / step).astype("<u2")), "low": low.tolist(),
-                "step": step.tolist(), "texture": _data_url(texture)}
-        return ('<figure>\n<figcaption>{name} <button>photo or clay</button></figcaption>\n<img src="{photo}" '
-                'alt="{name}">\n<img src="{result}" alt="reconstruction of {name}">\n<canvas></canvas>\n'
-                '<script type="application/json">{face}</script>\n</figure>\n').format(
-                    name=html.escape(located.name), photo=_data_url(_scaled(located.photo)),
-                    result=_data_url(_scaled(overlaid)), face=json.dumps(face))
+        located = version.face
+        overlaid = paste_crop(located.photo, version.overlay, located.alignment.trans_params)
+        texture = bake_texture(version, self._model, self._unwrapping, _TEXTURE_SIZE)
+        return {"positions": _base64(np.rint((vertices - low) / step).astype("<u2")), "low": low.tolist(),
+                "step": step.tolist(), "texture": _data_url(texture),
+                "overlay": _data_url(_around_face(located, overlaid))}
 
 
-def _scaled(picture):
-    height, width = picture.shape[:2]
-    if height <= _PICTURE_HEIGHT:
-        return picture
-    size = (max(1, width * _PICTURE_HEIGHT // height), _PICTURE_HEIGHT)
-    return np.asarray(Image.fromarray(picture).resize(size, Image.LANCZOS))
+def _choice(name, labels, chosen):
+    """Return the HTML of buttons of which one is pressed."""
+    return '<span class="choice" data-name="{}">{}</span>'.format(name, "".join(
+        '<button type="button" aria-pressed="{}">{}</button>'.format("true" if i == chosen else "false", label)
+        for i, label in enumerate(labels)))
+
+
+def _around_face(located, picture):
+    """Return the square of a picture of the photo that has the face in its middle, as far as the photo goes."""
+    corners = crop_to_photo(np.array([[-0.5, -0.5], [CROP_SIZE - 0.5] * 2]), located.alignment.trans_params) + 0.5
+    size = np.array(picture.shape[1::-1], float)
+    side = min(_SURROUNDINGS * np.ptp(corners, axis=0).max(), size.min())
+    first = np.clip(corners.mean(axis=0) - side / 2, 0, size - side)
+    box = tuple(first) + tuple(first + side)
+    return np.asarray(Image.fromarray(picture).resize((_TILE, _TILE), Image.LANCZOS, box=box))
 
 
 def _data_url(picture):
