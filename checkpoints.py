@@ -226,7 +226,16 @@ def _portable_graph_def(graph):
     for node in graph_def.node:
         if node.op == "AddV2":  # differs from Add only in refusing strings
             node.op = "Add"
+        elif node.op == "Const":
+            _pack_half_values(node.attr["value"].tensor)
     return graph_def
+
+
+def _pack_half_values(tensor):
+    """Store float16 values as bytes: TensorFlow 1.12 writes a number of up to three bytes for each."""
+    if len(tensor.half_val) > 1:
+        tensor.tensor_content = np.fromiter(tensor.half_val, np.uint16, len(tensor.half_val)).tobytes()
+        del tensor.half_val[:]
 
 
 def _open_checkpoint(path):

@@ -122,7 +122,7 @@ def test_empty_input_folder_says_so(tmp_path):
 @pytest.mark.parametrize("spoil, wanted", [
     (lambda path: path.write_bytes(b"MATLAB"), "not a readable MATLAB"),
     (lambda path: scipy.io.savemat(str(path), {"tri": np.zeros((3, 3))}), "missing"),
-    (lambda path: None, "no such face model"),
+    (lambda path: None, "no such file"),
 ])
 def test_a_bad_face_model_is_refused_in_one_sentence(tmp_path, spoil, wanted):
     portrait().save(str(tmp_path / "a.png"))
