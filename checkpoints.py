@@ -13,6 +13,7 @@ import os
 import numpy as np
 
 import networks
+from graph_safety import MAX_FILE_SIZE, require_constants, require_harmless
 from tf_runtime import tf
 from training.records import read_record, record_path, trained_image_size, write_json
 from workspace.atomic import atomic_path
@@ -24,6 +25,7 @@ COEFFICIENT_TENSOR = "coeff:0"
 POOL5_TENSOR = "resnet_v1_50/pool5:0"
 
 IMAGE_SIZE = 224
+_MOST_OUTPUTS = 1 << 14  # of a layer whose width the face model decides: as many numbers as memory should bear
 _NAMES_TOLD = 3  # how many missing names a message lists before it only counts
 
 
@@ -62,7 +64,11 @@ def read_variables(path, shapes):
         InputError: the file is missing or damaged, or variables are missing or of other shapes.
     """
     if path.endswith(".pb"):
-        constants = _graph_constants(read_graph_def(path), shapes)
+        try:
+            constants = _graph_constants(read_graph_def(path), shapes)
+        except (TypeError, ValueError):
+            raise InputError("{}: its constants do not fit each other; copy or download the graph again".format(
+                path)) from None
         _check_shapes(path, {name: list(value.shape) for name, value in constants.items()}, shapes)
         return constants
     reader = _open_checkpoint(path)
@@ -153,12 +159,17 @@ def read_graph_def(path):
         raise InputError("{}: no such file; put the frozen network there or give its path".format(path))
     graph_def = tf.GraphDef()
     try:
+        if os.path.getsize(path) > MAX_FILE_SIZE:
+            raise ValueError("larger than any graph")
         with open(path, "rb") as file:
             graph_def.ParseFromString(file.read())
+    except OSError as error:
+        raise InputError("{}: cannot be read ({}); check its permissions".format(path, error.strerror)) from None
     except Exception:  # protobuf's DecodeError lives in another module in each of its versions
         raise InputError("{}: not a frozen TensorFlow graph; copy or download it again".format(path)) from None
     if not graph_def.node:
         raise InputError("{}: a graph without operations; copy or download it again".format(path))
+    require_constants(path, graph_def)
     return graph_def
 
 
@@ -174,9 +185,13 @@ def load_frozen_graph(path, inputs, outputs):
         The output tensors, in the order of ``outputs``. Gradients flow through them.
 
     Raises:
-        InputError: the file is missing or damaged, needs another TensorFlow, or lacks a tensor.
+        InputError: the file is missing or damaged, needs another TensorFlow, lacks a tensor, or holds
+            operations beyond those of ``graph_safety``.
     """
     graph_def = read_graph_def(path)
+    require_harmless(path, graph_def)
+    for node in graph_def.node:
+        node.device = ""  # of the machine where it was made
     known = {node.name for node in graph_def.node}
     missing = [name for name in list(inputs) + list(outputs) if name.split(":")[0] not in known]
     if missing:
@@ -188,6 +203,33 @@ def load_frozen_graph(path, inputs, outputs):
     except Exception as error:  # what TensorFlow raises differs from version to version
         raise InputError("{}: TensorFlow {} cannot use this graph ({})".format(
             path, tf.VERSION, str(error).splitlines()[0])) from None
+
+
+def evaluate(session, path, output, feeds, shape):
+    """Evaluate an output of a network that came from a file.
+
+    Args:
+        session: of the network's graph.
+        path: the file, for messages.
+        output: the tensor.
+        feeds: placeholder -> array.
+        shape: of the result, whatever the network's arrangement of the same numbers.
+
+    Returns:
+        An array of that shape, finite.
+
+    Raises:
+        InputError: the network cannot be evaluated, or gives something else.
+    """
+    try:
+        values = np.asarray(session.run(output, feeds))
+    except (tf.errors.OpError, TypeError, ValueError) as error:
+        raise InputError("{}: the network cannot be evaluated ({}); copy or download it again".format(
+            path, str(error).splitlines()[0])) from None
+    if values.dtype.kind != "f" or values.size != int(np.prod(shape)) or not np.isfinite(values).all():
+        raise InputError("{}: the network does not give {} finite numbers; copy or download it again".format(
+            path, " x ".join(str(size) for size in shape)))
+    return values.reshape(shape)
 
 
 def export_r_net(checkpoint, path, image_size=IMAGE_SIZE, half=False):
@@ -265,7 +307,9 @@ def _check_shapes(path, found, wanted):
             path, len(missing), len(wanted), _listing(missing)))
     for name in sorted(wanted):
         shape, expected = list(found[name]), list(wanted[name])
-        if len(shape) != len(expected) or any(e not in (None, s) for s, e in zip(shape, expected)):
+        fits = len(shape) == len(expected) and all(
+            s == e or e is None and s <= _MOST_OUTPUTS for s, e in zip(shape, expected))
+        if not fits:
             raise InputError("{}: variable {} has shape {} instead of {}; the checkpoint belongs to another "
                              "network or face model".format(path, name, shape, expected))
 

@@ -19,6 +19,17 @@ from workspace.photos import Photo, find_photos
 FAILURE_NME = 100.0
 
 
+# Beyond these a number is damage, and drawing or averaging it would overflow.
+MAX_COORDINATE = 1e6  # pixels, to any side of the photo
+MAX_YAW = 360.0  # degrees
+_LEAST_SIDE = 1e-3  # pixels; of the box around the true landmarks
+
+
+def within(values, limit):
+    """Tell whether all values are numbers between -limit and limit."""
+    return bool(np.all(np.abs(np.asarray(values, np.float64)) <= limit))
+
+
 class AnnotatedPhoto(NamedTuple):
     """A photo and the truth about it."""
 
@@ -60,7 +71,8 @@ def read_annotated_photos(folder, landmarks_path=None, yaws_path=None):
     yaws = read_yaws(yaws_path, len(photos)) if yaws_path else [truth.yaw for truth in truths]
     found = [AnnotatedPhoto(*row) for row in zip(photos, landmarks, map(float, yaws))]
     for photo, points, yaw in found:
-        if not np.all(np.isfinite(points)) or not np.isfinite(yaw) or np.any(np.ptp(points, axis=0) == 0):
+        is_usable = within(points, MAX_COORDINATE) and within(yaw, MAX_YAW)
+        if not is_usable or np.any(np.ptp(points, axis=0) < _LEAST_SIDE):
             raise InputError("{}: its ground truth is not 68 finite points in a box with an area, and a yaw".format(
                 photo.path))
     return found, bare
@@ -93,7 +105,7 @@ def read_predictions(path, names):
         raise InputError("{}: holds no prediction for any of the {} photos, such as {}".format(
             path, len(names), names[0]))
     for name, points in found.items():
-        if points.shape != (LANDMARK_COUNT, 2) or points.dtype.kind not in "fiu" or not np.all(np.isfinite(points)):
+        if points.shape != (LANDMARK_COUNT, 2) or points.dtype.kind not in "fiu" or not within(points, MAX_COORDINATE):
             raise InputError("{}: the prediction for {} is not [68, 2] finite numbers".format(path, name))
     return {name: points.astype(np.float64) for name, points in found.items()}
 

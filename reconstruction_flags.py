@@ -8,6 +8,7 @@ from typing import Any, List, NamedTuple
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_pipeline import FacePipeline
 from fitting import DEFAULT_STEPS, REFINING_STEPS
+from graph_safety import TRUST_GRAPH_HELP, trust_graphs
 from mesh_refinement import coefficient_weights, is_mesh_generator
 from regression import SHIPPED_NETWORK, shipped_network
 from stored_faces import StoredFaces
@@ -40,6 +41,7 @@ def add_reconstruction_flags(parser):
     parser.add_argument("--steps", type=whole, help="photometric steps of fitting; None: {}, or {} from a network's "
                         "answer; 0: the network's answer, or the fit to the landmarks, as it is".format(
                             DEFAULT_STEPS, REFINING_STEPS))
+    parser.add_argument("--trust_graph", action="store_true", help=TRUST_GRAPH_HELP)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -125,6 +127,8 @@ def make_pipeline(arguments, model, all_faces=False):
     """
     for sentence in shortfalls(("dlib", "mtcnn") if arguments.detector == "auto" else ("dlib",)):
         sys.stderr.write("note: {}\n".format(sentence))
+    if arguments.trust_graph:
+        trust_graphs()
     weights, generator = network_weights(arguments, model), mesh_generator(arguments)
     if getattr(arguments, "coefficients", None):
         return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)

@@ -21,6 +21,7 @@ from face_decoder import IMAGE_SIZE
 from face_model import FACE_MODEL_HELP, load_face_model
 from gcn.generator import HEADS
 from gcn.losses import MeshLossWeights
+from graph_safety import TRUST_GRAPH_HELP, trust_graphs
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
 from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
@@ -133,12 +134,15 @@ def _add_run_arguments(parser):
         group.add_argument("--{}_interval".format(name), type=_positive, metavar="STEPS", help="steps between " + what)
     group.add_argument("--keep", type=_positive, help="how many checkpoints are kept")
     group.add_argument("--val_faces", type=_positive, help="faces of a validation; rounded up to whole batches")
+    group.add_argument("--trust_graph", action="store_true", help=TRUST_GRAPH_HELP)
     group.add_argument("--quiet", action="store_true", help="no progress line")
 
 
 def main(argv=None):
     """Train as the arguments say."""
     arguments = parse_arguments(argv)
+    if arguments.trust_graph:
+        trust_graphs()
     options = _options(arguments)
     build_step, initialise = _STEPS[options.model]
     if options.supervision == "truth":
@@ -153,7 +157,7 @@ def main(argv=None):
 
 def _options(arguments):
     """Return the ``TrainingOptions`` that the arguments ask for."""
-    values = vars(arguments)
+    values = {name: value for name, value in vars(arguments).items() if name != "trust_graph"}
     is_gcn = arguments.model == "gcn"
     if is_gcn and arguments.supervision == "truth":
         raise InputError("--supervision truth is for R-Net; --mesh_targets truth is the mesh generator's")

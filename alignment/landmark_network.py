@@ -8,7 +8,7 @@ from alignment.align import CROP_SIZE, align, crop_to_photo
 from alignment.five_points import yaw_and_roll
 from alignment.landmarks import Landmarks
 from alignment.trust import landmark_weights
-from checkpoints import load_frozen_graph
+from checkpoints import evaluate, load_frozen_graph
 from tf_runtime import session_config, tf
 from workspace.paths import NETWORK_DIR
 
@@ -30,6 +30,7 @@ class LandmarkNetwork:
         with graph.as_default():
             self._images = tf.placeholder(tf.float32, [None, CROP_SIZE, CROP_SIZE, 3], "photo_bgr")
             self._landmarks, = load_frozen_graph(path, {"input_imgs:0": self._images}, ["landmark:0"])
+        self._path = path
         self._session = tf.Session(graph=graph, config=session_config())
 
     def predict_in_crops(self, crops):
@@ -37,10 +38,14 @@ class LandmarkNetwork:
 
         Args:
             crops: [B, 224, 224, 3] uint8 RGB.
+
+        Raises:
+            InputError: the network cannot be evaluated, or gives something else.
         """
         images = np.asarray(crops)[..., ::-1].astype(np.float32)
-        rows_and_columns = self._session.run(self._landmarks, {self._images: images})
-        return rows_and_columns.reshape(-1, 68, 2)[..., ::-1].astype(np.float64)
+        rows_and_columns = evaluate(
+            self._session, self._path, self._landmarks, {self._images: images}, (len(images), 68, 2))
+        return rows_and_columns[..., ::-1].astype(np.float64)
 
     def predict(self, photo, five_points):
         """Return the :class:`Landmarks` of a face.

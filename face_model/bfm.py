@@ -20,6 +20,8 @@ EXPRESSION_VERTEX_COUNT = 53215
 IDENTITY_COUNT, EXPRESSION_COUNT, ALBEDO_COUNT = 80, 64, 80
 MICROMETRES_PER_DECIMETRE = 1e5
 
+_LONGEST_TEXT = 1 << 20  # bytes of std_exp.txt; it has two thousand
+
 _BASEL = "it comes with the licence asked for at https://faces.dmi.unibas.ch/bfm/main.php?nav=1-0&id=basel_face_model"
 _GUO = "it is in CoarseData.zip, linked from https://github.com/Juyong/3DFace"
 _DENG = "it is in the BFM folder of https://github.com/microsoft/Deep3DFaceReconstruction"
@@ -105,6 +107,8 @@ def _expression_basis(components_path, deviations_path):
     """
     length = 3 * EXPRESSION_VERTEX_COUNT
     size = os.path.getsize(components_path)
+    if not os.access(components_path, os.R_OK):
+        raise InputError("{}: may not be read; check its permissions".format(components_path))
     with open(components_path, "rb") as file:
         header = file.read(4)
         count = struct.unpack("<i", header)[0] if len(header) == 4 else -1
@@ -114,13 +118,16 @@ def _expression_basis(components_path, deviations_path):
         file.seek(4 + 4 * length)
         components = np.fromfile(file, "<f4", EXPRESSION_COUNT * length).reshape(EXPRESSION_COUNT, length)
     try:
+        if os.path.getsize(deviations_path) > _LONGEST_TEXT:
+            raise ValueError("longer than any such list")
         deviations = np.loadtxt(deviations_path, ndmin=1).reshape(-1)
-    except (ValueError, UnicodeDecodeError):
+    except ValueError:
         raise InputError("{}: not a list of numbers; {}".format(deviations_path, _DENG)) from None
     if len(deviations) < EXPRESSION_COUNT:
         raise InputError("{}: {} standard deviations, at least {} are needed; {}".format(
             deviations_path, len(deviations), EXPRESSION_COUNT, _DENG))
-    return components.T * deviations[:EXPRESSION_COUNT]
+    with np.errstate(all="ignore"):
+        return components.T * deviations[:EXPRESSION_COUNT]
 
 
 def _read_fields(path, shapes):
@@ -128,7 +135,8 @@ def _read_fields(path, shapes):
     fields = read_mat(path)
     for name, wanted in shapes.items():
         shape = np.shape(fields.get(name))
-        if len(shape) != len(wanted) or any(w not in (None, s) for s, w in zip(shape, wanted)):
+        fits = len(shape) == len(wanted) and all(w in (None, s) for s, w in zip(shape, wanted))
+        if not fits or fields[name].dtype.kind not in "iuf":
             raise InputError("{}: field {} is missing or of the wrong size; {}".format(
                 path, name, SOURCES[os.path.basename(path)]))
     return fields
@@ -140,11 +148,11 @@ def _read_indices(path, field, limit):
 
 def _zero_based(path, field, values, limit):
     """Return MATLAB's 1-based indices counted from 0, after checking their range."""
-    indices = values.astype(np.int64) - 1
-    if indices.size == 0 or indices.min() < 0 or indices.max() >= limit:
+    is_real = values.dtype.kind in "iuf"
+    if not is_real or values.size == 0 or not (values.min() >= 1 and values.max() <= limit):
         raise InputError("{}: field {} points outside 1..{}; {}".format(
             path, field, limit, SOURCES[os.path.basename(path)]))
-    return indices.astype(np.int32)
+    return (values.astype(np.int64) - 1).astype(np.int32)
 
 
 def _coordinate_rows(vertices):
@@ -157,8 +165,10 @@ def _scaled(path, components, deviations, count, rows):
     if components.shape[1] < count or len(deviations) < count:
         raise InputError("{}: {} components, at least {} are needed; {}".format(
             path, min(components.shape[1], len(deviations)), count, _BASEL))
-    return components[rows, :count].astype(np.float64) * deviations[:count, 0]
+    with np.errstate(all="ignore"):
+        return components[rows, :count].astype(np.float64) * deviations[:count, 0]
 
 
 def _reals(values):
-    return np.ascontiguousarray(values, dtype=np.float32)
+    with np.errstate(all="ignore"):  # what overflows is infinite, and found when the model is checked
+        return np.ascontiguousarray(values, dtype=np.float32)

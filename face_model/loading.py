@@ -3,7 +3,7 @@
 import os
 
 from face_model.bfm import LICENSED_FILES, SOURCES, convert_bfm09, missing_files
-from face_model.model import read_face_model, write_face_model
+from face_model.model import check_face_model, read_face_model, write_face_model
 from workspace.errors import InputError
 from workspace.paths import BFM_DIR
 
@@ -52,7 +52,9 @@ def _load_bfm(path, folder):
         raise InputError("{}: BFM09 is incomplete, {} missing: {}".format(
             folder, "{} files are".format(len(missing)) if len(missing) > 1 else "one file is",
             "; ".join("{} ({})".format(name, SOURCES[name]) for name in missing)))
-    write_face_model(convert_bfm09(folder), path)
+    model = convert_bfm09(folder)
+    check_face_model(model, folder)
+    write_face_model(model, path)
     return read_face_model(path, name="BFM09")
 
 

@@ -16,6 +16,7 @@ from workspace.errors import InputError
 from workspace.mat_files import read_mat
 
 LANDMARK_COUNT = 68
+_LARGEST_INDEX = 2 ** 31 - 1
 VERTEX_VALENCE = 8  # triangles listed around each vertex; more are dropped, fewer are padded
 
 _FIELDS = ("meanshape", "idBase", "exBase", "meantex", "texBase", "tri", "point_buf",
@@ -162,12 +163,14 @@ def _text(value):
 def _model_from_fields(fields, name):
     """Convert file fields to memory: float32, 0-based, one row per vertex."""
     def reals(field):
-        return np.ascontiguousarray(fields[field], dtype=np.float32)
+        values = _numbers(fields, field)
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+            return np.ascontiguousarray(values, dtype=np.float32)
 
     def indices(field):
-        values = np.asarray(fields[field])
-        if not np.all(values == np.floor(values)):
-            raise ValueError("{} must hold whole numbers".format(field))
+        values = _numbers(fields, field)
+        if not np.all((values == np.floor(values)) & (values >= 1) & (values <= _LARGEST_INDEX)):
+            raise ValueError("{} must hold whole numbers from 1".format(field))
         return np.ascontiguousarray(values.astype(np.int64) - 1)
 
     front_vertices = indices("frontmask2_idx").reshape(-1)
@@ -189,6 +192,21 @@ def _model_from_fields(fields, name):
         skin_mask=reals("skinmask").reshape(-1),
         expression_names=() if names is None else tuple(_text(item) for item in np.ravel(names)),
     )
+
+
+def _numbers(fields, field):
+    values = np.asarray(fields[field])
+    if values.dtype.kind not in "iufb":
+        raise ValueError("{} must hold real numbers".format(field))
+    return values
+
+
+def check_face_model(model, path):
+    """Raise an InputError that names ``path`` and the first field of a :class:`FaceModel` that does not fit."""
+    try:
+        _validate(model)
+    except ValueError as error:
+        raise InputError("{}: not a usable face model: {}".format(path, error)) from None
 
 
 def _validate(model):
