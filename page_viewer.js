@@ -2,6 +2,7 @@
 "use strict";
 (function () {
   const FIRST_YAW = 0.45, FIRST_PITCH = 0.1; // radians: turned a little, so that it is seen to be a solid
+  const PIVOT = [0.5, 0.5, 0.3]; // in the box around the mesh: behind its middle, so that a turned face stays in that of the frame
   const shared = JSON.parse(document.getElementById("shared").textContent);
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const triangles = new Uint32Array(bytes(shared.triangles).buffer);
@@ -73,7 +74,7 @@
     const size = [0, 1, 2].map((k) => 65535 * version.step[k]);
     const mesh = {
       positions: buffer(gl.ARRAY_BUFFER, positions), normals: buffer(gl.ARRAY_BUFFER, normalsOf(positions)),
-      middle: [0, 1, 2].map((k) => version.low[k] + size[k] / 2), scale: 1.7 / Math.max(size[0], size[1]),
+      middle: [0, 1, 2].map((k) => version.low[k] + size[k] * PIVOT[k]), scale: 1.7 / Math.max(size[0], size[1]),
       texture: gl.createTexture(), ready: false,
     };
     const image = new Image();
