@@ -96,7 +96,10 @@ class FacePipeline:
         start = self._network.predict([face.alignment.crop for face in faces]) if self._network else None
         if self._fitter is None:
             return start
-        return self._fitter.fit([observe(face) for face in faces], start, progress).coefficients
+        observations = [observe(face) for face in faces]
+        if start is not None:
+            start = self._fitter.best_start(observations, start)
+        return self._fitter.fit(observations, start, progress).coefficients
 
     def reconstruct(self, faces, progress=None):
         """Return the ``Reconstruction`` of each located face; arguments as in :meth:`coefficients`."""

@@ -100,7 +100,7 @@ class FaceFitter:
 
         Args:
             observations: list of :class:`FaceObservation`.
-            start: [B, 257] coefficients to begin with (a network's); None begins with the landmarks.
+            start: [B, 257] coefficients to begin with; None begins with the landmarks.
             progress: callable taking the number of finished steps, or None.
 
         Returns:
@@ -111,6 +111,25 @@ class FaceFitter:
             if self.settings.steps:
                 start = self._with_light_and_albedo(start, observations)
         return self._descend(np.array(start, np.float32), observations, progress)
+
+    def best_start(self, observations, answer):
+        """Return where fitting should begin, [B, 257], given a network's answer.
+
+        For each face the answer itself, the answer with light and albedo solved for the photo, and what
+        the landmarks say, whichever has the lowest loss. Where the landmarks are not trusted, as in
+        profile, that is mostly the network.
+
+        Args:
+            observations: list of :class:`FaceObservation`.
+            answer: [B, 257] of the network.
+        """
+        answer = np.clip(answer, self._lower, self._upper)
+        starts = [answer] + [self._with_light_and_albedo(start, observations)
+                             for start in (answer, self.fit_landmarks(observations))]
+        feed = self._built_objective().feed(observations)
+        losses = np.array([self._losses(start, feed) for start in starts])
+        best = np.argmin(np.where(np.isfinite(losses), losses, np.inf), axis=0)
+        return np.array([starts[choice][face] for face, choice in enumerate(best)], np.float32)
 
     def fit_landmarks(self, observations):
         """Return [B, 257] coefficients from the landmarks alone; light and albedo stay average."""
@@ -166,11 +185,15 @@ class FaceFitter:
             self._close_no_closed_mouth(coefficients)
             if progress:
                 progress(step + 1)
-        feed[objective.robust_scale] = _LAST_ROBUST_SCALE
-        feed[self._face_graph.coefficients] = coefficients
-        loss = run(objective.loss, feed)
+        loss = self._losses(coefficients, feed)
         return FitResult(coefficients, loss, np.array(history).reshape(len(history), len(coefficients)))
 
+    def _losses(self, coefficients, feed):
+        """Return the loss of each face as it counts at the end, [B]."""
+        feed = dict(feed)
+        feed[self._built_objective().robust_scale] = _LAST_ROBUST_SCALE
+        feed[self._face_graph.coefficients] = coefficients
+        return self._face_graph.session.run(self._built_objective().loss, feed)
 
     def _close_no_closed_mouth(self, coefficients):
         """Keep mouthClose, which shuts the lips of an open jaw, from folding those of a shut one."""

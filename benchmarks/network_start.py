@@ -1,8 +1,9 @@
-"""What fitting gains by beginning at a network's answer instead of at the landmarks.
+"""What fitting gains by beginning at a network's answer.
 
     python -m benchmarks.network_start --photos PHOTOS [--json FILE]
 
-Faces of photos are fitted from both starts with several numbers of steps. Printed: the mean and the
+Faces of photos are fitted from the mean face in the middle of the crop, from the landmarks, and from what
+``FaceFitter.best_start`` makes of the network's answer, with several numbers of steps. Printed: the mean and the
 median over the photos of the final loss (the same losses, weights and robust scale for all), and the
 time per face.
 """
@@ -13,6 +14,7 @@ import time
 
 import numpy as np
 
+from face_decoder import coefficient_sizes
 from face_graph import FaceGraph
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_pipeline import FacePipeline, batches, observe
@@ -50,9 +52,12 @@ def main(argv=None):
     network = CoefficientRegressor(path, model)
     graph = FaceGraph(model)
     rows = []
-    for name, steps in [("landmarks", DEFAULT_STEPS)] + [("network", steps) for steps in arguments.steps]:
-        rows.append(_fit_all(faces, FaceFitter(graph, FitSettings(steps)), network if name == "network" else None))
-        rows[-1].update(start=name, steps=steps)
+    fitter = FaceFitter(graph)
+    for kind, steps in ([("mean face", DEFAULT_STEPS), ("landmarks", DEFAULT_STEPS)]
+                        + [("network", steps) for steps in arguments.steps]):
+        fitter.settings = FitSettings(steps)
+        rows.append(_fit_all(faces, fitter, network, kind))
+        rows[-1].update(start=kind, steps=steps)
         print("from {start}, {steps} steps: loss {mean:.4f} (median {median:.4f}), {seconds:.2f} s a face".format(
             **rows[-1]), flush=True)
     if arguments.json:
@@ -61,12 +66,15 @@ def main(argv=None):
     return 0
 
 
-def _fit_all(faces, fitter, network):
+def _fit_all(faces, fitter, network, kind):
     """Return the mean and median final loss and the time per face."""
     begin, losses = time.monotonic(), []
     for batch in batches(faces, _BATCH):
-        start = network.predict([face.alignment.crop for face in batch]) if network else None
-        losses.extend(fitter.fit([observe(face) for face in batch], start).loss)
+        observations = [observe(face) for face in batch]
+        start = np.zeros((len(batch), sum(coefficient_sizes(fitter.model))), np.float32)  # the mean face
+        if kind == "network":
+            start = fitter.best_start(observations, network.predict([face.alignment.crop for face in batch]))
+        losses.extend(fitter.fit(observations, None if kind == "landmarks" else start).loss)
     return {"mean": float(np.mean(losses)), "median": float(np.median(losses)),
             "seconds": (time.monotonic() - begin) / len(faces)}
 
