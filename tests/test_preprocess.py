@@ -1,5 +1,6 @@
 """preprocess_img.py: what it writes, what it refuses, and that being killed loses nothing."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -104,14 +105,22 @@ def test_a_second_run_does_nothing(undisturbed, photos):
     assert digest(folder) == before
 
 
+def kill_amid(arguments, folder, chance):
+    """Start a command and kill it with all its workers, soon after it has written some number of its 32 files."""
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    enough = chance.randint(1, 31)
+    while process.poll() is None and sum(len(files) for _, _, files in os.walk(folder)) < enough:
+        time.sleep(0.001)
+    time.sleep(chance.uniform(0, 0.02))
+    with contextlib.suppress(ProcessLookupError):  # it was done and gone
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 @pytest.mark.parametrize("seed", range(int(os.environ.get("KILLS", "2"))))  # KILLS=20 for the long version
 def test_killed_at_random_and_resumed_gives_the_same_bytes(undisturbed, photos, tmp_path, seed):
     folder = str(tmp_path)
-    process = subprocess.Popen(command(photos, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               start_new_session=True)
-    time.sleep(random.Random(seed).uniform(1.0, 4.0))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_amid(command(photos, folder), folder, random.Random(seed))
     for name in ("face{}".format(i) for i in range(8)):
         if is_done(folder, name):
             Image.open(output_files(folder, name)[3]).verify()
