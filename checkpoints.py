@@ -13,6 +13,7 @@ import os
 import numpy as np
 
 import networks
+from checkpoint_index import require_sound_index
 from graph_safety import MAX_FILE_SIZE, require_constants, require_harmless
 from tf_runtime import tf
 from training.records import read_record, record_path, trained_image_size, write_json
@@ -283,6 +284,7 @@ def _pack_half_values(tensor):
 def _open_checkpoint(path):
     if not checkpoint_exists(path):
         raise InputError("{}: no such checkpoint; give the part of its name before .index or .data".format(path))
+    require_sound_index(path)
     try:
         return tf.train.NewCheckpointReader(path)
     except Exception:  # what TensorFlow raises differs from version to version

@@ -8,6 +8,7 @@ the head, 35,709 vertices. This module joins the three as Deng et al. do.
 
 import os
 import struct
+import warnings
 
 import numpy as np
 
@@ -120,7 +121,9 @@ def _expression_basis(components_path, deviations_path):
     try:
         if os.path.getsize(deviations_path) > _LONGEST_TEXT:
             raise ValueError("longer than any such list")
-        deviations = np.loadtxt(deviations_path, ndmin=1).reshape(-1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without numbers, which is refused below
+            deviations = np.loadtxt(deviations_path, ndmin=1).reshape(-1)
     except ValueError:
         raise InputError("{}: not a list of numbers; {}".format(deviations_path, _DENG)) from None
     if len(deviations) < EXPRESSION_COUNT:

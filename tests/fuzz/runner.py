@@ -63,6 +63,7 @@ class Runner:
                 pass  # and the commands do without it
         assert tf.VERSION
         importlib.import_module("mesh_renderer.rasterize_triangles").operations()
+        importlib.import_module("mesh_renderer.build").core_library()
         stand_ins.install()
 
     def _in_child(self, work):
