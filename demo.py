@@ -16,6 +16,7 @@ import os
 from reconstruction_flags import add_photo_flags, add_reconstruction_flags, start
 from web_page import ResultPage
 from workspace.errors import run_main
+from workspace.lock import output_folder
 from workspace.paths import OUTPUT_DIR
 from workspace.report import Report
 
@@ -38,9 +39,10 @@ def main(argv=None):
     print(description)
     report = Report(len(photos), "face", "reconstructed", arguments.quiet)
     page = ResultPage(model) if arguments.page else None
-    pipeline.run(photos, arguments.output, arguments.batch_size, report, page and page.add)
-    if page and report.done_count:
-        page.write(os.path.join(arguments.output, "index.html"))
+    with output_folder(arguments.output):
+        pipeline.run(photos, arguments.output, arguments.batch_size, report, page and page.add)
+        if page and report.done_count:
+            page.write(os.path.join(arguments.output, "index.html"))
     report.close()
     print("{}, results in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1

@@ -25,6 +25,7 @@ from face_pipeline import batches
 from reconstruction import landmarks_in_photo, versions
 from reconstruction_flags import add_reconstruction_flags, make_pipeline, network_weights
 from workspace.errors import InputError, run_main
+from workspace.lock import output_folder
 from workspace.paths import OUTPUT_DIR
 from workspace.report import Report
 
@@ -67,9 +68,10 @@ def main(argv=None):
     found = summarize(errors[~failed], yaws[~failed]) if failed.any() and not failed.all() else None
     settings = _settings(arguments, source, bare, failed)
     _print_results(summary, found, settings)
-    _write_results(arguments.output, annotated, errors, failed, predictions)
-    write_summary(os.path.join(arguments.output, "nme.json"), summary,
-                  None if failed.all() else found or summary, settings)
+    with output_folder(arguments.output):
+        _write_results(arguments.output, annotated, errors, failed, predictions)
+        write_summary(os.path.join(arguments.output, "nme.json"), summary,
+                      None if failed.all() else found or summary, settings)
     print("results in {}".format(arguments.output))
     return 1 if failed.all() else 0
 
@@ -138,7 +140,6 @@ def _print_row(name, summary):
 
 
 def _write_results(folder, annotated, errors, failed, predictions):
-    os.makedirs(folder, exist_ok=True)
     write_table(os.path.join(folder, "nme.csv"), annotated, errors, failed)
     draw_curve(os.path.join(folder, "nme_curve.png"), np.where(failed, np.inf, errors),
                [item.yaw for item in annotated])

@@ -23,6 +23,7 @@ from reconstruction_flags import add_photo_flags, add_reconstruction_flags, add_
 from texture_maps import bake_texture, vertex_normals
 from unwrap import unwrap
 from workspace.errors import run_main
+from workspace.lock import output_folder
 from workspace.paths import OUTPUT_DIR
 from workspace.report import Report
 
@@ -55,11 +56,13 @@ def main(argv=None):
     unwrapping = unwrap(model)
     print(description)
     report = Report(len(photos), "face", "written", arguments.quiet)
-    for faces in batches(pipeline.located(photos, report), arguments.batch_size):
-        for reconstruction in pipeline.reconstruct(faces):
-            for version in versions(reconstruction):
-                write_meshes(version, model, unwrapping, arguments.output, arguments.formats, arguments.texture_size)
-            report.step()
+    with output_folder(arguments.output):
+        for faces in batches(pipeline.located(photos, report), arguments.batch_size):
+            for reconstruction in pipeline.reconstruct(faces):
+                for version in versions(reconstruction):
+                    write_meshes(version, model, unwrapping, arguments.output, arguments.formats,
+                                 arguments.texture_size)
+                report.step()
     report.close()
     print("{}, meshes in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1

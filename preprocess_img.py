@@ -10,18 +10,20 @@ where the first was stopped: finished photos are skipped, half-written ones redo
 
 import argparse
 import concurrent.futures
+import concurrent.futures.process
 import functools
 import multiprocessing
 import os
 import sys
 
-from preprocessing import PhotoPreprocessor, contact_sheet, is_done, output_files
-from workspace.atomic import atomic_path, remove_partial_files
+from preprocessing import OUTPUT_PARTS, PhotoPreprocessor, contact_sheet, is_done
+from workspace.atomic import atomic_path
 from workspace.errors import InputError, printable, run_main
-from workspace.lock import folder_lock
+from workspace.lock import output_folder
 from workspace.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from workspace.photos import find_photos
 from workspace.report import Report
+from workspace.workers import begin_worker
 
 SKIPPED_FILE = "skipped.txt"
 
@@ -47,9 +49,7 @@ def main(argv=None):
     photos = find_photos(arguments.img_path)
     if not photos:
         raise InputError("{}: no photos here".format(arguments.img_path))
-    with folder_lock(arguments.save_path):
-        for folder in {os.path.dirname(path) for path in output_files(arguments.save_path, "name")}:
-            remove_partial_files(folder)
+    with output_folder(arguments.save_path, OUTPUT_PARTS):
         todo = [photo for photo in photos if not is_done(arguments.save_path, photo.name)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
         _work(todo, arguments, report)
@@ -69,19 +69,30 @@ def _work(photos, arguments, report):
     settings = (arguments.save_path, arguments.detector, arguments.keep_uncertain)
     with _executor(max(1, min(arguments.workers, len(photos)))) as executor:
         futures = {executor.submit(_preprocess, settings, photo): photo for photo in photos}
-        for future in concurrent.futures.as_completed(futures):
-            problem = future.result()
-            if problem:
-                report.skip(futures[future].name, problem)
-            else:
-                report.step()
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                _count(futures[future].name, future.result(), report)
+        except concurrent.futures.process.BrokenProcessPool:
+            raise InputError("a worker process was ended from outside (out of memory?); run it again, with fewer "
+                             "--workers") from None
+        finally:  # stopped, the workers finish the photo in hand and no other
+            for future in futures:
+                future.cancel()
     report.skipped.sort()  # workers finish in any order
+
+
+def _count(name, problem, report):
+    if problem:
+        report.skip(name, problem)
+    else:
+        report.step()
 
 
 def _executor(workers):
     if sys.version_info < (3, 7):  # cannot choose; its default, fork, is safe before TensorFlow is loaded
         return concurrent.futures.ProcessPoolExecutor(workers)
-    return concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    return concurrent.futures.ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=begin_worker, initargs=(os.getpid(),))
 
 
 @functools.lru_cache(maxsize=1)

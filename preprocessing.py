@@ -14,6 +14,7 @@ from workspace.photos import read_photo
 
 # Below this mean trust of the 51 inner landmarks a photo would teach the network wrong labels.
 _LEAST_TRUST = 0.5
+OUTPUT_PARTS = ("lm", "lm_bin", "mask")  # folders in the output folder
 _SHEET_COLUMNS, _SHEET_ROWS, _SHEET_CELL = 6, 8, 224
 
 

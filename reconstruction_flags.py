@@ -74,7 +74,7 @@ class Start(NamedTuple):
 
 
 def start(arguments):
-    """Find the photos, load the face model, and make the pipeline and the output folder.
+    """Find the photos, load the face model, and make the pipeline.
 
     Args:
         arguments: parsed flags of :func:`add_photo_flags` and :func:`add_reconstruction_flags`.
@@ -89,7 +89,6 @@ def start(arguments):
     network_weights(arguments)  # complain before the face model is read
     model = load_face_model(arguments.face_model)
     pipeline = make_pipeline(arguments, model, arguments.all_faces)
-    os.makedirs(arguments.output, exist_ok=True)
     return Start(photos, model, pipeline, "face model: {} ({} vertices); coefficients: {}".format(
         model.name, model.vertex_count, pipeline.description))
 

@@ -21,10 +21,12 @@ from reconstruction import versions
 from reconstruction_flags import add_photo_flags, add_reconstruction_flags, add_stored_flag, positive, start
 from workspace.atomic import atomic_path
 from workspace.errors import run_main
+from workspace.lock import output_folder
 from workspace.paths import OUTPUT_DIR
 from workspace.report import Report
 
 _SHEET_TILE = 224  # pixels
+_SHEET_ROWS = 100  # faces on the contact sheet, at most: beyond, it would fill the memory
 _FRAME_MILLISECONDS = 60
 
 
@@ -49,12 +51,14 @@ def main(argv=None):
     photos, model, pipeline, description = start(arguments)
     print(description)
     report, rows = Report(len(photos), "face", "drawn", arguments.quiet), []
-    for faces in batches(pipeline.located(photos, report), arguments.batch_size):
-        for reconstruction in pipeline.reconstruct(faces):
-            rows += [draw_face(version, model, arguments) for version in versions(reconstruction)]
-            report.step()
-    if rows:
-        _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, _SHEET_TILE))
+    with output_folder(arguments.output):
+        for faces in batches(pipeline.located(photos, report), arguments.batch_size):
+            for reconstruction in pipeline.reconstruct(faces):
+                drawn = [draw_face(version, model, arguments) for version in versions(reconstruction)]
+                rows += drawn if len(rows) < _SHEET_ROWS else []
+                report.step()
+        if rows:
+            _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, _SHEET_TILE))
     report.close()
     print("{}, pictures in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1

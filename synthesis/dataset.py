@@ -15,10 +15,10 @@ from synthesis.rendering import BATCH_SIZE, FaceRenderer
 from synthesis.sampling import FaceSampler, PoseLimits
 from synthesis.scene import SceneOptions
 from synthesis.workers import paint_all
-from workspace.atomic import atomic_path, remove_partial_files
+from workspace.atomic import atomic_path
 from workspace.errors import InputError
 from workspace.json_files import read_json_object
-from workspace.lock import folder_lock
+from workspace.lock import output_folder
 
 MANIFEST = "manifest.json"
 PHOTO_SIZE = 450  # pixels, as AFLW2000-3D
@@ -71,7 +71,7 @@ class SyntheticDataset:
         Raises:
             InputError: the folder is in use, holds other faces, or cannot be written.
         """
-        with folder_lock(self._folder):
+        with output_folder(self._folder, self._parts()):
             manifest = self._manifest(count)
             try:
                 self._prepare(manifest)
@@ -89,10 +89,14 @@ class SyntheticDataset:
         total = sum(self._sizes)
         return [i for i in range(count) if not is_whole(self._folder, self._options.kind, item_name(i), total)]
 
+    def _parts(self):
+        """Return the names of the folders in the folder."""
+        files = item_files("", self._options.kind, "name")
+        return sorted({os.path.dirname(path) for path in files} - {""})
+
     def _prepare(self, manifest):
-        for folder in {os.path.dirname(path) for path in item_files(self._folder, self._options.kind, "name")}:
-            os.makedirs(folder, exist_ok=True)
-            remove_partial_files(folder)
+        for part in self._parts():
+            os.makedirs(os.path.join(self._folder, part), exist_ok=True)
         with atomic_path(os.path.join(self._folder, MANIFEST)) as temporary, open(temporary, "w") as file:
             json.dump(manifest, file, indent=1, sort_keys=True)
             file.write("\n")

@@ -9,6 +9,7 @@ import threading
 
 from synthesis.painting import Painter
 from workspace.errors import InputError
+from workspace.workers import begin_worker
 
 _PATIENCE = 0.2  # seconds between looks at whether something has happened
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -88,7 +89,7 @@ class _Worker:
     def __init__(self, settings):
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(settings, theirs), daemon=True)
+        self._process = context.Process(target=_work, args=(settings, theirs, os.getpid()), daemon=True)
         before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
         os.environ.update((name, "1") for name in _THREAD_LIMITS)  # one thread each; they are many
         try:
@@ -120,9 +121,9 @@ class _Worker:
         return InputError("a worker process was ended from outside (out of memory?); run again with fewer --workers")
 
 
-def _work(settings, connection):
+def _work(settings, connection, parent):
     """Paint what comes until the other end closes; interrupts are the other end's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_worker(parent)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         painter, problem = Painter(settings), None

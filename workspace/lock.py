@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 
+from workspace.atomic import remove_partial_files
 from workspace.errors import InputError
 
 
@@ -15,7 +16,7 @@ def folder_lock(folder):
         folder: made if missing.
 
     Raises:
-        InputError: another process holds it, or the folder cannot be made.
+        InputError: another process holds it, or the folder cannot be made or written into.
     """
     try:
         os.makedirs(folder, exist_ok=True)
@@ -23,6 +24,9 @@ def folder_lock(folder):
     except OSError as error:
         raise InputError("{}: cannot be used as an output folder ({})".format(folder, error.strerror)) from None
     try:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError("{}: may not be written into; check its permissions or choose another folder".format(
+                folder))
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -31,3 +35,25 @@ def folder_lock(folder):
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def output_folder(folder, parts=()):
+    """Hold an output folder as :func:`folder_lock` does, without what killed writers left half-written.
+
+    Args:
+        folder: made if missing.
+        parts: names of the folders in it that will be written into. A link in the place of one is refused: it
+            may have come with somebody's data, and would let files be written elsewhere.
+
+    Raises:
+        InputError: as :func:`folder_lock`, or one of ``parts`` is a link or a file.
+    """
+    with folder_lock(folder):
+        for part in ("",) + tuple(parts):
+            path = os.path.join(folder, part)
+            if part and (os.path.islink(path) or os.path.lexists(path) and not os.path.isdir(path)):
+                raise InputError("{}: is not a folder of its own but a link or a file; remove it, or choose another "
+                                 "output folder".format(path))
+            remove_partial_files(path)
+        yield
