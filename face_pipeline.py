@@ -1,6 +1,8 @@
 """Photos in, reconstructions out: what demo.py, nme.py and the other commands share."""
 
+import collections
 import itertools
+from concurrent import futures
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_r
 from regression import CoefficientRegressor
 from workspace.errors import InputError
 from workspace.photos import read_photo
+
+_PHOTOS_AHEAD = 8  # in which faces are looked for while others are reconstructed
 
 
 class FacePipeline:
@@ -115,24 +119,54 @@ class FacePipeline:
             report: a ``workspace.report.Report``.
             on_result: callable taking each ``Reconstruction`` after its files are written, or None.
         """
-        for faces in batches(self.located(photos, report), batch_size):
-            note = "fitting {}, step {{}}/{}".format(len(faces), self._steps)
-            for result in self.reconstruct(faces, lambda step, note=note: report.note(note.format(step))):
-                write_reconstruction(result, self.model, folder)
-                if on_result:
-                    on_result(result)
-                report.step()
+        fingerprint, written = self.model.fingerprint(), collections.deque()
+        with futures.ThreadPoolExecutor(max_workers=1) as executor:
+            for faces in batches(self.located(photos, report), batch_size):
+                note = "fitting {}, step {{}}/{}".format(len(faces), self._steps)
+                results = self.reconstruct(faces, lambda step, note=note: report.note(note.format(step)))
+                _await(written, report)  # files of the batch before were written meanwhile
+                written.extend(executor.submit(self._write, result, folder, fingerprint, on_result)
+                               for result in results)
+            _await(written, report)
+
+    def _write(self, result, folder, fingerprint, on_result):
+        write_reconstruction(result, self.model, folder, fingerprint)
+        if on_result:
+            on_result(result)
 
     def located(self, photos, report):
-        """Yield the faces of photos one by one."""
-        for photo in photos:
-            try:
-                faces = self.locate(photo)
-            except InputError as error:
-                report.skip(photo.name, error)
-                continue
-            report.expect(len(faces) - 1)
-            yield from faces
+        """Yield the faces of photos one by one; in the photos that follow they are looked for meanwhile."""
+        with futures.ThreadPoolExecutor(max_workers=1) as executor:
+            for photo, future in _ahead(executor, self.locate, photos):
+                try:
+                    faces = future.result()
+                except InputError as error:
+                    report.skip(photo.name, error)
+                    continue
+                report.expect(len(faces) - 1)
+                yield from faces
+
+
+def _ahead(executor, function, items):
+    """Yield each item with the future of ``function(item)``; some more are under way already."""
+    pending = collections.deque()
+    try:
+        for item in items:
+            pending.append((item, executor.submit(function, item)))
+            if len(pending) > _PHOTOS_AHEAD:
+                yield pending.popleft()
+        while pending:
+            yield pending.popleft()
+    finally:
+        for _, future in pending:
+            future.cancel()
+
+
+def _await(written, report):
+    """Wait until queued results are written, counting them."""
+    while written:
+        written.popleft().result()
+        report.step()
 
 
 def refined(found, refiner):

@@ -5,6 +5,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from mesh_renderer.obj_text import format_rows, format_triangles
 from workspace.atomic import atomic_path
 
 
@@ -18,12 +19,9 @@ def write_obj(path, vertices, triangles, colors):
         colors: [N, 3] RGB, 0..255; clipped.
     """
     rows = np.concatenate([vertices, np.clip(colors, 0, 255) / 255.0], axis=1)
-    # One format string for all lines: a Python loop per vertex takes several times as long.
-    text = ("v %.5f %.5f %.5f %.4f %.4f %.4f\n" * len(rows)) % tuple(rows.reshape(-1).tolist())
-    faces = ("f %d %d %d\n" * len(triangles)) % tuple((np.asarray(triangles) + 1).reshape(-1).tolist())
-    with atomic_path(path) as temporary, open(temporary, "w") as file:
-        file.write(text)
-        file.write(faces)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(format_rows("v", rows, (5, 5, 5, 4, 4, 4)))
+        file.write(format_triangles(triangles))
 
 
 def write_textured_obj(path, vertices, triangles, coordinates, texture):
@@ -48,13 +46,12 @@ def write_textured_obj(path, vertices, triangles, coordinates, texture):
     with atomic_path(paths[1]) as temporary, open(temporary, "w") as file:
         # The photo's light is in the texture already: all of it comes back as it is.
         file.write("newmtl face\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {}\n".format(os.path.basename(paths[0])))
-    text = ("v %.5f %.5f %.5f\n" * len(vertices)) % tuple(np.asarray(vertices).reshape(-1).tolist())
-    places = ("vt %.6f %.6f\n" * len(coordinates)) % tuple(np.asarray(coordinates).reshape(-1).tolist())
+    text = (format_rows("v", vertices, (5, 5, 5)) + format_rows("vt", coordinates, (6, 6))).decode("ascii")
     corners = np.repeat(np.asarray(triangles).reshape(-1) + 1, 2)
     faces = ("f %d/%d %d/%d %d/%d\n" * len(triangles)) % tuple(corners.tolist())
     with atomic_path(path) as temporary, open(temporary, "w") as file:
         file.write("mtllib {}\n".format(os.path.basename(paths[1])))
-        file.write(text + places + "usemtl face\n" + faces)
+        file.write(text + "usemtl face\n" + faces)
     return paths
 
 

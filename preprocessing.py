@@ -11,6 +11,7 @@ from alignment.skin import skin_mask
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
 from workspace.photos import read_photo
+from workspace.png_files import encode_png
 
 # Below this mean trust of the 51 inner landmarks a photo would teach the network wrong labels.
 _LEAST_TRUST = 0.5
@@ -77,10 +78,10 @@ def write_example(folder, name, crop, landmarks, mask):
         np.savetxt(temporary, landmarks, fmt="%.4f")
     with atomic_path(binary_path) as temporary:
         landmarks.tofile(temporary)
-    with atomic_path(mask_path) as temporary:
-        Image.fromarray(np.repeat(mask[..., np.newaxis], 3, axis=2)).save(temporary, "PNG")
-    with atomic_path(crop_path) as temporary:
-        Image.fromarray(crop).save(temporary, "PNG")
+    with atomic_path(mask_path) as temporary, open(temporary, "wb") as file:
+        file.write(encode_png(np.repeat(mask[..., np.newaxis], 3, axis=2)))
+    with atomic_path(crop_path) as temporary, open(temporary, "wb") as file:
+        file.write(encode_png(crop))
 
 
 def contact_sheet(folder, names, path):

@@ -11,6 +11,7 @@ from alignment.align import CROP_SIZE, Alignment, crop_to_photo, flip_y, paste_c
 from mesh_files import write_obj
 from mesh_refinement import OVERLAY_SIZE, RefinedMesh
 from workspace.atomic import atomic_path
+from workspace.png_files import encode_png
 
 REFINED_SUFFIX = "_refined"  # of the names of a refined face's files
 _PICTURE_HEIGHTS = (CROP_SIZE * 2, 960)  # smallest and largest height of the picture
@@ -104,7 +105,7 @@ def photometric_error(reconstruction):
     return float(np.abs(difference).mean())
 
 
-def write_reconstruction(reconstruction, model, folder):
+def write_reconstruction(reconstruction, model, folder, fingerprint=None):
     """Write ``NAME.mat``, ``NAME_mesh.obj`` and ``NAME.png`` into ``folder``, each atomically.
 
     A refined face has ``NAME_refined_mesh.obj`` and ``NAME_refined.png`` besides.
@@ -113,23 +114,24 @@ def write_reconstruction(reconstruction, model, folder):
         reconstruction: a :class:`Reconstruction`.
         model: the ``FaceModel`` it was made with.
         folder: where to write; made if missing.
+        fingerprint: ``model.fingerprint()``, for callers that write many faces: it takes a while.
 
     Returns:
         The paths written.
     """
     paths = [os.path.join(folder, reconstruction.face.name + ".mat")]
     with atomic_path(paths[0]) as temporary:
-        scipy.io.savemat(temporary, mat_fields(reconstruction, model), do_compression=False)
+        scipy.io.savemat(temporary, mat_fields(reconstruction, model, fingerprint), do_compression=False)
     for version in versions(reconstruction):
         stem = os.path.join(folder, version.face.name)
         paths += [stem + "_mesh.obj", stem + ".png"]
         write_obj(paths[-2], version.world_shape, model.triangles, version.colors)
-        with atomic_path(paths[-1]) as temporary:
-            Image.fromarray(comparison_picture(version)).save(temporary, compress_level=3)
+        with atomic_path(paths[-1]) as temporary, open(temporary, "wb") as file:
+            file.write(encode_png(comparison_picture(version)))
     return paths
 
 
-def mat_fields(reconstruction, model):
+def mat_fields(reconstruction, model, fingerprint=None):
     """Return the published fields of ``NAME.mat`` and ours.
 
     As published, ``lm_68p`` is y up and ``lm_5p`` y down, both in the crop. Ours: the crop's
@@ -157,7 +159,7 @@ def mat_fields(reconstruction, model):
         "lm_68p_detected_weight": face.landmark_weights,
         "tri": model.triangles + 1,
         "face_model": model.name,
-        "face_model_fingerprint": model.fingerprint(),
+        "face_model_fingerprint": fingerprint or model.fingerprint(),
     })
 
 

@@ -39,6 +39,7 @@ _MARGIN = 0.25  # of the photo's size, that points of a face cut by the photo's 
 _SURE_RESIDUAL, _CREDIBLE_RESIDUAL = 0.08, 0.16
 _LEAST_UPRIGHT = 0.0  # cosine of the roll: beyond a quarter turn a face is upside down
 _LEAST_FRONTAL = -0.25  # cosine of the yaw: estimates of profiles err by 10 degrees, and a bit beyond 90
+_START_YAWS, _POSE_ITERATIONS = (0, -60, 60, 180), 15  # degrees; of the fit of a camera
 _POSE_COST = 0.1  # dm of residual that a pose a quarter turn away is worth
 
 
@@ -150,21 +151,22 @@ def _orthographic_pose(points):
     image = np.array(points, np.float64) * [1, -1]
     image -= image.mean(axis=0)
     face = STANDARD_POINTS_3D - STANDARD_POINTS_3D.mean(axis=0)
-    best = None
     # Horn, "Closed-form solution of absolute orientation" (1987), with the unseen depth of the
     # points iterated (DeMenthon & Davis, "Model-based object pose", 1995); each start may end in
-    # another local minimum.
-    for yaw in np.radians((0, -60, 60, 180)):
-        depth = face.dot([-np.sin(yaw), 0, np.cos(yaw)])
-        for _ in range(15):
-            spread = np.sqrt(max((image ** 2).sum() / max((face ** 2).sum() - (depth ** 2).sum(), 1e-9), 1e-12))
-            target = np.column_stack([image / spread, depth])
-            u, _, vt = np.linalg.svd(target.T.dot(face))
-            rotation = u.dot(np.diag([1, 1, np.sign(np.linalg.det(u.dot(vt)))])).dot(vt)
-            depth = face.dot(rotation[2])
-        seen = face.dot(rotation[:2].T)
-        scale = max((seen * image).sum() / max((seen ** 2).sum(), 1e-12), 1e-9)
-        residual = np.sqrt(((image / scale - seen) ** 2).sum(axis=1).mean())
-        if best is None or residual < best[1]:
-            best = rotation, residual
-    return best
+    # another local minimum. All starts go on side by side.
+    yaws = np.radians(_START_YAWS)
+    depth = face.dot(np.stack([-np.sin(yaws), np.zeros(len(yaws)), np.cos(yaws)])).T  # [starts, 5]
+    for _ in range(_POSE_ITERATIONS):
+        unseen = np.maximum((face ** 2).sum() - (depth ** 2).sum(axis=1), 1e-9)
+        spread = np.sqrt(np.maximum((image ** 2).sum() / unseen, 1e-12))
+        seen = (image.T.dot(face) / spread[:, np.newaxis, np.newaxis])  # [starts, 2, 3]
+        u, _, vt = np.linalg.svd(np.concatenate([seen, depth.dot(face)[:, np.newaxis]], axis=1))
+        u[:, :, 2] *= np.sign(np.linalg.det(np.matmul(u, vt)))[:, np.newaxis]
+        rotation = np.matmul(u, vt)
+        depth = rotation[:, 2].dot(face.T)
+    seen = np.matmul(face, rotation[:, :2].transpose(0, 2, 1))  # [starts, 5, 2]
+    scale = np.maximum((seen * image).sum(axis=(1, 2)) / np.maximum((seen ** 2).sum(axis=(1, 2)), 1e-12), 1e-9)
+    differences = image / scale[:, np.newaxis, np.newaxis] - seen
+    residuals = np.sqrt((differences ** 2).sum(axis=2).mean(axis=1))
+    best = residuals.argmin()
+    return rotation[best], residuals[best]

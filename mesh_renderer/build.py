@@ -38,7 +38,7 @@ _CORE_SOURCES = ("rasterize_triangles.cc", "rasterize_triangles_grad.cc", "inter
 # Sums of products, in which one rounding less is as good, and twice as fast.
 _CONTRACTED_SOURCES = ("linear_model.cc",)
 _CONTRACTED_FLAGS = ("-ffp-contract=fast",)
-_C_INTERFACE_SOURCES = ("rasterize_triangles_c.cc",)
+_C_INTERFACE_SOURCES = ("rasterize_triangles_c.cc", "obj_text.cc")
 _OPERATION_SOURCES = ("rasterize_triangles_op.cc", "interpolate_attributes_op.cc", "vertex_normals_op.cc",
                       "posed_surface_op.cc", "linear_model_op.cc")
 
@@ -83,8 +83,8 @@ def _library_path(stem, flags):
     for source in sorted(glob.glob(os.path.join(SOURCE_DIR, "*"))):
         with open(source, "rb") as file:
             digest.update(file.read())
-    for text in (_CORE_SOURCES + _OPERATION_SOURCES + _CORE_FLAGS + _CONTRACTED_FLAGS + _OPERATION_FLAGS
-                 + tuple(flags)):
+    for text in (_CORE_SOURCES + _C_INTERFACE_SOURCES + _OPERATION_SOURCES + _CORE_FLAGS + _CONTRACTED_FLAGS
+                 + _OPERATION_FLAGS + tuple(flags)):
         digest.update(text.encode() + b"\0")
     name = "{}_{}_{}.so".format(stem, _processor(), digest.hexdigest()[:12])
     return os.path.join(LIBRARY_DIR, name)

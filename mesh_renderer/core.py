@@ -43,7 +43,7 @@ def rasterize(clip_vertices, triangles, image_width, image_height, *, layers=Non
     batch, vertex_count = clip_vertices.shape[:2]
     if out is None:
         out = _allocate(batch, image_height, image_width, masks)
-    failed = _library().mesh_renderer_rasterize_triangles(
+    failed = library().mesh_renderer_rasterize_triangles(
         _pointer(clip_vertices), _pointer(triangles), _pointer(layers), ctypes.c_int64(batch),
         ctypes.c_int64(vertex_count), ctypes.c_int64(len(triangles)), ctypes.c_int(image_width),
         ctypes.c_int(image_height), ctypes.c_int(threads), *(_pointer(array) for array in out))
@@ -64,5 +64,9 @@ def _pointer(array):
 
 
 @functools.lru_cache(maxsize=None)
-def _library():
-    return ctypes.CDLL(core_library())
+def library():
+    """Return the core with its C interface, compiled first if need be."""
+    loaded = ctypes.CDLL(core_library())
+    for function in (loaded.mesh_renderer_format_rows, loaded.mesh_renderer_format_triangles):
+        function.restype = ctypes.c_int64
+    return loaded

@@ -8,9 +8,9 @@ import scipy.io
 
 from alignment.align import CROP_SIZE
 from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
-from synthesis.pixels import encode_png
 from synthesis.pose import aflw_angles
 from workspace.atomic import atomic_path
+from workspace.png_files import encode_png
 
 FORMATS = ("processed", "aflw2000")
 _LANDMARK_BYTES = 68 * 2 * 8

@@ -20,9 +20,10 @@ from face_graph import FaceGraph
 from face_model import read_face_model
 from landmark_fitting import rotation_matrices
 from synthesis.lighting import draw_light, lamp
-from synthesis.pixels import SkinMasks, encode_png
+from synthesis.pixels import SkinMasks
 from synthesis.pose import aflw_angles, draw_angles
 from synthesis.sampling import FaceSampler, PoseLimits
+from workspace.png_files import encode_png
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOY_MODEL = os.path.join(ROOT, "tests", "golden", "toy_model.mat")
