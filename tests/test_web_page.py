@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import web_page
+from mesh_refinement import RefinedMesh
 from tests.toy_reconstruction import toy_face_model, toy_reconstruction
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -104,3 +105,18 @@ def test_a_drag_turns_the_mesh(page, tmp_path):
         drawn = np.abs(half - half[0, 0]).max(axis=2) > 20
         assert 0.1 < drawn.mean() < 0.9
     assert (np.abs(before - after).max(axis=2) > 20).mean() > 0.01
+
+
+def test_a_refined_face_comes_first_and_the_coefficient_mesh_can_be_chosen(tmp_path):
+    reconstruction = toy_reconstruction()
+    refined = RefinedMesh(reconstruction.world_shape + [0, 0, 0.1], reconstruction.colors, reconstruction.landmarks,
+                          reconstruction.rendered, reconstruction.front_mask, 255 - reconstruction.overlay)
+    writer = web_page.ResultPage(toy_face_model())
+    writer.add(reconstruction._replace(refined=refined))
+    writer.write(str(tmp_path / "index.html"))
+    text = read(str(tmp_path / "index.html"))
+    coefficient, other = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', text)[0])
+    assert other["low"][2] == pytest.approx(coefficient["low"][2] + 0.1, abs=0.02)  # it is turned a little
+    assert re.findall(r'<button type="button" aria-pressed="(\w+)">(coefficient|refined) mesh', text) == [
+        ("false", "coefficient"), ("true", "refined")]
+    assert "overlay" in coefficient and coefficient["overlay"] not in re.findall(r'src="([^"]*)"', text)
