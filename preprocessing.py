@@ -76,8 +76,8 @@ def write_example(folder, name, crop, landmarks, mask):
     landmarks = np.ascontiguousarray(landmarks, dtype="<f8")
     with atomic_path(text_path) as temporary:
         np.savetxt(temporary, landmarks, fmt="%.4f")
-    with atomic_path(binary_path) as temporary:
-        landmarks.tofile(temporary)
+    with atomic_path(binary_path) as temporary, open(temporary, "wb") as file:
+        file.write(landmarks.tobytes())  # numpy's tofile says nothing when the disk is full
     with atomic_path(mask_path) as temporary, open(temporary, "wb") as file:
         file.write(encode_png(np.repeat(mask[..., np.newaxis], 3, axis=2)))
     with atomic_path(crop_path) as temporary, open(temporary, "wb") as file:

@@ -107,6 +107,8 @@ def _write_arrays(folder, coefficient_count, path):
     shapes = ((count, IMAGE_SIZE, IMAGE_SIZE, 3), (count, 68, 2), (count, coefficient_count), (count,))
     arrays = [np.lib.format.open_memmap(os.path.join(path, name + ".npy"), "w+", dtype, shape)
               for name, dtype, shape in zip(_ARRAYS, (np.uint8, np.float32, np.float32, np.bool_), shapes)]
+    for name in _ARRAYS:
+        _take_room(os.path.join(path, name + ".npy"))
 
     def decode(index):
         face = folder.faces[index]
@@ -124,6 +126,12 @@ def _write_arrays(folder, coefficient_count, path):
             list(pool.map(decode, range(start, min(start + _CHUNK, count))))
     for array in arrays:
         array.flush()
+
+
+def _take_room(path):
+    """Raise an OSError now if the disk is full; writing to mapped memory would end the process then."""
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
 
 
 def _load(folder, path):
