@@ -25,6 +25,8 @@ from workspace.photos import find_photos
 from workspace.report import Report
 from workspace.workers import begin_worker
 
+# Each of several workers computes on one thread: with more they get in each other's way.
+_THREAD_LIMITS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 SKIPPED_FILE = "skipped.txt"
 
 
@@ -89,6 +91,9 @@ def _count(name, problem, report):
 
 
 def _executor(workers):
+    if workers > 1:
+        for name in _THREAD_LIMITS:
+            os.environ.setdefault(name, "1")
     if sys.version_info < (3, 7):  # cannot choose; its default, fork, is safe before TensorFlow is loaded
         return concurrent.futures.ProcessPoolExecutor(workers)
     return concurrent.futures.ProcessPoolExecutor(
