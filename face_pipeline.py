@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import os
 from concurrent import futures
 
 import numpy as np
@@ -17,6 +18,7 @@ from mesh_refinement import MeshRefiner
 from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_reconstruction
 from regression import CoefficientRegressor
 from workspace.errors import InputError
+from workspace.paths import REPO_ROOT
 from workspace.photos import read_photo
 
 _PHOTOS_AHEAD = 8  # in which faces are looked for while others are reconstructed
@@ -59,8 +61,8 @@ class FacePipeline:
                         if method in ("fit", "both") else None)
         self.description = {
             "fit": "fitted to the photo in {} steps".format(steps),
-            "network": "from {}".format(weights),
-            "both": "from {}, refined in {} steps".format(weights, steps)}[method]
+            "network": "from {}".format(_shown(weights)),
+            "both": "from {}, refined in {} steps".format(_shown(weights), steps)}[method]
         self._refiner = None
         if refine:
             self._refiner = MeshRefiner(refine, model, weights)
@@ -175,6 +177,12 @@ def refined(found, refiner):
         return found
     meshes = refiner.refine([one.face.alignment.crop for one in found], [one.coefficients for one in found])
     return [one._replace(refined=mesh) for one, mesh in zip(found, meshes)]
+
+
+def _shown(path):
+    """Return a path as messages show it: from the root of the repository if it lies within."""
+    inside = path and os.path.abspath(path).startswith(REPO_ROOT + os.sep)
+    return os.path.relpath(path, REPO_ROOT) if inside else path
 
 
 def _face_net():

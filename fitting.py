@@ -36,7 +36,7 @@ from light_fitting import sample_skin, solve_light_and_albedo
 from tf_runtime import tf
 
 DEFAULT_STEPS = 240
-REFINING_STEPS = 80  # from a network's answer
+REFINING_STEPS = 120  # from a network's answer: half as many for nearly the same loss, benchmarks/network_start.py
 # Where the 68 landmarks are not trusted: weight of the five points' mean squared distance (that of
 # the 68 is 277 / 68 on average), and of priors that keep pixels alone from inventing grimaces.
 _FIVE_POINT_WEIGHT, _DOUBTFUL_EXPRESSION, _DOUBTFUL_IDENTITY = 4.0, 200.0, 10.0
