@@ -21,7 +21,7 @@ OPEN_MODEL := BFM/open_face_model.mat
 # Tests run in two processes, a file at a time: many steps of a test keep one core busy. PARALLEL= runs them in one.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup op face-model demo test lint parity bench setup-tf1 test-tf1 has-python36 clean
+.PHONY: help setup op face-model demo network test lint parity bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make setup       only install: virtual environment, compiled op, open face model"
 	@echo "make parity GOLDEN=DIR   compare with numbers measured on the published system"
 	@echo "make bench       time everything, beside the published system, into result/benchmarks"
+	@echo "make network     train anew the coefficient network that comes along (an hour or two; network/MODEL_CARD.md)"
 	@echo "make clean       remove everything that make made, but no data and no results"
 
 setup: $(INSTALLED) op face-model
@@ -52,6 +53,24 @@ $(OPEN_MODEL): $(INSTALLED) | op
 
 demo: setup
 	@$(PY) demo.py
+
+# The commands that made the network that comes along; called again, they go on where they were stopped.
+# Where the processor lacks bfloat16: PRECISION=float32, which takes half as long again.
+PRECISION := bfloat16
+NETWORK_DATA := processed_data/network
+NETWORK_RUN := network_56
+TRAIN_NETWORK = $(PY) train.py --supervision truth --model_name $(NETWORK_RUN) --image_size 56 --batch_size 64 \
+	--learning_rate 1e-3 --head_rate 0.03 --schedule cool_down --warm_up 200 --augment --init_weights none \
+	--precision $(PRECISION) --seed 0 --resume --data_path $(NETWORK_DATA)/training \
+	--val_data_path $(NETWORK_DATA)/validation --val_faces 256 \
+	--checkpoint_interval 300 --val_interval 300 --image_interval 1000
+
+network: setup
+	$(PY) synthesize.py --output $(NETWORK_DATA)/validation --count 500 --seed 1 --max_yaw 60
+	$(PY) synthesize.py --output $(NETWORK_DATA)/training --count 20000 --seed 0
+	$(TRAIN_NETWORK) --steps 1800 --cool_down 1
+	$(TRAIN_NETWORK) --steps 4800 --cool_down 1800 --loss_weights albedo=0.06 light=0.06
+	$(PY) -m checkpoints result/$(NETWORK_RUN)/iter_4800.ckpt network/open_face_model_r_net.pb --half
 
 test: setup lint
 	@$(PY) -m pytest $(PARALLEL)
