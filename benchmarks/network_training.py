@@ -145,11 +145,17 @@ def _measure_run(folder, measurement, every):
             continue
         prefix = os.path.join(folder, "iter_{}.ckpt".format(step))
         batch_size = (read_record(prefix) or {}).get("options", {}).get("batch_size", 0)
-        hours = (os.path.getmtime(record_path(prefix)) - os.path.getmtime(os.path.join(folder, ".lock"))) / 3600
+        hours = (os.path.getmtime(record_path(prefix)) - _start(folder)) / 3600
         curve[str(step)] = dict(measurement.measure(prefix), faces=step * batch_size, hours=hours)
         print(_line(prefix, curve[str(step)]), flush=True)
         write_json(path, curve)
     return curve
+
+
+def _start(folder):
+    """Return when a run began, seconds since 1970: its first event file has that in its name."""
+    summaries = os.path.join(folder, "summary", "train")
+    return min(float(name.split(".")[3]) for name in os.listdir(summaries))
 
 
 def _read_curve(path):
@@ -160,7 +166,7 @@ def _read_curve(path):
 
 
 def draw_curve(curves, path):
-    """Draw the errors of runs one after another, against the faces seen."""
+    """Draw the errors of runs one after another, against the hours of training, pauses included."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
@@ -170,11 +176,11 @@ def draw_curve(curves, path):
         seen, before = [], 0
         for curve in curves:
             steps = sorted(curve, key=int)
-            seen += [(before + curve[step]["faces"], curve[step][name]) for step in steps if name in curve[step]]
-            before += max([curve[step]["faces"] for step in steps] or [0])
+            seen += [(before + curve[step]["hours"], curve[step][name]) for step in steps if name in curve[step]]
+            before += max([curve[step]["hours"] for step in steps] or [0])
         if seen:
             axes.plot(*zip(*seen), marker=".", label=label)
-    axes.set(xlabel="faces seen in training", ylabel="error", ylim=(0, 15))
+    axes.set(xlabel="hours of training", ylabel="error", ylim=(0, 15))
     axes.legend()
     axes.grid(alpha=0.3)
     figure.tight_layout()
