@@ -21,7 +21,7 @@ OPEN_MODEL := BFM/open_face_model.mat
 # Tests run in two processes, a file at a time: many steps of a test keep one core busy. PARALLEL= runs them in one.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup op face-model demo network test lint parity bench setup-tf1 test-tf1 has-python36 clean
+.PHONY: help setup op face-model demo network test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,8 @@ help:
 	@echo "make test-tf1    run the tests under TensorFlow 1.12 (Python 3.6), and exchange files between both TensorFlows"
 	@echo "make setup       only install: virtual environment, compiled op, open face model"
 	@echo "make parity GOLDEN=DIR   compare with numbers measured on the published system"
+	@echo "make fuzz        read damaged files of every kind (CASES=5000 SEED=1)"
+	@echo "make faults      kill the commands, fill their disks, run them twice at once (COUNT=50 SEED=1)"
 	@echo "make bench       time everything, beside the published system, into result/benchmarks"
 	@echo "make network     train anew the coefficient network that comes along (an hour or two; network/MODEL_CARD.md)"
 	@echo "make clean       remove everything that make made, but no data and no results"
@@ -80,6 +82,15 @@ lint: $(INSTALLED)
 
 parity: setup
 	@$(PY) tests/parity.py --golden $(GOLDEN)
+
+CASES := 5000
+SEED := 1
+fuzz: setup
+	@$(PY) -m tests.fuzz --cases $(CASES) --seed $(SEED)
+
+COUNT := 50
+faults: setup
+	@$(PY) -m tests.faults --count $(COUNT) --seed $(SEED)
 
 bench: setup
 	@$(PY) -m benchmarks

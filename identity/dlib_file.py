@@ -21,6 +21,7 @@ _FIRST_LAYER_VERSION = 3  # of the layer that reads the image
 _MARK_VERSION = 1  # of a tag (where a shortcut begins) or a skip (back to a tag); they hold nothing
 _TENSOR_VERSION = 2
 _DEEPEST_NETWORK = 1000
+_LONGEST = 1 << 27  # bytes that are read; the file has 22 million
 
 
 class Convolution(NamedTuple):
@@ -61,12 +62,16 @@ def read_recognition_network(path):
     """
     try:
         with open(path, "rb") as file:
-            stream = _Stream(file.read())
+            stream = _Stream(file.read(_LONGEST))
     except OSError as error:
         raise InputError("{}: cannot be read ({})".format(path, error.strerror)) from None
     try:
         mean_rgb, image_size, layers = _read_layers(stream)
-        return RecognitionNetwork(mean_rgb, image_size, _convolutions(layers), _projection(layers[-1]))
+        with np.errstate(all="ignore"):
+            network = RecognitionNetwork(mean_rgb, image_size, _convolutions(layers), _projection(layers[-1]))
+        if not all(np.isfinite(values).all() for pair in network.convolutions for values in pair[:2]):
+            raise ValueError("a weight is not a finite number")
+        return network
     except (ValueError, IndexError, OverflowError, MemoryError) as error:
         raise InputError("{}: not dlib's face-recognition network version 1, or damaged ({})".format(
             path, error)) from None

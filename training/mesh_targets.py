@@ -78,7 +78,8 @@ def _read_mesh(path, vertex_count):
     try:
         mesh = read_npy(path)
         if mesh.shape == (vertex_count, 3) and mesh.dtype.kind == "f":
-            return mesh.astype(np.float32)
+            with np.errstate(over="ignore"):  # infinity ends the run as NaN does
+                return mesh.astype(np.float32)
     except InputError:
         pass
     return np.full((vertex_count, 3), np.nan, np.float32)

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "rasterize_triangles.h"
 
@@ -38,7 +37,7 @@ void InterpolateGrad(const Mesh& mesh, const Visibility& visible, const float* a
                      int64_t any_channels, const float* d_image, float* d_attributes,
                      float* d_barycentrics) {
   const int64_t channels = kChannels == kAny ? any_channels : kChannels;
-  std::memset(d_attributes, 0, sizeof(float) * channels * mesh.vertex_count);
+  std::fill_n(d_attributes, channels * mesh.vertex_count, 0.0f);
   for (int64_t p = 0; p < visible.pixel_count; ++p) {
     const float* b = visible.barycentrics + 3 * p;
     float* d_b = d_barycentrics + 3 * p;

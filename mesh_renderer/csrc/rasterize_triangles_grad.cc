@@ -1,5 +1,5 @@
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "pixel_grid.h"
@@ -51,7 +51,7 @@ void AccumulatePixelGradient(const Mesh& mesh, int64_t triangle, float px, float
 
 void RasterizeTrianglesGrad(const Mesh& mesh, int width, int height, const Visibility& visible,
                             const float* d_barycentrics, float* d_clip_vertices) {
-  std::memset(d_clip_vertices, 0, sizeof(float) * 4 * mesh.vertex_count);
+  std::fill_n(d_clip_vertices, 4 * mesh.vertex_count, 0.0f);
   const std::vector<float> columns = ColumnCentres(width, width), rows = RowCentres(height);
   for (int row = 0; row < height; ++row) {
     for (int column = 0; column < width; ++column) {

@@ -1,0 +1,1 @@
+"""The rasteriser's core under AddressSanitizer and UndefinedBehaviorSanitizer."""

@@ -1,0 +1,98 @@
+"""The rasteriser's core under AddressSanitizer and UBSan, and the operation on what it must refuse."""
+
+import glob
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from mesh_renderer.build import SOURCE_DIR
+from mesh_renderer.rasterize_triangles import interpolate_attributes, operations, rasterize_triangles
+from tf_runtime import tf
+
+FLAGS = ["-std=c++11", "-g", "-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all",
+         "-fno-omit-frame-pointer", "-ffp-contract=off", "-pthread", "-Wno-unknown-pragmas", "-Wno-psabi"]
+ADVERSARY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sanitizer", "adversary.cc")
+ROUNDS = os.environ.get("ROUNDS", "60")
+TRIANGLE = np.int32([[0, 1, 2]])
+VERTICES = np.float32([[[-1, -1, 0, 1], [1, -1, 0, 1], [0, 1, 0, 1]]])
+
+
+def test_the_core_is_clean_on_odd_numbers(tmp_path):
+    compiler = os.environ.get("CXX", "g++").split()
+    program = str(tmp_path / "adversary")
+    (tmp_path / "empty.cc").write_text("int main() { return 0; }\n")
+    if not shutil.which(compiler[0]) or subprocess.call(
+            compiler + FLAGS + [str(tmp_path / "empty.cc"), "-o", program], stderr=subprocess.DEVNULL):
+        pytest.skip("the compiler has no sanitizers")
+    sources = [path for path in glob.glob(os.path.join(SOURCE_DIR, "*.cc")) if not path.endswith("_op.cc")]
+    subprocess.check_call(compiler + FLAGS + ["-I", SOURCE_DIR, ADVERSARY] + sources + ["-o", program])
+    for seed in ("1", "2"):
+        process = subprocess.run([program, ROUNDS, seed], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 universal_newlines=True, timeout=600)
+        assert process.returncode == 0, process.stdout[-3000:]
+        assert process.stdout == "{} rounds\n".format(ROUNDS)
+
+
+def run(vertices, triangles, width=8, height=8, layers=None):
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(rasterize_triangles(tf.constant(vertices), tf.constant(triangles), width, height,
+                                               layers=layers))
+
+
+@pytest.mark.parametrize("index", [-1, 3, 2 ** 31 - 1, -2 ** 31])
+def test_vertices_that_do_not_exist_are_an_error(index):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must index vertices"):
+        run(VERTICES, np.int32([[0, 1, index]]))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+def test_a_vertex_that_is_no_number_takes_its_triangle_away(value):
+    vertices = VERTICES.copy()
+    vertices[0, 0, 0] = value
+    found = run(vertices, TRIANGLE)
+    assert np.isfinite(found.barycentric_coordinates).all() and np.isfinite(found.z_buffer).all()
+    if not np.isfinite(value):
+        assert not found.mask.any()
+
+
+@pytest.mark.parametrize("batch, vertices, triangles", [(0, 3, 1), (2, 0, 0), (1, 3, 0), (0, 0, 0)])
+def test_nothing_gives_nothing(batch, vertices, triangles):
+    found = run(np.zeros((batch, vertices, 4), np.float32), np.zeros((triangles, 3), np.int32))
+    assert found.barycentric_coordinates.shape == (batch, 8, 8, 3) and not found.mask.any()
+
+
+@pytest.mark.parametrize("width, height", [(0, 8), (8, -1), (32769, 1), (2 ** 31 - 1, 2 ** 31 - 1)])
+def test_images_of_no_or_enormous_size_are_an_error(width, height):
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="must be"):
+        run(VERTICES, TRIANGLE, width, height)
+
+
+def test_more_pixels_than_memory_are_an_error():
+    with pytest.raises((tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError)):
+        run(np.zeros((1 << 12, 3, 4), np.float32), TRIANGLE, 32768, 32768)  # 50 terabytes
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (1, 3, 3), (1, 3, 4, 1)])
+def test_vertices_of_another_shape_are_an_error(shape):
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        run(np.zeros(shape, np.float32), TRIANGLE)
+
+
+def test_pixels_of_triangles_that_do_not_exist_are_an_error():
+    with tf.Graph().as_default(), tf.Session() as session:
+        drawn = rasterize_triangles(tf.constant(VERTICES), tf.constant(TRIANGLE), 8, 8)
+        for ids in (np.full((1, 8, 8), 1, np.int32), np.full((1, 8, 8), -1, np.int32)):
+            forged = drawn._replace(triangle_ids=tf.constant(ids))
+            with pytest.raises(tf.errors.InvalidArgumentError, match="triangle_ids must lie in"):
+                session.run(interpolate_attributes(tf.ones([1, 3, 2]), tf.constant(TRIANGLE), forged))
+
+
+def test_normals_of_triangles_that_do_not_exist_are_an_error():
+    with tf.Graph().as_default(), tf.Session() as session:
+        for around in (np.full((3, 8), 2, np.int32), np.full((3, 8), -1, np.int32)):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="must lie in"):
+                session.run(operations().mesh_renderer_vertex_normals(
+                    vertices=np.zeros((1, 3, 3), np.float32), triangles=TRIANGLE, vertex_triangles=around))
