@@ -70,7 +70,7 @@ def main(argv=None):
         flags = ["--no_peer"] if arguments.no_peer and name not in WITHOUT_PEER else []
         rows.append(run_row(name, flags))
         print(" | ".join(_cells(rows[-1])), flush=True)
-    report = {"machine": machine(), "rows": rows}
+    report = {"machine": machine(), "floors": run_row("floors", []), "rows": rows}
     if not arguments.no_curves:
         report["growth"] = run_row("growth", ["--output", arguments.output])
     for name, text in (("bench.json", json.dumps(report, indent=1) + "\n"), ("bench.md", table(rows) + "\n")):

@@ -22,14 +22,15 @@ def measure(arguments):
     seconds = {few: [], many: []}
     for _ in range(arguments.repetitions):
         for count in seconds:
-            seconds[count].append(_preprocess(count))
+            seconds[count].append(preprocess_seconds(count))
     rates = (many - few) / np.subtract(seconds[many], seconds[few])
     row = absolute("preprocess_img.py, detection included, 500 px", float(np.median(rates)), "photos/s", GOAL, True)
     start_up = np.median(seconds[few]) - few / np.median(rates)
     return dict(row, photos=many, start_up_seconds=float(start_up), repetitions=arguments.repetitions)
 
 
-def _preprocess(count):
+def preprocess_seconds(count):
+    """Return how long preprocess_img.py takes for so many photos, its start included."""
     with tempfile.TemporaryDirectory() as photos, tempfile.TemporaryDirectory() as output:
         write_photos(photos, count, with_points=False)
         run = run_command("preprocess_img.py", "--img_path", photos, "--save_path", output, "--quiet")

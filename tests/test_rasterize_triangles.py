@@ -1,6 +1,7 @@
 """The rasteriser against a slow reference, against published images, and at its edge cases."""
 
 import os
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -392,3 +393,19 @@ def test_published_images_and_masks():
     np.testing.assert_array_equal(result.front_mask, golden["mask_crop"])
     scale = np.abs(golden["render_bgr"]).max()
     np.testing.assert_allclose(result.image[..., ::-1], golden["render_bgr"], atol=1e-5 * scale)
+
+
+def test_the_core_gives_the_same_from_any_number_of_threads_at_once():
+    random = np.random.RandomState(3)
+    vertices = np.concatenate([random.uniform(-1, 1, (6, 40, 3)), np.ones((6, 40, 1))], axis=2).astype(np.float32)
+    triangles = random.randint(0, 40, (30, 3)).astype(np.int32)
+    expected = core.rasterize(vertices, triangles, 32, 24, threads=1)
+
+    def draw(threads):
+        return [core.rasterize(vertices, triangles, 32, 24, threads=threads) for _ in range(20)]
+
+    with futures.ThreadPoolExecutor(4) as executor:
+        for results in executor.map(draw, (2, 3, 6, 8)):
+            for result in results:
+                for one, other in zip(result, expected):
+                    np.testing.assert_array_equal(one, other)

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
-#include <vector>
 
 #include "rasterize_triangles.h"
+#include "worker_pool.h"
 
 int mesh_renderer_rasterize_triangles(const float* clip_vertices, const int32_t* triangles,
                                       const uint8_t* layers, int64_t batch, int64_t vertex_count,
@@ -28,9 +27,6 @@ int mesh_renderer_rasterize_triangles(const float* clip_vertices, const int32_t*
       mesh_renderer::RasterizeTriangles(mesh, 0, height, image);
     }
   };
-  std::vector<std::thread> helpers;
-  for (int64_t i = 1; i < std::min<int64_t>(threads, batch); ++i) helpers.emplace_back(draw_images);
-  draw_images();
-  for (std::thread& helper : helpers) helper.join();
+  mesh_renderer::WorkerPool::OfProcess().Run(static_cast<int>(std::min<int64_t>(threads, batch)), draw_images);
   return 0;
 }

@@ -1,0 +1,108 @@
+"""How cost grows with size: ``python -m benchmarks.growth [--output DIR] [--json]``.
+
+Curves as PNG, each with the exponent of the power law that fits best: the rasteriser over triangles,
+resolution and batch; decoding and rendering over the batch; preprocessing over photos, its
+start-up included.
+"""
+
+import os
+
+import numpy as np
+
+from benchmarks.measuring import alternate, row_main, seconds_of
+from benchmarks.preprocess import preprocess_seconds
+from benchmarks.rasterizer import clip_vertices_of
+from benchmarks.synthetic_mesh import GRID, posed_batch
+from benchmarks.synthetic_model import random_coefficients, synthetic_face_model
+from face_graph import FaceGraph
+from mesh_renderer import core
+from workspace.atomic import atomic_path
+from workspace.errors import run_main
+from workspace.paths import RESULT_DIR
+
+_BATCH, _SIZE = 4, 224
+TRIANGLES = (5000, 10000, 20000, 40000, 80000, 150000, 300000)
+RESOLUTIONS = (64, 128, 224, 448, 1024)
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+PHOTOS = (1, 10, 100)  # beyond, it is a straight line for as long as anyone cares to wait
+
+
+def measure(arguments):
+    """Return the curves: name -> sizes, milliseconds and exponent; draws them too."""
+    curves = {
+        "triangles": _curve(TRIANGLES, lambda count: _rasterize(_BATCH, int((count / 2) ** 0.5) + 1, _SIZE), arguments),
+        "resolution": _curve(RESOLUTIONS, lambda size: _rasterize(_BATCH, GRID, size), arguments),
+        "batch": _curve(BATCHES, lambda batch: _rasterize(batch, GRID, _SIZE), arguments),
+        "decode and render, batch": _curve(BATCHES, _Decoder().run, arguments),
+    }
+    if arguments.photos:
+        curves["photos"] = _curve(PHOTOS, lambda count: lambda: preprocess_seconds(count), arguments, repetitions=1)
+    os.makedirs(arguments.output, exist_ok=True)
+    for name, curve in curves.items():
+        file = "growth_{}.png".format(name.replace(",", "").replace(" ", "_"))
+        _draw(name, curve, os.path.join(arguments.output, file))
+    return dict(curves, name="growth")
+
+
+def fitted_exponent(sizes, seconds):
+    """Return the slope of the straight line through the logarithms."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def _curve(sizes, work_of, arguments, repetitions=None):
+    """Time work of all sizes alternately."""
+    runs = {size: work_of(size) for size in sizes}
+    sides = {size: (lambda run=run: seconds_of(run)) for size, run in runs.items()}
+    seconds = alternate(sides, repetitions or arguments.repetitions)
+    values = [seconds[size] for size in sizes]
+    return {"sizes": list(sizes), "milliseconds": [1e3 * value for value in values],
+            "exponent": fitted_exponent(sizes, values)}
+
+
+def _rasterize(batch, grid, size):
+    world, triangles = posed_batch(batch, grid)
+    scene = (clip_vertices_of(world, size), triangles, size, size)
+    out = core.rasterize(*scene, masks=False)
+    return lambda: core.rasterize(*scene, threads=os.cpu_count(), masks=False, out=out)
+
+
+class _Decoder:
+    def __init__(self):
+        self._model = synthetic_face_model()
+        self._graph = FaceGraph(self._model)
+
+    def run(self, batch):
+        coefficients = random_coefficients(self._model, batch)
+        return lambda: self._graph.render(coefficients, _SIZE)
+
+
+def _draw(name, curve, path):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(figsize=(5, 3.6))
+    axes.loglog(curve["sizes"], curve["milliseconds"], "o-")
+    axes.set_xlabel(name)
+    axes.set_ylabel("milliseconds")
+    axes.set_title("{}: grows with the power {:.2f}".format(name, curve["exponent"]))
+    axes.grid(True, which="both", alpha=0.3)
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+    pyplot.close(figure)
+
+
+def _flags(parser):
+    parser.add_argument("--output", default=os.path.join(RESULT_DIR, "benchmarks"), metavar="DIR",
+                        help="folder for the curves")
+    parser.add_argument("--photos", type=int, choices=(0, 1), default=1, help="0: leave the photos out")
+    parser.set_defaults(repetitions=7)
+
+
+def main(argv=None):
+    """Measure, draw and print."""
+    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+
+
+if __name__ == "__main__":
+    run_main(main)
