@@ -54,8 +54,7 @@ def _entries(data):
     _, at = _varint(footer, 0)
     _, at = _varint(footer, at)
     for _, handle in _block(data, footer, at):
-        for entry in _block(data, handle, 0):
-            yield entry
+        yield from _block(data, handle, 0)
 
 
 def _block(data, handle, at):

@@ -204,8 +204,8 @@ def main(argv=None):
     """Build a pyramid, cache it, print its figures and draw it."""
     arguments = parse_arguments(argv)
     model = load_face_model(arguments.face_model)
-    times = [time.time()]
-    pyramid = build_pyramid(model.mean_shape, model.triangles, on_level=lambda: times.append(time.time()))
+    times = [time.monotonic()]
+    pyramid = build_pyramid(model.mean_shape, model.triangles, on_level=lambda: times.append(time.monotonic()))
     _write(pyramid, _cache_path(model, CACHE_DIR))
     sys.stdout.write(_table(model, report_levels(pyramid, model.landmarks), np.diff(times)))
     if arguments.pictures:

@@ -11,7 +11,7 @@ from tests.faults.commands import COMMANDS, ROOT, contents, describe, emptied, i
 
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
 _PATIENCE = 300  # seconds, on a busy machine
-_STATUSES = {"SIGKILL": {-signal.SIGKILL}, "SIGTERM": {143, 130, -signal.SIGTERM, 0}, "Ctrl-C": {130, -signal.SIGINT, 0}}
+_STATUSES = {"SIGKILL": {-signal.SIGKILL}, "SIGTERM": {143, 130, -signal.SIGTERM}, "Ctrl-C": {130, -signal.SIGINT}}
 # Full disks of these sizes, bytes: from nothing at all to nearly enough.
 _DISKS = (1 << 12, 1 << 15, 1 << 17, 1 << 19, 1 << 20, 3 << 20)
 
