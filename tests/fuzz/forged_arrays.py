@@ -93,7 +93,7 @@ MATLAB_FILES = {
     "a field as truth values": _mat(lambda random, field: field == field),
     "a field as bytes": _mat(lambda random, field: np.asarray(field[:1] != 0, np.uint8)),
     "a field as one number": _mat(lambda random, field: 3.0), "a field turned": _mat(lambda random, field: field.T),
-    "a field with three dimensions": _mat(lambda random, field: np.asarray(field)[..., np.newaxis].repeat(2, 2)),
+    "a field with three dimensions": _mat(lambda random, field: np.asarray(field)[..., np.newaxis].repeat(2, -1)),
     "a row missing": _mat(lambda random, field: field[:-1]),
     "a column missing": _mat(lambda random, field: field[:, :-1]),
     "a field doubled": _mat(lambda random, field: np.concatenate([field, field])),
