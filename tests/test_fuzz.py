@@ -12,7 +12,7 @@ from tests.fuzz.damage import ACCIDENTS
 from tests.fuzz.kinds import KINDS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CASES = os.environ.get("CASES", "41")
+CASES = os.environ.get("CASES", "40")
 
 
 def run(*arguments):
