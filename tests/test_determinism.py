@@ -8,11 +8,11 @@ from tests.faults.disturbances import undisturbed
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_data(str(tmp_path_factory.mktemp("data")))
+    return write_data(str(tmp_path_factory.mktemp("data")), photo_count=2)
 
 
 @pytest.mark.parametrize("name", ["demo", "train"])  # demo.py fits; train.py has --deterministic
 def test_a_second_run_gives_the_same_bytes(data, tmp_path, name):
     first, _ = undisturbed(name, data, str(tmp_path / "first"))
     second, _ = undisturbed(name, data, str(tmp_path / "second"))
-    assert first == second and len(first) > 10
+    assert first == second and len(first) > 6

@@ -29,11 +29,11 @@ class Command(NamedTuple):
     repeats: bool  # a rerun gives the same bytes
 
 
-def write_data(folder):
+def write_data(folder, photo_count=_PHOTOS):
     """Write what all commands read, and return its folder."""
     photos = os.path.join(folder, "photos")
     os.makedirs(photos)
-    for i in range(_PHOTOS):
+    for i in range(photo_count):
         Image.fromarray(np.roll(picture(), 5 * i, axis=1)).save(os.path.join(photos, "photo{}.png".format(i)))
         np.savetxt(os.path.join(photos, "photo{}.txt".format(i)), 80 + STANDARD_POINTS_3D[:, :2] * [70, -70])
     write_faces(os.path.join(folder, "faces"), 4)
