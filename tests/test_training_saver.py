@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from face_model import read_face_model
+from face_model.sketch import model_sketch
 from losses import LossWeights
 from regression import CoefficientRegressor
 from tests.training_data import TOY_MODEL, write_faces
@@ -180,7 +181,8 @@ def test_a_record_says_what_the_run_was():
     record = records.run_record(TrainingOptions(batch_size=3), model)
     assert record["options"]["batch_size"] == 3 and record["options"]["steps"] == 200000
     assert record["loss_weights"]["photometric"] == 1.92 and record["loss_weights"]["landmark"] == 1.6e-3
-    assert record["face_model"] == {"name": model.name, "fingerprint": model.fingerprint()}
+    assert record["face_model"] == {"name": model.name, "fingerprint": model.fingerprint(),
+                                    "sketch": model_sketch(model)}
     assert record["coefficient_sizes"]["identity"] == model.identity_count
     assert record["tensorflow"] == tf.VERSION
     assert json.loads(json.dumps(record)) == record
