@@ -8,9 +8,9 @@ from scipy.spatial.transform import Rotation
 
 from alignment.align import CROP_SIZE, crop_to_photo
 from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
+from face_model.surface_normals import surface_normals
 from mesh_renderer.core import rasterize
 from reconstruction import landmarks_in_photo
-from texture_maps import vertex_normals
 
 KINDS = ("overlay", "geometry", "albedo", "normals", "depth", "landmarks")
 _SUPERSAMPLING = 2  # in each direction, against jagged edges
@@ -97,7 +97,7 @@ def face_pictures(reconstruction, model, view, under):
     Returns:
         A dict of kind (:data:`KINDS`) -> [height, width, 3] uint8 RGB.
     """
-    normals = vertex_normals(reconstruction.world_shape, model.triangles)
+    normals = surface_normals(reconstruction.world_shape, model.triangles)
     depth = reconstruction.world_shape[:, 2:]
     nearness = 255 * (depth - depth.min()) / max(np.ptp(depth), 1e-6)
     attributes = np.concatenate([np.clip(reconstruction.colors, 0, 255), clay(normals),
@@ -179,7 +179,7 @@ def turntable(reconstruction, model, size, frames=36, textured=True, swing=None)
     pictures = []
     for angle in angles:
         turned = (world - centre).dot(Rotation.from_euler("y", angle).as_matrix().T)
-        colors = reconstruction.colors if textured else clay(vertex_normals(turned, model.triangles))
+        colors = reconstruction.colors if textured else clay(surface_normals(turned, model.triangles))
         image, coverage = draw(crop_view(turned, size), model.triangles, np.clip(colors, 0, 255))
         pictures.append(blend(background, image, coverage))
     return pictures

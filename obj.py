@@ -15,12 +15,13 @@ import argparse
 import os
 
 from avatar import make_avatar
+from face_model.surface_normals import surface_normals
 from face_pipeline import batches
 from gltf_files import write_glb
 from mesh_files import write_obj, write_ply, write_textured_obj
 from reconstruction import versions
 from reconstruction_flags import add_photo_flags, add_reconstruction_flags, add_stored_flag, positive, start
-from texture_maps import bake_texture, vertex_normals
+from texture_maps import bake_texture
 from unwrap import unwrap
 from workspace.errors import run_main
 from workspace.lock import output_folder
@@ -92,7 +93,7 @@ def write_meshes(reconstruction, model, unwrapping, folder, formats=FORMATS, tex
         write_textured_obj(stem + ".obj", vertices, triangles, unwrapping.coordinates, texture)
     if "glb" in formats:
         avatar = make_avatar(reconstruction, model)
-        write_glb(stem + ".glb", avatar.vertices, triangles, normals=vertex_normals(avatar.vertices, triangles),
+        write_glb(stem + ".glb", avatar.vertices, triangles, normals=surface_normals(avatar.vertices, triangles),
                   coordinates=unwrapping.coordinates, texture=texture, morph_targets=avatar.actions,
                   name=reconstruction.face.name)
 

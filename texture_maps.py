@@ -17,6 +17,7 @@ import scipy.ndimage
 
 from alignment.align import CROP_SIZE, crop_to_photo
 from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
+from face_model.surface_normals import surface_normals
 from mesh_renderer.core import rasterize
 
 SMALLEST_TEXTURE, LARGEST_TEXTURE = 512, 4096  # pixels
@@ -82,14 +83,6 @@ def texture_size(reconstruction, model, unwrapping):
     return int(np.clip(2 ** np.ceil(np.log2(wanted)), SMALLEST_TEXTURE, LARGEST_TEXTURE))
 
 
-def vertex_normals(vertices, triangles):
-    """Return unit normals [N, 3], means of the triangles' normals by area."""
-    corners = vertices[triangles]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    sums = np.stack([np.bincount(triangles.ravel(), np.repeat(normals[:, i], 3), len(vertices)) for i in range(3)], 1)
-    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-20)
-
-
 def _doubled_areas(points, triangles):
     first, second = points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
@@ -115,7 +108,7 @@ def _texels(reconstruction, model, unwrapping, size):
     covered = mask[..., 0] > 0
     columns_rows = (unwrapping.coordinates[unwrapping.mirrored] * [1, -1] + [0, 1]) * size - 0.5
     attributes = np.concatenate([
-        world, vertex_normals(world, model.triangles), reconstruction.colors, columns_rows[:, ::-1]],
+        world, surface_normals(world, model.triangles), reconstruction.colors, columns_rows[:, ::-1]],
         axis=1).astype(np.float32)
     depth = _depth_image(world, model.triangles)
     outline = _outline_distance(depth)

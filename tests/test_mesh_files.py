@@ -14,6 +14,7 @@ import obj
 import texture_maps
 from avatar import make_avatar, upright_shape
 from face_decoder import coefficient_sizes
+from face_model.surface_normals import surface_normals
 from face_pictures import draw, photo_view
 from gltf_files import write_glb
 from tests.toy_reconstruction import toy_face_model, toy_reconstruction
@@ -149,7 +150,7 @@ def test_khronos_validator_finds_nothing(written, tmp_path):
     still = str(tmp_path / "still.glb")
     model, unwrapping = written[1], written[3]
     write_glb(still, model.mean_shape, model.triangles, texture=np.zeros((512, 512, 3), np.uint8),
-              normals=texture_maps.vertex_normals(model.mean_shape, model.triangles),
+              normals=surface_normals(model.mean_shape, model.triangles),
               coordinates=unwrapping.coordinates, morph_targets=[("nothing", np.zeros(model.mean_shape.shape), 0)])
     for path in (os.path.join(written[0], "my face.glb"), still):
         output = subprocess.check_output([node, "-e", VALIDATOR, path], universal_newlines=True)
@@ -176,7 +177,7 @@ def test_texture_holds_the_photo_where_it_is_seen():
     unwrapping = unwrap(model)
     texture = texture_maps.bake_texture(reconstruction, model, unwrapping, 1024).astype(float)
     world = reconstruction.world_shape
-    normals = texture_maps.vertex_normals(world, model.triangles)
+    normals = surface_normals(world, model.triangles)
     facing = np.flatnonzero(normals[:, 2] > 0.75)
     width, height, scale, shift_x, shift_y = reconstruction.face.alignment.trans_params
     crop = 112 + 1015 * world[facing, :2] / (10 - world[facing, 2:]) * [1, -1]  # pixel corners, y down

@@ -9,13 +9,14 @@ from face_model.model import vertex_triangle_table
 from face_model.open_model import preview
 from face_model.open_model.alignment import STANDARD_POINTS, five_points, similarity, transform
 from face_model.open_model.assets import WHEEL_NAME, Assets, _parse_target, obtain_wheel
-from face_model.open_model.build import average_head, build_open_face_model, vertex_normals
+from face_model.open_model.build import average_head, build_open_face_model
 from face_model.open_model.expression import EXPRESSION_NAMES, FACIAL_ACTIONS
 from face_model.open_model.head_mesh import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, SOCKET
 from face_model.open_model.landmarks import landmark_vertices
 from face_model.open_model.phenotypes import neutral_weights, random_weights
 from face_model.open_model.skin import SkinColour
 from face_model.open_model.subdivision import subdivide, triangulate_mixed
+from face_model.surface_normals import surface_normals
 from workspace.errors import InputError
 from workspace.paths import BFM_DIR, CACHE_DIR
 
@@ -90,7 +91,7 @@ def test_point_buf_lists_every_triangle(model):
 
 
 def test_visible_front_faces_the_camera(model):
-    normals = vertex_normals(centred(model), model.triangles)
+    normals = surface_normals(centred(model), model.triangles)
     cheeks_and_brow = np.flatnonzero(model.skin_mask > 0.9)
     assert len(cheeks_and_brow) > 1000
     assert np.mean(normals[cheeks_and_brow, 2] > 0) > 0.97

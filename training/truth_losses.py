@@ -19,6 +19,7 @@ from face_decoder import (
     rotation_matrix,
     split_coefficients,
 )
+from face_model.surface_normals import surface_normals
 from landmark_fitting import landmark_model
 from synthesis.lighting import harmonics
 from tf_runtime import tf
@@ -73,12 +74,8 @@ def truth_measures(model):
 
 def _light_measure(model):
     """Return the squared change of the mean face's front by gamma, averaged over vertices and channels."""
-    corners = model.mean_shape[model.triangles].astype(np.float64)
-    faces = np.cross(corners[:, 0] - corners[:, 1], corners[:, 1] - corners[:, 2])
-    around = np.concatenate([faces, np.zeros((1, 3))])[model.vertex_triangles].sum(axis=1)
-    normals = around / np.maximum(np.linalg.norm(around, axis=1, keepdims=True), 1e-12)
     front = model.front_vertices
-    basis = harmonics(normals[front])  # [n, 9]
+    basis = harmonics(surface_normals(model.mean_shape.astype(np.float64), model.triangles)[front])  # [n, 9]
     measure = np.zeros((3 * SH_BANDS, 3 * SH_BANDS))
     for channel in range(3):
         lit = basis * model.mean_albedo[front, channel:channel + 1]

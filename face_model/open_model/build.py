@@ -14,6 +14,7 @@ from face_model.open_model.identity import identity_model
 from face_model.open_model.landmarks import landmark_vertices
 from face_model.open_model.phenotypes import load_targets, neutral_weights
 from face_model.open_model.regions import Regions
+from face_model.surface_normals import surface_normals
 
 MODEL_NAME = "open face model 1 (MakeHuman, CC0)"
 IDENTITY_COUNT, ALBEDO_COUNT = 80, 80  # as BFM in the published system
@@ -69,7 +70,7 @@ def build_open_face_model(assets, head_count=HEAD_COUNT, skin_count=SKIN_COUNT, 
     mean, frame = _standard_frame(head.mesh.operator.dot(symmetrise(identity.mean, head.mirror)), landmarks)
     say("painting {} skins".format(skin_count))
     triangles = head.mesh.triangles
-    regions = Regions(mean, vertex_normals(mean, triangles), head.mesh, landmarks, assets)
+    regions = Regions(mean, surface_normals(mean, triangles), head.mesh, landmarks, assets)
     albedo = albedo_model(regions, skin_count, ALBEDO_COUNT, seed + 1)
     front = regions.front()
     model = FaceModel(
@@ -103,15 +104,6 @@ def average_head(assets):
         mesh=mesh._replace(operator=mesh.operator[:, used]), base=shape[used], neutral=neutral[used],
         mirror=row[base.mirror[used]], targets=targets._replace(displacements=targets.displacements[:, used]),
         expressions=expressions[:, used])
-
-
-def vertex_normals(points, triangles):
-    """Return unit normals [N, 3], weighted by the triangles' areas."""
-    corners = points[triangles]
-    face = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.stack([np.bincount(triangles.reshape(-1), np.repeat(face[:, k], 3), len(points))
-                        for k in range(3)], axis=1)
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def _vertex_weights(head):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from face_model.open_model.build import vertex_normals
+from face_model.surface_normals import surface_normals
 from mesh_renderer.render import render
 from tf_runtime import tf
 from workspace.atomic import atomic_path
@@ -62,7 +62,7 @@ class Camera:
         turned = shape.dot(np.array([[math.cos(angle), 0, -math.sin(angle)], [0, 1, 0],
                                      [math.sin(angle), 0, math.cos(angle)]]))
         if lit:
-            facing = np.maximum(vertex_normals(turned, self._triangles).dot(_LIGHT), 0.0)
+            facing = np.maximum(surface_normals(turned, self._triangles).dot(_LIGHT), 0.0)
             colour = colour * (_AMBIENT + (1 - _AMBIENT) * facing)[:, None]
         image, mask = self._session.run(
             (self._rendering.image, self._rendering.mask),
