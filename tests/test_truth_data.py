@@ -66,8 +66,23 @@ def test_a_broken_face_is_left_out(folder, tmp_path):
         file.write(b"no picture")
     cache = open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path))
     assert [face.name for face in cache.folder.faces] == ["face_00", "face_02", "face_03", "face_04"]
-    assert cache.images.shape[0] == cache.landmarks.shape[0] == cache.coefficients.shape[0] == 4
+    assert cache.rows.tolist() == [0, 2, 3, 4] and len(cache.landmarks) == len(cache.coefficients) == 4
     assert [name for name, _ in cache.folder.left_out] == ["face_01"]
+
+
+def test_a_broken_face_does_not_bring_the_pictures_into_memory(folder, tmp_path):
+    with open(find_faces(folder).faces[1].image, "wb") as file:
+        file.write(b"no picture")
+    cache = open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path))
+    assert isinstance(cache.images, np.memmap) and len(cache.images) == 5  # mapped as they are, not copied
+    batch = CachedFaceStream(cache, 0, augmented=False).batch(0, 4)
+    assert sorted(batch.indices) == [0, 1, 2, 3]
+    for photo, landmarks, index, coefficients in zip(*batch):
+        face = cache.folder.faces[index]
+        np.testing.assert_array_equal(photo[..., ::-1], read_face(face).image)
+        np.testing.assert_array_equal(landmarks, read_face(face).landmarks)
+        path = os.path.join(folder, "coeff", face.name + ".bin")
+        np.testing.assert_array_equal(coefficients, np.fromfile(path, "<f4"))
 
 
 def test_missing_and_foreign_coefficients_are_named(folder, tmp_path):

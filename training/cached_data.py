@@ -60,7 +60,7 @@ class CachedFaceStream:
         count = len(self.folder.faces)
         places = [divmod(place, count) for place in range(int(position), int(position) + size)]
         indices = np.array([self.order(epoch)[start] for epoch, start in places], np.int64)
-        photos = area_average(self._cache.images[indices], self.image_size)
+        photos = area_average(self._cache.photos(indices), self.image_size)
         if self._jitter is not None:
             random = np.random.RandomState([self._seed, _JITTER_STREAM, places[0][0], places[0][1]])
             photos = self._jitter.apply(random, photos)

@@ -32,9 +32,14 @@ class FaceCache(NamedTuple):
     """The faces of a folder that could be read, n of them."""
 
     folder: FaceFolder  # of the n faces; ``left_out`` has those that could not be read too
-    images: np.ndarray  # [n, 224, 224, 3] uint8 RGB, memory-mapped
+    images: np.ndarray  # [m, 224, 224, 3] uint8 RGB, memory-mapped, of all m >= n faces, broken ones included
+    rows: np.ndarray  # [n] int64, where in ``images`` each face is
     landmarks: np.ndarray  # [n, 68, 2] float32 crop pixels, y up
     coefficients: np.ndarray  # [n, coefficients] float32
+
+    def photos(self, indices):
+        """Return the pictures of faces, [B, 224, 224, 3] uint8 RGB; only these are read."""
+        return self.images[self.rows[indices]]
 
 
 def open_face_cache(folder, coefficient_count, cache_dir=CACHE_DIR):
@@ -141,11 +146,11 @@ def _load(folder, path):
     if not kept.any():
         raise InputError("{}: none of its {} faces can be read".format(folder.path, len(folder.faces)))
     broken = tuple((face.name, "it is damaged") for face, whole in zip(folder.faces, kept) if not whole)
-    if broken:
-        rows = np.flatnonzero(kept)
-        images, landmarks, coefficients = images[rows], landmarks[rows], coefficients[rows]
-    faces = tuple(face for face, whole in zip(folder.faces, kept) if whole)
-    return FaceCache(FaceFolder(folder.path, faces, folder.left_out + broken), images, landmarks, coefficients)
+    rows = np.flatnonzero(kept)
+    faces = tuple(folder.faces[row] for row in rows)
+    # Not images[rows]: that would copy gigabytes of mapped pictures into memory.
+    return FaceCache(FaceFolder(folder.path, faces, folder.left_out + broken), images, rows, landmarks[rows],
+                     coefficients[rows])
 
 
 def _remove_stale(cache_dir, prefix, current):
