@@ -14,6 +14,7 @@ from landmark_fitting import STATISTICAL_BOUND, rotation_matrices
 from synthesis.expressions import draw_actions, draw_expression
 from synthesis.lighting import draw_light
 from synthesis.placement import FacePlacer, Placement
+from synthesis.population import typical_identity
 from synthesis.pose import draw_angles
 
 _COEFFICIENT_STREAM, _PICTURE_STREAM = 0, 1
@@ -85,11 +86,12 @@ class FaceSampler:
         self._misplacement = misplacement
         self._sizes = coefficient_sizes(model)
         self._placer = FacePlacer(model)
+        self._typical = typical_identity(model)
 
     def draw(self, index):
         """Return the coefficients of face ``index``, [257] float32."""
         random = face_random(self._seed, index)
-        identity = _bounded_normal(random, self._sizes.identity)
+        identity = self._typical + _bounded_normal(random, self._sizes.identity)
         expression = draw_expression(self._model, random)
         angles = draw_angles(random, self._limits)
         translation = self._placer.translation(identity, expression, angles, self._draw_placement(random))
