@@ -13,8 +13,8 @@ def typical_identity(model):
 
     The published alignment's five points are those of the mean of BFM's scans, that is, of people. The
     model's most likely face that has these points, give or take a millimetre, is where its people are:
-    near 0 for BFM itself; for the open model, whose mean was drawn by hand, with eyes 2.5 mm closer to
-    each other and a nose 3 mm longer.
+    near 0 for BFM itself; for the open model, whose mean was drawn by hand, people have eyes 2.5 mm
+    closer to each other and noses 3 mm longer.
 
     Args:
         model: a ``FaceModel``.

@@ -39,7 +39,8 @@ def test_typical_face_is_the_most_likely_one():
     typical = typical_identity(model)
 
     def deviation(identity):
-        return identity.dot(identity) + np.sum((five_points(model, identity) - centred(STANDARD_POINTS_3D)) ** 2) / 0.01 ** 2
+        missing = five_points(model, identity) - centred(STANDARD_POINTS_3D)
+        return identity.dot(identity) + np.sum(missing ** 2) / 0.01 ** 2
 
     random = np.random.RandomState(0)
     for step in 0.01 * random.standard_normal((20, typical.size)):
