@@ -12,6 +12,7 @@ import numpy as np
 import scipy.optimize
 
 from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, project
+from workspace.blas import one_blas_thread
 
 ARKIT_ACTION_COUNT = 52  # the open model's first, named expression components
 # An ARKit action is at rest at 0 and complete at 1; strong expressions overshoot a little.
@@ -101,6 +102,10 @@ class LandmarkFitter:
         Returns:
             A :class:`LandmarkFit`.
         """
+        with one_blas_thread():
+            return self._fit(landmarks, weights, five_points)
+
+    def _fit(self, landmarks, weights, five_points):
         points = np.zeros((73, 2))
         noise_inverse = np.zeros(73)
         points[:68], noise_inverse[:68] = landmarks, np.asarray(weights) / LANDMARK_NOISE

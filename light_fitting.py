@@ -11,6 +11,7 @@ import numpy as np
 
 from face_decoder import AMBIENT_OFFSET, CAMERA_DISTANCE, IMAGE_SIZE, SH_BANDS, project, row_from_y_up
 from landmark_fitting import STATISTICAL_BOUND
+from workspace.blas import one_blas_thread
 
 _SAMPLES = 3000  # of the front region's vertices: plenty for 80 + 9 unknowns
 _GRAZING = 0.15  # cosine between normal and viewing direction below which a vertex is not used
@@ -71,9 +72,13 @@ def solve_light_and_albedo(model, samples, harmonics, rounds=3):
     Returns:
         gamma [27] and albedo coefficients [albedos]; zeros when there are too few samples.
     """
-    count = len(samples.vertices)
-    if count < _FEWEST_SAMPLES:
+    if len(samples.vertices) < _FEWEST_SAMPLES:
         return np.zeros(3 * SH_BANDS), np.zeros(model.albedo_count)
+    with one_blas_thread():
+        return _solve(model, samples, harmonics, rounds)
+
+
+def _solve(model, samples, harmonics, rounds):
     harmonics = harmonics[samples.vertices].astype(np.float64)
     rows = (3 * samples.vertices[:, np.newaxis] + np.arange(3)).reshape(-1)
     basis = model.albedo_basis[rows].astype(np.float64)
