@@ -38,7 +38,7 @@ _CORE_SOURCES = ("rasterize_triangles.cc", "rasterize_triangles_grad.cc", "inter
 # Sums of products, in which one rounding less is as good, and twice as fast.
 _CONTRACTED_SOURCES = ("linear_model.cc",)
 _CONTRACTED_FLAGS = ("-ffp-contract=fast",)
-_C_INTERFACE_SOURCES = ("rasterize_triangles_c.cc", "obj_text.cc")
+_C_INTERFACE_SOURCES = ("rasterize_triangles_c.cc", "obj_text.cc", "painting.cc", "photograph.cc", "png.cc")
 _OPERATION_SOURCES = ("rasterize_triangles_op.cc", "interpolate_attributes_op.cc", "vertex_normals_op.cc",
                       "posed_surface_op.cc", "linear_model_op.cc")
 

@@ -3,8 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-_KINDS = ("plain", "gradient", "noise", "texture", "shapes")
-_KIND_PROBABILITIES = (0.15, 0.25, 0.15, 0.15, 0.3)
+_REDUCTION = 2  # what is out of focus anyway is drawn at half size
 _PHOTO_PROBABILITY = 0.7  # where photos are given
 _SMALLEST_PIECE = 0.4  # of a photo's shorter side
 
@@ -18,19 +17,19 @@ def draw_background(random, size, photos=()):
         photos: [H, W, 3] uint8 arrays to cut pieces from, or none.
 
     Returns:
-        A Pillow RGB image.
+        [size, size, 3] uint8.
     """
     if len(photos) and random.uniform() < _PHOTO_PROBABILITY:
-        return _piece(random, size, photos[random.randint(len(photos))])
-    kind = random.choice(_KINDS, p=_KIND_PROBABILITIES)
-    return {"plain": _gradient, "gradient": _gradient, "noise": _noise, "texture": _texture,
-            "shapes": _shapes}[kind](random, size)
+        image = _piece(random, size, photos[random.randint(len(photos))])
+    else:
+        image = _PAINTERS[random.choice(len(_PAINTERS), p=_PAINTER_PROBABILITIES)](random, size // _REDUCTION)
+    return np.array(image if image.size[0] == size else image.resize((size, size), Image.BILINEAR))
 
 
 def draw_colour(random):
     """Return a colour, three ints: greys and muted colours more often than bright ones."""
     grey, chroma = random.uniform(5, 250), random.uniform(0, 1) ** 2 * 110
-    return tuple(int(value) for value in np.clip(grey + chroma * random.standard_normal(3), 0, 255))
+    return tuple(int(min(max(grey + chroma * value, 0), 255)) for value in random.standard_normal(3))
 
 
 def _gradient(random, size):
@@ -50,10 +49,10 @@ def _noise(random, size):
 def _texture(random, size):
     """Two scales of blotches, as of walls and cloth."""
     coarse = np.asarray(_noise(random, size), np.int16)
-    cells = random.randint(size // 8, size // 2)
-    fine = random.standard_normal((cells, cells, 1)) * random.uniform(4, 40) + 128
-    fine = np.asarray(_enlarged(np.repeat(fine, 3, axis=2), size), np.int16)
-    return Image.fromarray(np.clip(coarse + fine - 128, 0, 255).astype(np.uint8))
+    cells = random.randint(size // 4, size)
+    fine = random.standard_normal((cells, cells)) * random.uniform(4, 40) + 128
+    fine = np.asarray(Image.fromarray(np.clip(fine, 0, 255).astype(np.uint8)).resize((size, size), Image.BICUBIC))
+    return Image.fromarray(np.clip(coarse + (fine.astype(np.int16) - 128)[..., np.newaxis], 0, 255).astype(np.uint8))
 
 
 def _shapes(random, size):
@@ -83,3 +82,7 @@ def _piece(random, size, photo):
 def _enlarged(colours, size):
     small = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
     return small.resize((size, size), Image.BICUBIC)
+
+
+_PAINTERS = (_gradient, _noise, _texture, _shapes)
+_PAINTER_PROBABILITIES = (0.4, 0.15, 0.15, 0.3)

@@ -8,6 +8,7 @@ import numpy as np
 
 from alignment.align import CROP_SIZE
 from face_decoder import coefficient_sizes, split_coefficients
+from mesh_renderer.build import core_library
 from synthesis.formats import is_whole, item_files, item_name
 from synthesis.painting import PaintingSettings, RenderedFace
 from synthesis.pixels import build_skin_table, skin_table_path
@@ -23,7 +24,7 @@ from workspace.lock import output_folder
 MANIFEST = "manifest.json"
 PHOTO_SIZE = 450  # pixels, as AFLW2000-3D
 _TABLE_PAYS = 400  # faces beyond which the skin table is sooner built than done without
-_REVISION = 2  # of the pictures: raise it when the same options give other pictures
+_REVISION = 3  # of the pictures: raise it when the same options give other pictures
 
 
 class DatasetOptions(NamedTuple):
@@ -108,6 +109,7 @@ class SyntheticDataset:
             report.note("table of skin colours")
             build_skin_table(table)
             report.note("")
+        core_library()  # compiled once, not by each worker
         options = self._options
         settings = PaintingSettings(
             self._folder, options.kind, options.seed, SceneOptions(options.hair, options.occluders), options.augment,

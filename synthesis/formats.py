@@ -9,7 +9,7 @@ import scipy.io
 from alignment.align import CROP_SIZE
 from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
 from synthesis.pose import aflw_angles
-from workspace.atomic import atomic_path
+from workspace.atomic import write_atomically
 from workspace.png_files import encode_png
 
 FORMATS = ("processed", "aflw2000")
@@ -68,9 +68,9 @@ def write_processed(folder, name, picture, mask, landmarks, coefficients):
         coefficients: [257] float32.
     """
     landmarks = np.ascontiguousarray(landmarks, "<f8")
-    text = "".join("{:.4f} {:.4f}\n".format(x, y) for x, y in landmarks)
+    text = len(landmarks) * "%.4f %.4f\n" % tuple(landmarks.reshape(-1).tolist())
     contents = (np.asarray(coefficients, "<f4").tobytes(), text.encode("ascii"), landmarks.tobytes(),
-                encode_png(np.repeat(mask[..., np.newaxis], 3, axis=2)), encode_png(picture))
+                encode_png(mask), encode_png(picture))
     _write(item_files(folder, "processed", name), contents)
 
 
@@ -105,5 +105,4 @@ def write_photo(folder, name, image, landmarks, world_landmarks, angles, transla
 
 def _write(paths, contents):
     for path, content in zip(paths, contents):
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            file.write(content)
+        write_atomically(path, content)

@@ -1,15 +1,14 @@
-"""Hair, caps and skulls: ellipsoids around a head, intersected with the ray of each pixel.
+"""Hair, caps and skulls as ellipsoids around a head.
 
 Face models end at the forehead and the ears. What photos show beyond is drawn here in 3-D, so
 that it turns with the head.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from alignment.align import CROP_SIZE
-from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT
+from synthesis.canvas import TEXTURE_SHAPE
 
 
 class HeadGeometry(NamedTuple):
@@ -22,11 +21,18 @@ class HeadGeometry(NamedTuple):
 
 
 class Surface(NamedTuple):
-    """Where the rays of a picture meet an ellipsoid, [H, W] each."""
+    """How an ellipsoid is painted; positions on it are in units of its radii, z = 1 at the front.
 
-    hit: np.ndarray  # bool
-    points: np.ndarray  # [H, W, 3] float32, in units of the radii from the centre
-    normals: np.ndarray  # [H, W, 3] float32, unit, in model space
+    Nothing is painted below a line, whose heights stand over the depths.
+    """
+
+    colour: np.ndarray  # [3]
+    texture: np.ndarray = np.full(TEXTURE_SHAPE, 0.5, np.float32)  # [32, 512] 0..1, over height and turn
+    contrast: float = 0.0  # of the texture in the colour
+    depths: Sequence[float] = (-1.0, 1.0)
+    heights: Sequence[float] = (-2.0, -2.0)
+    raggedness: float = 0.0  # how far the texture moves the line
+    softness: float = 60.0  # 1 / the distance within which the opacity rises to 1
 
 
 def head_geometry(landmarks):
@@ -42,33 +48,3 @@ def head_geometry(landmarks):
     radii = np.array([1.0 * half_width, 0.93 * height, 0.5 * (brow_depth - ear_depth) + 0.62 * half_width])
     centre = np.array([0.0, eye + 0.08 * height, brow_depth - radii[2] - 0.02])
     return HeadGeometry(centre, radii, eye, chin)
-
-
-def intersect(pose, centre, radii, size):
-    """Intersect the rays of a picture with an ellipsoid that is aligned with the head.
-
-    Args:
-        pose: a ``synthesis.sampling.HeadPose``.
-        centre, radii: [3] dm, in model space.
-        size: width and height of the picture.
-
-    Returns:
-        A :class:`Surface`.
-    """
-    to_head = pose.rotation.T
-    camera = (np.array([0, 0, CAMERA_DISTANCE]) - pose.translation).dot(to_head)
-    origin = ((camera - centre) / radii).astype(np.float32)
-    offsets = (((np.arange(size) + 0.5) * (CROP_SIZE / size) - PRINCIPAL_POINT) / FOCAL_LENGTH).astype(np.float32)
-    right, up, backward = (to_head / radii).astype(np.float32)
-    # Rows count downwards. A sum of two broadcast arrays: a product with 3x3 takes longer.
-    rays = offsets[np.newaxis, :, np.newaxis] * right - backward - (offsets[:, np.newaxis] * up)[:, np.newaxis]
-    # |origin + s ray|^2 = 1
-    a = np.einsum("hwc,hwc->hw", rays, rays)
-    b = rays.dot(origin)
-    discriminant = b * b - a * (origin.dot(origin) - 1)
-    hit = discriminant > 0
-    distance = (-b - np.sqrt(np.maximum(discriminant, 0))) / a
-    points = origin + distance[..., np.newaxis] * rays
-    normals = points / radii.astype(np.float32)
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    return Surface(hit, points, normals)

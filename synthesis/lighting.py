@@ -54,14 +54,18 @@ def draw_light(random):
     return light
 
 
-def light_on(normals, gamma):
-    """Return the light [..., 3] on surfaces with normals [..., 3], first order only, at least 0."""
+def linear_light(gamma):
+    """Return (slope [3, 3], flat [3]): the light on channel k of a normal n is about flat[k] + slope[k] . n."""
     light = np.asarray(gamma, np.float64).reshape(3, SH_BANDS)
     order1 = np.sqrt(np.pi)  # a_1 c_1
-    flat = _FLAT * (light[:, 0] + AMBIENT_OFFSET)
     # Y_1..3 = -ny, nz, -nx
-    slope = order1 * np.stack([-light[:, 3], -light[:, 1], light[:, 2]])
-    return np.maximum(normals.dot(slope.astype(normals.dtype)) + flat.astype(normals.dtype), 0)
+    return order1 * np.stack([-light[:, 3], -light[:, 1], light[:, 2]], axis=1), _FLAT * (light[:, 0] + AMBIENT_OFFSET)
+
+
+def light_on(normals, gamma):
+    """Return the light [..., 3] on surfaces with normals [..., 3], first order only, at least 0."""
+    slope, flat = linear_light(gamma)
+    return np.maximum(normals.dot(slope.T) + flat, 0)
 
 
 def _mean_light(light):

@@ -3,6 +3,7 @@
 from typing import NamedTuple, Tuple
 
 import numpy as np
+from PIL import Image
 
 from synthesis.camera import photograph
 from synthesis.formats import write_photo, write_processed
@@ -59,15 +60,14 @@ class Painter:
         settings = self._settings
         random = face_random(settings.seed, face.index, picture=True)
         pose = head_pose(face.angles, face.translation)
-        scene = compose(random, face.rgba, pose, face.head_landmarks, face.gamma, settings.scene, self._photos)
-        image = photograph(random, scene.image, settings.camera)
+        canvas = compose(random, face.rgba, pose, face.head_landmarks, face.gamma, settings.scene, self._photos)
+        photograph(random, canvas, settings.camera)
         if settings.kind == "aflw2000":
-            write_photo(settings.folder, face.name, image, face.landmarks, face.world_landmarks, face.angles,
-                        face.translation)
+            write_photo(settings.folder, face.name, Image.fromarray(canvas.picture), face.landmarks,
+                        face.world_landmarks, face.angles, face.translation)
             return
-        picture = np.asarray(image)
-        mask = np.where(scene.hidden, np.uint8(0), self._masks.mask(picture))
-        write_processed(settings.folder, face.name, picture, mask, face.landmarks, face.coefficients)
+        write_processed(settings.folder, face.name, canvas.picture, self._masks.mask(canvas), face.landmarks,
+                        face.coefficients)
 
 
 def _read_background(path):

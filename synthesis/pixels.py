@@ -35,8 +35,10 @@ def build_skin_table(path):
 def _is_right(path):
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
-        probes = np.random.RandomState(0).randint(0, 256, (_PROBES, 1, 3)).astype(np.uint8)
-        return np.array_equal(SkinMasks(table).mask(probes), skin_mask(probes))
+        probes = np.random.RandomState(0).randint(0, 256, (_PROBES, 3)).astype(np.uint8)
+        entries = table[probes.astype(int).dot((1 << 16, 1 << 8, 1))]
+        return table.shape == (_COLOURS,) and table.dtype == np.uint8 and np.array_equal(
+            entries, skin_mask(probes[:, np.newaxis])[:, 0])
     except (OSError, ValueError, IndexError):
         return False
 
@@ -51,12 +53,8 @@ class SkinMasks:
     def __init__(self, table=None):
         self._table = table
 
-    def mask(self, picture):
-        """Return the skin attention mask [H, W] uint8 of a picture [H, W, 3] uint8 RGB."""
-        if self._table is None:
-            return skin_mask(picture)
-        index = picture[..., 0].astype(np.uint32)
-        for channel in (1, 2):
-            index <<= 8
-            index |= picture[..., channel]
-        return self._table[index]
+    def mask(self, canvas):
+        """Return the skin attention mask [S, S] uint8 of a ``synthesis.canvas.Canvas``: 0 where it is hidden."""
+        if self._table is not None:
+            return canvas.look_up(self._table)
+        return np.where(canvas.hidden, np.uint8(0), skin_mask(canvas.picture))

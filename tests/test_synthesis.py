@@ -1,5 +1,6 @@
 """Synthetic faces: distributions, truth, determinism, and folders that survive being killed."""
 
+import io
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, coefficient_sizes, split
 from face_graph import FaceGraph
 from face_model import read_face_model
 from landmark_fitting import rotation_matrices
+from synthesis.canvas import Canvas
 from synthesis.lighting import draw_light, lamp
 from synthesis.pixels import SkinMasks
 from synthesis.pose import aflw_angles, draw_angles
@@ -125,20 +127,27 @@ def test_a_face_depends_on_seed_and_index_only(model):
     assert not np.array_equal(draws[0], draws[1]) and not np.array_equal(draws[0], draws[2])
 
 
-def test_own_png_holds_the_same_pixels(tmp_path):
-    picture = np.random.RandomState(0).randint(0, 256, (31, 17, 3)).astype(np.uint8)
-    path = str(tmp_path / "a.png")
-    with open(path, "wb") as file:
-        file.write(encode_png(picture))
-    with Image.open(path) as image:
+@pytest.mark.parametrize("shape", [(1, 1, 3), (31, 17, 3), (2, 700, 3), (1, 1), (300, 5), (3, 259)])
+@pytest.mark.parametrize("kind", ["noise", "plain", "spots", "steep"])
+def test_own_png_holds_the_same_pixels(shape, kind):
+    random = np.random.RandomState(0)
+    values = {"noise": random.randint(0, 256, shape), "plain": np.full(shape, 7),
+              "spots": 200 * (random.uniform(0, 1, shape) < 0.02),
+              # Frequencies that halve and halve again ask for codes longer than PNG may have.
+              "steep": np.minimum(random.geometric(0.5, shape), 255)}[kind]
+    picture = values.astype(np.uint8)
+    with Image.open(io.BytesIO(encode_png(picture))) as image:
         assert image.mode == "RGB"
-        np.testing.assert_array_equal(np.asarray(image), picture)
+        expected = picture if picture.ndim == 3 else np.repeat(picture[..., np.newaxis], 3, axis=2)
+        np.testing.assert_array_equal(np.asarray(image), expected)
 
 
 def test_the_skin_table_is_indexed_by_red_green_blue():
     table = np.zeros(1 << 24, np.uint8)
     table[(3 << 16) + (2 << 8) + 1] = 77
-    assert SkinMasks(table).mask(np.array([[[3, 2, 1], [1, 2, 3]]], np.uint8)).tolist() == [[77, 0]]
+    canvas = Canvas(np.array([[[3, 2, 1], [1, 2, 3]], [[3, 2, 1], [3, 3, 1]]], np.uint8))
+    canvas.hidden[1, 0] = 1
+    assert SkinMasks(table).mask(canvas).tolist() == [[77, 0], [0, 0]]
 
 
 def test_saved_coefficients_decode_to_the_saved_landmarks(processed, model):

@@ -35,6 +35,24 @@ def atomic_path(path):
         raise
 
 
+def write_atomically(path, content):
+    """Write bytes to ``path``, whose folder exists, as :func:`atomic_path` does; for many small files.
+
+    The temporary name is made of the process and the name instead of being searched for, hence
+    threads of one process must not write the same file at the same time.
+    """
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, "{}{}-{}".format(_PREFIX, os.getpid(), name))
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
 def remove_partial_files(folder):
     """Remove what killed writers of :func:`atomic_path` left in a folder.
 
