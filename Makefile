@@ -50,7 +50,7 @@ op: $(INSTALLED)
 
 face-model: $(OPEN_MODEL)
 
-$(OPEN_MODEL): $(INSTALLED) | op
+$(OPEN_MODEL): $(INSTALLED) $(wildcard face_model/open_model/*.py) | op
 	@$(PY) -m face_model.open_model --output $@
 
 demo: setup

@@ -12,7 +12,7 @@ from face_model.open_model.assets import WHEEL_NAME, Assets, _parse_target, obta
 from face_model.open_model.build import average_head, build_open_face_model
 from face_model.open_model.expression import EXPRESSION_NAMES, FACIAL_ACTIONS
 from face_model.open_model.head_mesh import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, SOCKET
-from face_model.open_model.landmarks import landmark_vertices
+from face_model.open_model.landmarks import landmark_vertices, outline_vertices
 from face_model.open_model.phenotypes import neutral_weights, random_weights
 from face_model.open_model.skin import SkinColour
 from face_model.open_model.subdivision import subdivide, triangulate_mixed
@@ -125,9 +125,17 @@ def test_landmarks_agree_with_a_predictor_on_renders(model):
         truth = (project(shape[model.landmarks]) - 112) * (400 / 224.0) * [1, -1] + 200
         size = np.linalg.norm(truth[36] - truth[45])
         errors.append(100 * np.linalg.norm(predicted - truth, axis=1) / size)
-    inner, jaw = np.mean(errors, axis=0)[17:].mean(), np.mean(errors, axis=0)[:17].mean()
-    print("landmarks against dlib's: inner {:.1f}%, jaw {:.1f}% of the eye distance".format(inner, jaw))
-    assert inner < 2.5 and jaw < 6
+    inner, jaw = np.mean(errors, axis=0)[17:].mean(), np.mean(errors, axis=0)[5:12].mean()
+    print("landmarks against dlib's: inner {:.1f}%, chin {:.1f}% of the eye distance".format(inner, jaw))
+    assert inner < 2.5 and jaw < 9  # without hair it sets the ends of the jaw line too high
+
+
+def test_jaw_line_is_where_300w_lp_and_aflw2000_have_it(model):
+    """BFM's mean (similarity_Lm3D_all.mat of the published system), laid onto the mean head by eyes, nose and mouth."""
+    half = [[-0.74, 0.23, -0.63], [-0.72, 0.03, -0.61], [-0.68, -0.15, -0.6], [-0.65, -0.32, -0.56],
+            [-0.59, -0.5, -0.47], [-0.49, -0.64, -0.31], [-0.37, -0.73, -0.11], [-0.22, -0.8, 0.07], [0.0, -0.84, 0.15]]  # dm
+    distances = np.linalg.norm(centred(model)[model.landmarks[:9]] - half, axis=1)
+    assert distances.max() < 0.055
 
 
 def test_front_region_and_skin_mask(model):
@@ -235,6 +243,8 @@ def test_mean_head_is_symmetric(head):
     np.testing.assert_allclose(points[head.mesh.mirror], points * [-1, 1, 1], atol=1e-9)
     left = landmark_vertices(head.mesh)
     assert np.array_equal(head.mesh.mirror[left[[36, 48, 0, 17, 60]]], left[[45, 54, 16, 26, 64]])
+    outline = outline_vertices(head.mesh)
+    assert np.array_equal(head.mesh.mirror[outline[:8]], outline[16:8:-1]) and np.array_equal(outline[17:], left[17:])
 
 
 def test_subdivision_operator_keeps_constants_and_rows(head):

@@ -11,7 +11,7 @@ from face_model.open_model.assets import group_vertices
 from face_model.open_model.expression import EXPRESSION_NAMES, FACIAL_ACTIONS, facial_displacements
 from face_model.open_model.head_mesh import SKIN, build_head_mesh, symmetrise
 from face_model.open_model.identity import identity_model
-from face_model.open_model.landmarks import landmark_vertices
+from face_model.open_model.landmarks import landmark_vertices, outline_vertices
 from face_model.open_model.phenotypes import load_targets, neutral_weights
 from face_model.open_model.regions import Regions
 from face_model.surface_normals import surface_normals
@@ -70,7 +70,7 @@ def build_open_face_model(assets, head_count=HEAD_COUNT, skin_count=SKIN_COUNT, 
     mean, frame = _standard_frame(head.mesh.operator.dot(symmetrise(identity.mean, head.mirror)), landmarks)
     say("painting {} skins".format(skin_count))
     triangles = head.mesh.triangles
-    regions = Regions(mean, surface_normals(mean, triangles), head.mesh, landmarks, assets)
+    regions = Regions(mean, surface_normals(mean, triangles), head.mesh, outline_vertices(head.mesh), assets)
     albedo = albedo_model(regions, skin_count, ALBEDO_COUNT, seed + 1)
     front = regions.front()
     model = FaceModel(
