@@ -28,7 +28,7 @@ def draw_background(random, size, photos=()):
 
 def draw_colour(random):
     """Return a colour, three ints: greys and muted colours more often than bright ones."""
-    grey, chroma = random.uniform(5, 250), random.uniform(0, 1) ** 2 * 110
+    grey, chroma = random.uniform(5, 250), random.uniform(0, 1) ** 3 * 100
     return tuple(int(min(max(grey + chroma * value, 0), 255)) for value in random.standard_normal(3))
 
 
@@ -40,9 +40,9 @@ def _gradient(random, size):
 
 def _noise(random, size):
     """Smooth blotches, as of foliage or a crowd far out of focus."""
-    cells = random.randint(3, 24)
+    cells = int(np.exp(random.uniform(np.log(2.5), np.log(24))))
     first, second = np.array(draw_colour(random)), np.array(draw_colour(random))
-    mixture = random.uniform(0, 1, (cells, cells, 1)) + 0.15 * random.standard_normal((cells, cells, 3))
+    mixture = random.uniform(0.1, 0.9, (cells, cells, 1)) + 0.05 * random.standard_normal((cells, cells, 3))
     return _enlarged(first + (second - first) * mixture, size)
 
 

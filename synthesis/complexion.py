@@ -6,7 +6,7 @@ from synthesis.canvas import polygon_mask, skin_texture
 
 _BEARD, _STUBBLE = 0.16, 0.18  # probabilities
 _SHINE = 0.6
-_UNEVENNESS = 0.05  # the most, a fraction of the colour
+_UNEVENNESS = 0.04  # the most, a fraction of the colour
 _BEARD_FACING = 0.45  # cosine of the turn beyond which the outline of a beard folds over
 _BEARD_COLOURS = ((26, 21, 20), (48, 36, 30), (84, 60, 44), (130, 100, 74), (150, 146, 142))
 _LUMINANCE = np.array([0.3, 0.6, 0.1], np.float32)
@@ -24,7 +24,7 @@ def paint_face(random, canvas, rgba, pose, head_landmarks):
         pose: ``synthesis.sampling.HeadPose``.
         head_landmarks: [68, 3] dm, in model space.
     """
-    unevenness, corner = random.uniform(0, _UNEVENNESS), random.randint(0, len(skin_texture()), 2)
+    unevenness, corner = _UNEVENNESS * random.uniform() ** 1.5, random.randint(0, len(skin_texture()), 2)
     canvas.face(rgba, unevenness, _shine(random, rgba), corner)
     kind = random.uniform()
     if kind < _BEARD + _STUBBLE and pose.rotation[2, 2] > _BEARD_FACING:

@@ -13,11 +13,11 @@ _FIRST = np.sqrt(3 / (4 * np.pi)) / np.sqrt(3)
 _SECOND = np.sqrt(15 / (4 * np.pi)) / np.sqrt(8)
 
 _LAMP_COUNTS = (0.25, 0.45, 0.22, 0.08)  # probabilities of 0, 1, 2, 3 lamps
-_BRIGHTNESS = (0.5, 1.25)  # mean light on a surface that faces the camera
+_BRIGHTNESS = (0.6, 1.3)  # mean light on a surface that faces the camera
 _LAMP_SHARE = (0.2, 0.85)  # of the light, from lamps
 _LAMP_AZIMUTH, _LAMP_HEIGHT = 1.25, 0.75  # radians: standard deviation from the front, and about slightly above
 _SURROUND_SLOPE = 0.12  # how uneven the surrounding is
-_COLOUR_PROBABILITY, _LAMP_TINT, _SURROUND_TINT = 0.6, 0.18, 0.07
+_COLOUR_PROBABILITY, _LAMP_TINT, _SURROUND_TINT = 0.5, 0.15, 0.06
 
 
 def lamp(direction):
@@ -33,8 +33,8 @@ def lamp(direction):
 def draw_light(random):
     """Draw gamma, [3, 9]: red, green and blue.
 
-    The mean light of a surface towards the camera is uniform in 0.5..1.25; zero to three lamps,
-    mostly before and above the face, give a fifth to most of it; six in ten are tinted.
+    The mean light of a surface towards the camera is uniform in 0.6..1.3; zero to three lamps,
+    mostly before and above the face, give a fifth to most of it; half of the faces' are tinted.
     """
     count = random.choice(len(_LAMP_COUNTS), p=_LAMP_COUNTS)
     share = random.uniform(*_LAMP_SHARE) if count else 0.0

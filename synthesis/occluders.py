@@ -10,7 +10,7 @@ _LENS_DISTANCE = 0.14  # dm, before the eyes
 _LENS_POINTS = 28
 _LENS_COLOUR = np.array([225.0, 230.0, 235.0])
 _SKIN_TONES = ((240, 200, 175), (220, 170, 140), (190, 135, 105), (140, 95, 70), (90, 60, 45))
-_ROUNDNESS = 0.55  # how much darker fingers and bars are at their outline
+_ROUNDNESS = 0.35  # how much darker fingers and bars are at their outline
 
 
 def paint_occluders(random, canvas, pose, head_landmarks, skin_colour, strength):

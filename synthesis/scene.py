@@ -19,9 +19,9 @@ _HAIR_COLOURS = ((28, 22, 20), (45, 32, 26), (70, 48, 34), (105, 72, 46), (160, 
 _HAIR_WEIGHTS = (0.28, 0.2, 0.16, 0.1, 0.07, 0.05, 0.05, 0.06, 0.03)
 # Where hair begins: height of the hairline over the depth of the head, in radii of the skull.
 _HAIRLINE_DEPTHS = (-1.0, -0.35, -0.12, 0.1, 0.45, 1.0)
-_FRONT_HAIRLINE = (0.3, 0.78)
+_FRONT_HAIRLINE, _FOREHEAD = (0.25, 0.72), (0.0, 0.2)  # above the temples, and how much higher in the middle
 _SKULL_END = -0.75  # height where the neck begins
-_NECK_RADIUS = (0.32, 0.5)  # dm, of an average head
+_NECK_RADIUS = (0.44, 0.66)  # dm, of an average head
 _AVERAGE_RADIUS = 1.5  # dm, length of the radii of an average skull
 _LIGHT_ON_SKIN = 0.75  # on average: what the colour of a lit face is divided by to get that of its skin
 
@@ -76,10 +76,11 @@ class _HairStyle:
     def __init__(self, random):
         base = np.array(_HAIR_COLOURS[random.choice(len(_HAIR_COLOURS), p=_HAIR_WEIGHTS)], np.float32)
         self.colour = base * random.uniform(0.7, 1.3)
-        self.volume = random.uniform(1.0, 1.16)
+        self.volume = random.uniform(1.02, 1.2)
         self.length = random.uniform(0.2, 1.4) if random.uniform() < _LONG_HAIR else 0.0
+        temples = random.uniform(*_FRONT_HAIRLINE)
         self._hairline = (-1.0, random.uniform(-0.7, -0.4), random.uniform(-0.25, 0.05), random.uniform(0.1, 0.4),
-                          random.uniform(*_FRONT_HAIRLINE), 0.8)
+                          temples, temples + random.uniform(*_FOREHEAD))
         self._raggedness, self._softness = random.uniform(0.02, 0.25), np.exp(random.uniform(np.log(6), np.log(60)))
         self._contrast = random.uniform(0.2, 0.9)
         coarse = Image.fromarray(random.uniform(0, 1, (4, 40)).astype(np.float32))
@@ -123,10 +124,10 @@ def _paint_body(random, canvas, geometry, pose, skin, gamma):
     chin = np.array([0, geometry.chin_height, geometry.centre[2]]).dot(pose.rotation) + pose.translation
     upright = HeadPose(np.eye(3), chin)
     radius = random.uniform(*_NECK_RADIUS) * np.linalg.norm(geometry.radii) / _AVERAGE_RADIUS
-    ends = upright.project(np.array([[0, 0.15, 0], [0, -0.2, 0], [0, -1.2, 0]]))
-    canvas.strokes(ends[np.newaxis], [100 * radius, 100 * radius], 0.8 * skin, roundness=0.35)
-    radii = np.array([random.uniform(1.0, 2.2), random.uniform(0.8, 1.4), 0.8])
-    top = random.uniform(-0.65, -0.25)
+    neck = Surface(random.uniform(0.7, 0.95) * skin / _LIGHT_ON_SKIN)  # mostly in the shadow of the chin
+    canvas.ellipsoid(upright, np.array([0, -0.6, 0]), np.array([radius, 2.0, radius]), neck, gamma)
+    radii = np.array([random.uniform(1.5, 2.6), random.uniform(0.6, 1.2), 0.8])
+    top = random.uniform(-0.45, -0.05)
     canvas.ellipsoid(upright, np.array([0, top - radii[1], -0.1]), radii, Surface(draw_colour(random)), gamma)
 
 

@@ -38,11 +38,11 @@ def paint_locks(random, canvas, colour, geometry, pose, gamma):
     for side in (-1.0, 1.0):
         if random.uniform() > _LOCKS:
             continue
-        count, inwards, down = random.randint(25, 90), random.uniform(0.0, 0.35), np.linspace(0, 1, _POINTS)
+        count, inwards, down = random.randint(50, 130), random.uniform(0.0, 0.35), np.linspace(0, 1, _POINTS)
         top, bottom = random.uniform(0.3, 0.8), random.uniform(-1.6, -0.6)
         depth = random.uniform(0.0, 0.7, (count, 1)) + 0.1 * down
         across = 1.08 - inwards * np.sin(np.pi * down) * random.uniform(0.3, 1, (count, 1))
-        across += 0.04 * np.cumsum(random.standard_normal((count, _POINTS)), axis=1)
+        across += _waves(random, count)
         across *= np.sqrt(np.clip(1.15 - depth ** 2, 0.1, 1))
         height = top + (bottom - top) * down + np.zeros((count, 1))
         points = geometry.centre + geometry.radii * np.stack([side * across, height, depth], axis=-1)
@@ -50,10 +50,17 @@ def paint_locks(random, canvas, colour, geometry, pose, gamma):
         _paint_strands(random, canvas, colour, points, normals, pose, gamma)
 
 
+def _waves(random, count):
+    """Return how far strands wander sideways, [count, P] radii: together, and a little each on its own."""
+    phase, turns = random.uniform(0, 2 * np.pi), random.uniform(0, 1.5)
+    together = random.uniform(0, 0.12) * np.sin(phase + 2 * np.pi * turns * np.linspace(0, 1, _POINTS))
+    return together + 0.025 * np.cumsum(random.standard_normal((count, _POINTS)), axis=1)
+
+
 def _paint_strands(random, canvas, colour, points, normals, pose, gamma):
     """Paint those strands [n, P, 3] whose side of the head is seen."""
     turned = normals.dot(pose.rotation).mean(axis=1)
-    radius, tones = random.uniform(0.5, 2.2), random.uniform(0.55, 1.3, (len(points), 1))
+    radius, tones = random.uniform(0.5, 2.2), random.uniform(0.7, 1.2, (len(points), 1))
     seen = np.flatnonzero(turned[..., 2] > _VISIBLE)
     if len(seen):
         shades = light_on(turned[seen], gamma) * tones[seen] * colour
