@@ -67,6 +67,13 @@ class Rendering(NamedTuple):
     front_mask: Any  # [B, H, W, 1] 1 where a triangle of the front region does
 
 
+class Drawing(NamedTuple):
+    """A batch of pictures."""
+
+    picture: Any  # [B, H, W, 4] uint8 RGBA; zeros where no face is
+    front: Any  # [B, H, W] bool, where a triangle of the front region covers the pixel centre
+
+
 def coefficient_sizes(model):
     """Return the length of each part of the coefficient vector, in the order of the vector.
 
@@ -130,11 +137,29 @@ def render_face(face, model, image_size=IMAGE_SIZE):
     Returns:
         A :class:`Rendering`.
     """
-    rendering = render(
-        face.world_shape, face.colors, model.triangles, front_triangles=model.front_triangles,
+    rendering = _render(face.world_shape, face.colors, model, image_size)
+    return Rendering(tf.reverse(rendering.image, axis=[-1]), rendering.mask, rendering.front_mask)
+
+
+def draw_face(face, model, image_size=IMAGE_SIZE):
+    """Render a decoded face as a picture to be looked at; arguments as of :func:`render_face`, without gradients.
+
+    Returns:
+        A :class:`Drawing`.
+    """
+    # A fourth attribute, the same everywhere, comes out as the mask: no other pass over the pixels makes RGBA.
+    opaque = tf.fill(tf.concat([tf.shape(face.colors)[:2], [1]], axis=0), 255.0)
+    rendering = _render(face.world_shape, tf.concat([face.colors, opaque], axis=2), model, image_size)
+    picture = tf.cast(tf.round(tf.clip_by_value(rendering.image, 0.0, 255.0)), tf.uint8)
+    return Drawing(picture, rendering.front_mask[..., 0] > 0)
+
+
+def _render(world_shape, attributes, model, image_size):
+    """Render vertex attributes with the camera of the crops."""
+    return render(
+        world_shape, attributes, model.triangles, front_triangles=model.front_triangles,
         image_size=image_size, focal_length=FOCAL_LENGTH * image_size / IMAGE_SIZE,
         camera_distance=CAMERA_DISTANCE, near=NEAR_PLANE, far=FAR_PLANE)
-    return Rendering(tf.reverse(rendering.image, axis=[-1]), rendering.mask, rendering.front_mask)
 
 
 def face_shape(identity, expression, model):

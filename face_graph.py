@@ -1,10 +1,10 @@
 """The face decoder as a running session: coefficients in, arrays out."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
-from face_decoder import IMAGE_SIZE, coefficient_sizes, decode_face, render_face
+from face_decoder import IMAGE_SIZE, coefficient_sizes, decode_face, draw_face, render_face
 from tf_runtime import session_config, tf
 
 
@@ -19,6 +19,7 @@ class DecodedBatch(NamedTuple):
     landmarks: np.ndarray  # [B, 68, 2] crop pixels, y up
     rendered: np.ndarray  # [B, S, S, 4] uint8 RGBA
     front_mask: np.ndarray  # [B, S, S] bool
+    overlay: Optional[np.ndarray] = None  # [B, O, O, 4] uint8 RGBA, the same in another size
 
 
 class FaceGraph:
@@ -37,7 +38,7 @@ class FaceGraph:
     def __init__(self, model):
         self.model = model
         self.graph = tf.Graph()
-        self._renderings = {}
+        self._renderings, self._drawings = {}, {}
         with self.graph.as_default():
             self.coefficients = tf.placeholder(
                 tf.float32, [None, sum(coefficient_sizes(model))], "coefficients")
@@ -51,33 +52,35 @@ class FaceGraph:
                 self._renderings[image_size] = render_face(self.face, self.model, image_size)
         return self._renderings[image_size]
 
-    def decode(self, coefficients, image_size=IMAGE_SIZE):
+    def _drawing(self, image_size):
+        """Return the ``face_decoder.Drawing`` of tensors for an image size, made once."""
+        if image_size not in self._drawings:
+            with self.graph.as_default():
+                self._drawings[image_size] = draw_face(self.face, self.model, image_size)
+        return self._drawings[image_size]
+
+    def decode(self, coefficients, image_size=IMAGE_SIZE, overlay_size=None):
         """Decode and render.
 
         Args:
             coefficients: [B, 257].
             image_size: width and height of the rendered square.
+            overlay_size: width and height of a second one, or None.
 
         Returns:
             A :class:`DecodedBatch`.
         """
-        rendering = self.rendering(image_size)
-        face, image, mask, front = self.session.run(
-            [self.face, rendering.image, rendering.mask, rendering.front_mask], {self.coefficients: coefficients})
-        return DecodedBatch(np.asarray(coefficients), face.world_shape, face.normals, face.albedo, face.colors,
-                            face.landmarks, rgba(image, mask), front[..., 0] > 0)
+        drawing = self._drawing(image_size)
+        overlay = [self._drawing(overlay_size).picture] if overlay_size else []
+        face = self.face
+        values = self.session.run([face.world_shape, face.normals, face.albedo, face.colors, face.landmarks,
+                                   drawing.picture, drawing.front] + overlay, {self.coefficients: coefficients})
+        return DecodedBatch(np.asarray(coefficients), *values)
 
     def render(self, coefficients, image_size):
         """Return pictures alone, [B, S, S, 4] uint8 RGBA; arguments as in :meth:`decode`."""
-        rendering = self.rendering(image_size)
-        return rgba(*self.session.run([rendering.image, rendering.mask], {self.coefficients: coefficients}))
+        return self.session.run(self._drawing(image_size).picture, {self.coefficients: coefficients})
 
     def close(self):
         """Free the session."""
         self.session.close()
-
-
-def rgba(image_bgr, mask):
-    """Return uint8 RGBA from a rendering's float BGR and 0..1 mask."""
-    rgb = np.clip(np.rint(image_bgr[..., ::-1]), 0, 255)
-    return np.concatenate([rgb, 255 * mask], axis=-1).astype(np.uint8)

@@ -7,7 +7,7 @@ from concurrent import futures
 
 import numpy as np
 
-from alignment.align import align, flip_y
+from alignment.align import flip_y
 from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from checkpoints import checkpoint_exists
@@ -15,7 +15,7 @@ from face_graph import FaceGraph
 from fitting import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FaceObservation, FitSettings
 from identity.features import FACE_NET_CHECKPOINT, load_identity_network
 from mesh_refinement import MeshRefiner
-from reconstruction import LocatedFace, crop_landmarks, reconstructions, write_reconstruction
+from reconstruction import LocatedFace, crop_landmarks, model_content, reconstructions, write_reconstruction
 from regression import CoefficientRegressor
 from workspace.errors import InputError
 from workspace.paths import REPO_ROOT
@@ -88,7 +88,7 @@ class FacePipeline:
             locations = [self._locator.with_five_points(pixels, five_points, "given")]
         return [LocatedFace(
             name=photo.name if i == 0 else "{}_face{}".format(photo.name, i + 1), photo_path=photo.path, photo=pixels,
-            alignment=align(pixels, location.five_points), landmarks=location.landmarks,
+            alignment=location.alignment, landmarks=location.landmarks,
             landmark_weights=location.landmark_weights, five_points=location.five_points)
             for i, location in enumerate(locations)]
 
@@ -121,18 +121,18 @@ class FacePipeline:
             report: a ``workspace.report.Report``.
             on_result: callable taking each ``Reconstruction`` after its files are written, or None.
         """
-        fingerprint, written = self.model.fingerprint(), collections.deque()
+        content, written = model_content(self.model), collections.deque()
         with futures.ThreadPoolExecutor(max_workers=1) as executor:
             for faces in batches(self.located(photos, report), batch_size):
                 note = "fitting {}, step {{}}/{}".format(len(faces), self._steps)
                 results = self.reconstruct(faces, lambda step, note=note: report.note(note.format(step)))
                 _await(written, report)  # files of the batch before were written meanwhile
-                written.extend(executor.submit(self._write, result, folder, fingerprint, on_result)
+                written.extend(executor.submit(self._write, result, folder, content, on_result)
                                for result in results)
             _await(written, report)
 
-    def _write(self, result, folder, fingerprint, on_result):
-        write_reconstruction(result, self.model, folder, fingerprint)
+    def _write(self, result, folder, content, on_result):
+        write_reconstruction(result, self.model, folder, content)
         if on_result:
             on_result(result)
 

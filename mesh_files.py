@@ -9,7 +9,7 @@ from mesh_renderer.obj_text import format_rows, format_triangles
 from workspace.atomic import atomic_path
 
 
-def write_obj(path, vertices, triangles, colors):
+def write_obj(path, vertices, triangles, colors, triangle_lines=None):
     """Write a Wavefront OBJ with vertex colours (``v x y z r g b``), atomically.
 
     Args:
@@ -17,11 +17,12 @@ def write_obj(path, vertices, triangles, colors):
         vertices: [N, 3] positions.
         triangles: [F, 3] vertex indices, counted from 0, counter-clockwise seen from outside.
         colors: [N, 3] RGB, 0..255; clipped.
+        triangle_lines: ``format_triangles(triangles)``, for callers that write many meshes of the same triangles.
     """
     rows = np.concatenate([vertices, np.clip(colors, 0, 255) / 255.0], axis=1)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(format_rows("v", rows, (5, 5, 5, 4, 4, 4)))
-        file.write(format_triangles(triangles))
+        file.write(format_triangles(triangles) if triangle_lines is None else triangle_lines)
 
 
 def write_textured_obj(path, vertices, triangles, coordinates, texture):

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 import checkpoints
-from face_decoder import IMAGE_SIZE, coefficient_sizes, render_face
-from face_graph import rgba
+from face_decoder import IMAGE_SIZE, coefficient_sizes, draw_face
 from gcn.frozen_features import FrozenFeatures, frozen_features, identity_kind
 from gcn.generator import GENERATOR_SCOPE, head_of_variables, pyramid_tensors
 from gcn.pyramid import load_pyramid
@@ -68,7 +67,7 @@ class MeshRefiner:
             face = refine_face(FrozenFeatures(self._coefficients, frozen.embedding), model,
                                pyramid_tensors(load_pyramid(model)), head=head).face
             self._tensors = [face.world_shape, face.colors, face.landmarks,
-                             render_face(face, model), render_face(face, model, OVERLAY_SIZE)]
+                             draw_face(face, model), draw_face(face, model, OVERLAY_SIZE).picture]
             self._session = tf.Session(graph=graph, config=session_config())
             checkpoints.restore(self._session, path, tf.trainable_variables(GENERATOR_SCOPE + "/"))
 
@@ -83,11 +82,9 @@ class MeshRefiner:
             A list of :class:`RefinedMesh`.
         """
         photos = np.asarray(crops)[..., ::-1].astype(np.float32)
-        shapes, colors, landmarks, small, large = self._session.run(
+        shapes, colors, landmarks, drawing, overlays = self._session.run(
             self._tensors, {self._photos: photos, self._coefficients: coefficients})
-        return [RefinedMesh(*rows) for rows in zip(
-            shapes, colors, landmarks, rgba(small.image, small.mask), small.front_mask[..., 0] > 0,
-            rgba(large.image, large.mask))]
+        return [RefinedMesh(*rows) for rows in zip(shapes, colors, landmarks, *drawing, overlays)]
 
     def close(self):
         """Free the session."""

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from PIL import Image, ImageDraw
 
-from alignment.align import align, flip_y, photo_to_crop
+from alignment.align import flip_y, photo_to_crop
 from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from workspace.atomic import atomic_path
@@ -58,7 +58,7 @@ class PhotoPreprocessor:
         if not self._keep_uncertain and location.landmark_weights[17:].mean() < _LEAST_TRUST:
             raise InputError("{}: the 68 landmarks disagree with the five points (a profile?); "
                              "--keep_uncertain keeps it".format(photo.path))
-        alignment = align(pixels, location.five_points)
+        alignment = location.alignment
         landmarks = flip_y(photo_to_crop(location.landmarks, alignment.trans_params))
         write_example(self._folder, photo.name, alignment.crop, landmarks, skin_mask(alignment.crop))
 

@@ -10,6 +10,7 @@ from PIL import Image
 from alignment.align import CROP_SIZE, Alignment, crop_to_photo, flip_y, paste_crop, photo_to_crop
 from mesh_files import write_obj
 from mesh_refinement import OVERLAY_SIZE, RefinedMesh
+from mesh_renderer.obj_text import format_triangles
 from workspace.atomic import atomic_path
 from workspace.png_files import encode_png
 
@@ -56,11 +57,10 @@ def reconstructions(faces, coefficients, face_graph):
     Returns:
         A list of :class:`Reconstruction`.
     """
-    batch = face_graph.decode(coefficients)
-    overlays = face_graph.render(coefficients, OVERLAY_SIZE)
+    batch = face_graph.decode(coefficients, overlay_size=OVERLAY_SIZE)
     return [Reconstruction(face, *rows) for face, *rows in zip(
         faces, batch.coefficients, batch.world_shape, batch.albedo, batch.colors, batch.landmarks,
-        batch.rendered, batch.front_mask, overlays)]
+        batch.rendered, batch.front_mask, batch.overlay)]
 
 
 def versions(reconstruction):
@@ -105,7 +105,21 @@ def photometric_error(reconstruction):
     return float(np.abs(difference).mean())
 
 
-def write_reconstruction(reconstruction, model, folder, fingerprint=None):
+class ModelContent(NamedTuple):
+    """What the files of all faces of one model have in common, made once: it takes a while."""
+
+    fingerprint: str
+    triangles: np.ndarray  # [F, 3] int32, vertices counted from 1
+    triangle_lines: bytes  # the same as lines of an OBJ
+
+
+def model_content(model):
+    """Return the :class:`ModelContent` of a ``FaceModel``."""
+    return ModelContent(model.fingerprint(), np.asfortranarray(model.triangles + 1),
+                        format_triangles(model.triangles))
+
+
+def write_reconstruction(reconstruction, model, folder, content=None):
     """Write ``NAME.mat``, ``NAME_mesh.obj`` and ``NAME.png`` into ``folder``, each atomically.
 
     A refined face has ``NAME_refined_mesh.obj`` and ``NAME_refined.png`` besides.
@@ -114,24 +128,25 @@ def write_reconstruction(reconstruction, model, folder, fingerprint=None):
         reconstruction: a :class:`Reconstruction`.
         model: the ``FaceModel`` it was made with.
         folder: where to write; made if missing.
-        fingerprint: ``model.fingerprint()``, for callers that write many faces: it takes a while.
+        content: ``model_content(model)``, for callers that write many faces.
 
     Returns:
         The paths written.
     """
+    content = content or model_content(model)
     paths = [os.path.join(folder, reconstruction.face.name + ".mat")]
     with atomic_path(paths[0]) as temporary:
-        scipy.io.savemat(temporary, mat_fields(reconstruction, model, fingerprint), do_compression=False)
+        scipy.io.savemat(temporary, mat_fields(reconstruction, model, content), do_compression=False)
     for version in versions(reconstruction):
         stem = os.path.join(folder, version.face.name)
         paths += [stem + "_mesh.obj", stem + ".png"]
-        write_obj(paths[-2], version.world_shape, model.triangles, version.colors)
+        write_obj(paths[-2], version.world_shape, model.triangles, version.colors, content.triangle_lines)
         with atomic_path(paths[-1]) as temporary, open(temporary, "wb") as file:
             file.write(encode_png(comparison_picture(version)))
     return paths
 
 
-def mat_fields(reconstruction, model, fingerprint=None):
+def mat_fields(reconstruction, model, content):
     """Return the published fields of ``NAME.mat`` and ours.
 
     As published, ``lm_68p`` is y up and ``lm_5p`` y down, both in the crop. Ours: the crop's
@@ -157,9 +172,9 @@ def mat_fields(reconstruction, model, fingerprint=None):
         "lm_5p_photo": face.five_points,
         "lm_68p_detected_photo": face.landmarks,
         "lm_68p_detected_weight": face.landmark_weights,
-        "tri": model.triangles + 1,
+        "tri": content.triangles,
         "face_model": model.name,
-        "face_model_fingerprint": fingerprint or model.fingerprint(),
+        "face_model_fingerprint": content.fingerprint,
     })
 
 
@@ -171,10 +186,10 @@ def comparison_picture(reconstruction):
     width = max(1, round(overlaid.shape[1] * height / overlaid.shape[0]))
     panel = height // 2
     crop = _resized(face.alignment.crop, panel, panel)
-    rendered = reconstruction.overlay.astype(np.float64)
-    alpha = rendered[..., 3:] / 255
-    on_grey = rendered[..., :3] * alpha + _PICTURE_BACKGROUND * (1 - alpha)
-    drawn = _resized(np.rint(on_grey).astype(np.uint8), panel, panel)
+    rendered = Image.fromarray(reconstruction.overlay)
+    on_grey = Image.new("RGB", rendered.size, (_PICTURE_BACKGROUND,) * 3)
+    on_grey.paste(rendered, mask=rendered)
+    drawn = _resized(np.asarray(on_grey), panel, panel)
     return np.concatenate([np.concatenate([crop, drawn]), _resized(overlaid, width, height)], axis=1)
 
 

@@ -47,13 +47,14 @@ class LandmarkNetwork:
             self._session, self._path, self._landmarks, {self._images: images}, (len(images), 68, 2))
         return rows_and_columns[..., ::-1].astype(np.float64)
 
-    def predict(self, photo, five_points):
+    def predict(self, photo, five_points, alignment=None):
         """Return the :class:`Landmarks` of a face.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
             five_points: [5, 2] photo pixels, y down; they place the crop, and check the result.
+            alignment: ``align(photo, five_points)``, from callers that have it.
         """
-        crop, _, trans_params = align(photo, five_points)
+        crop, _, trans_params = alignment or align(photo, five_points)
         points = crop_to_photo(self.predict_in_crops(crop[np.newaxis])[0], trans_params)
         return Landmarks(points, landmark_weights(points, five_points, yaw_and_roll(five_points)[0]))

@@ -63,15 +63,16 @@ class LandmarkPredictor:
     def __init__(self):
         self._predictor = None
 
-    def predict(self, photo, five_points):
+    def predict(self, photo, five_points, alignment=None):
         """Return the :class:`Landmarks` of a face.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
             five_points: [5, 2] photo pixels, y down; they place the crop, and check the result.
+            alignment: ``align(photo, five_points)``, from callers that have it.
         """
         import dlib  # an optional dependency under Python 3.6
-        crop, _, trans_params = align(photo, five_points)
+        crop, _, trans_params = alignment or align(photo, five_points)
         yaw, roll = yaw_and_roll(five_points)
         turn = roll if abs(roll) > _LEVEL_ROLL else 0.0
         if turn:

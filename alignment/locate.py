@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alignment.align import Alignment, align
 from alignment.detect import FaceDetector
 from alignment.five_points import five_points_path, five_points_problem, read_five_points
 from alignment.landmark_network import LANDMARK_NETWORK, LandmarkNetwork
@@ -19,6 +20,7 @@ class FaceLocation(NamedTuple):
     landmarks: np.ndarray  # [68, 2]; zeros where there is no predictor
     landmark_weights: np.ndarray  # [68] trust, 0..1
     source: str  # of the five points: "file", "detector" or "given"
+    alignment: Alignment  # the face, cut out by them
 
 
 class FaceLocator:
@@ -63,7 +65,7 @@ class FaceLocator:
         return [self.with_five_points(photo, points) for points in (found if all_faces else found[:1])]
 
     def with_five_points(self, photo, five_points, source="detector"):
-        """Add the 68 landmarks to known five points.
+        """Cut out the face with known five points, and add its 68 landmarks.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
@@ -72,10 +74,14 @@ class FaceLocator:
 
         Returns:
             A :class:`FaceLocation`.
+
+        Raises:
+            InputError: the five points put the face outside of the photo.
         """
+        alignment = align(photo, five_points)
         if self._predictor is None:
             self._predictor = LandmarkNetwork() if os.path.isfile(LANDMARK_NETWORK) else LandmarkPredictor()
         if isinstance(self._predictor, LandmarkPredictor) and not self._predictor.available():
-            return FaceLocation(five_points, np.zeros((68, 2)), np.zeros(68), source)
-        landmarks = self._predictor.predict(photo, five_points)
-        return FaceLocation(five_points, landmarks.points, landmarks.weights, source)
+            return FaceLocation(five_points, np.zeros((68, 2)), np.zeros(68), source, alignment)
+        landmarks = self._predictor.predict(photo, five_points, alignment)
+        return FaceLocation(five_points, landmarks.points, landmarks.weights, source, alignment)

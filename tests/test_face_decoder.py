@@ -119,6 +119,20 @@ def test_rendered_landmark_lies_where_it_is_projected(model):
     assert np.hypot(centre[0] - x, centre[1] - face_decoder.row_from_y_up(y)) < 2
 
 
+def test_drawing_is_the_rendering_as_bytes(model):
+    coefficients = random_coefficients(2, model)
+
+    def both():
+        face = face_decoder.decode_face(coefficients, model)
+        return face_decoder.render_face(face, model, 100), face_decoder.draw_face(face, model, 100)
+
+    rendering, drawing = run(both)
+    rgb = np.clip(np.rint(rendering.image[..., ::-1]), 0, 255)
+    np.testing.assert_array_equal(drawing.picture, np.concatenate([rgb, 255 * rendering.mask], -1).astype(np.uint8))
+    np.testing.assert_array_equal(drawing.front, rendering.front_mask[..., 0] > 0)
+    assert 0 < drawing.front.mean() < drawing.picture[..., 3].mean() / 255 < 1
+
+
 def test_gradients_of_the_photometric_path_agree_with_finite_differences(model):
     """Colours are smooth in light and albedo, so differences of the loss must match there."""
     start = random_coefficients(1, model)
