@@ -1,40 +1,84 @@
 """Time synthesize.py: ``python -m benchmarks.synthesize [--json]``.
 
-Start-up is apart: the rate is that of the faces by which the larger of two runs is larger.
+One run, with its workers. The rate is the median over equal parts of it, after the first faces,
+during which workers are still starting. ``processor_milliseconds`` is what a face costs this
+process and the workers together: on a busy machine it tells more than the rate.
 """
 
+import multiprocessing
 import os
 import tempfile
+import time
+from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.commands import absolute, run_command
+from benchmarks.commands import absolute
 from benchmarks.measuring import row_main
+from face_model import load_face_model
+from synthesis.dataset import DatasetOptions, SyntheticDataset
 from workspace.errors import run_main
 
 GOAL = 150  # faces a second
-FEW = 416  # enough for the larger run's way of making masks
+FACES = 1600  # ten seconds' worth, at the goal
+STARTING = 0.2  # share of the faces that comes before the first part
+_TICKS = os.sysconf("SC_CLK_TCK")  # a second, of the processor times in /proc
+
+
+class _Moment(NamedTuple):
+    seconds: float
+    processor_seconds: float
+    faces: int
+
+
+class _Clock:
+    """Notes when faces are finished; takes the place of a ``workspace.report.Report``."""
+
+    def __init__(self):
+        self.moments = []
+        self._faces = 0
+
+    def expect(self, count):
+        """Do nothing: nobody looks at a bar."""
+
+    def note(self, text):
+        """Do nothing."""
+
+    def step(self, count):
+        """Count finished faces."""
+        self._faces += count
+        self.moments.append(_Moment(time.perf_counter(), _processor_seconds(), self._faces))
+
+
+def _processor_seconds():
+    """Return user and system time of this process and of the workers that live."""
+    total = 0
+    for pid in [os.getpid()] + [process.pid for process in multiprocessing.active_children()]:
+        with open("/proc/{}/stat".format(pid)) as file:
+            total += sum(int(ticks) for ticks in file.read().rsplit(")", 1)[1].split()[11:13])
+    return total / _TICKS
 
 
 def measure(arguments):
     """Return the row."""
-    counts = (FEW, FEW + arguments.faces)
-    seconds = {count: [] for count in counts}
-    for _ in range(arguments.repetitions + 1):
-        for count in counts:
-            with tempfile.TemporaryDirectory() as folder:
-                run = run_command("synthesize.py", "--output", os.path.join(folder, "faces"), "--count", count,
-                                  "--quiet")
-                seconds[count].append(run.seconds)
-    few, many = (np.array(seconds[count][1:]) for count in counts)  # the first builds the table of skin colours
-    rate = arguments.faces / float(np.median(many - few))
-    row = absolute("synthesize.py, 224x224 with labels", rate, "faces/s", GOAL, True)
-    return dict(row, faces=counts[1], start_up_seconds=float(np.median(few)) - FEW / rate,
+    clock = _Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = SyntheticDataset(os.path.join(folder, "faces"), load_face_model(), DatasetOptions())
+        dataset.generate(arguments.faces, arguments.workers, clock)
+    first = next(i for i, moment in enumerate(clock.moments) if moment.faces >= STARTING * arguments.faces)
+    bounds = np.linspace(first, len(clock.moments) - 1, arguments.repetitions + 1).astype(int)
+    parts = [clock.moments[i] for i in np.unique(bounds)]
+    rates = [(after.faces - before.faces) / (after.seconds - before.seconds)
+             for before, after in zip(parts[:-1], parts[1:])]
+    row = absolute("synthesize.py, 224x224 with labels", float(np.median(rates)), "faces/s", GOAL, True)
+    processor = (parts[-1].processor_seconds - parts[0].processor_seconds) / (parts[-1].faces - parts[0].faces)
+    return dict(row, faces=arguments.faces, workers=arguments.workers, processor_milliseconds=1e3 * processor,
                 repetitions=arguments.repetitions)
 
 
 def _flags(parser):
-    parser.add_argument("--faces", type=int, default=800, help="by which the larger run is larger")
+    parser.add_argument("--faces", type=int, default=FACES, help="to draw")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that paint")
     parser.set_defaults(repetitions=7)
 
 
