@@ -23,7 +23,7 @@ from workspace.lock import output_folder
 from workspace.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from workspace.photos import find_photos
 from workspace.report import Report
-from workspace.workers import begin_worker
+from workspace.workers import begin_worker, starting_workers
 
 # Each of several workers computes on one thread: with more they get in each other's way.
 _THREAD_LIMITS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -70,8 +70,10 @@ def _work(photos, arguments, report):
     """Preprocess photos in worker processes; a photo that fails is reported and skipped."""
     settings = (arguments.save_path, arguments.detector, arguments.keep_uncertain)
     with _executor(max(1, min(arguments.workers, len(photos)))) as executor:
-        futures = {executor.submit(_preprocess, settings, photo): photo for photo in photos}
+        futures = {}
         try:
+            with starting_workers():
+                futures.update((executor.submit(_preprocess, settings, photo), photo) for photo in photos)
             for future in concurrent.futures.as_completed(futures):
                 _count(futures[future].name, future.result(), report)
         except concurrent.futures.process.BrokenProcessPool:

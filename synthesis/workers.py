@@ -9,7 +9,7 @@ import threading
 
 from synthesis.painting import Painter
 from workspace.errors import InputError
-from workspace.workers import begin_worker
+from workspace.workers import begin_worker, starting_workers
 
 _PATIENCE = 0.2  # seconds between looks at whether something has happened
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -32,7 +32,8 @@ def paint_all(settings, batches, workers, finished):
     """
     ready, stop = queue.Queue(maxsize=2 * workers), threading.Event()
     producer = threading.Thread(target=_produce, args=(batches, ready, stop), daemon=True)
-    pool = [_Worker(settings) for _ in range(workers)]
+    with starting_workers():
+        pool = [_Worker(settings) for _ in range(workers)]
     try:
         producer.start()
         _dispatch(pool, ready, finished)

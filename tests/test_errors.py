@@ -55,6 +55,25 @@ def test_faults_of_the_program_keep_their_traceback():
         run_main(lambda argv: 1 // 0)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 8), reason="Python tells of dropped exceptions since 3.8")
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_a_destructor_is_not_lost(number, status, capsys):
+    class Signalled:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)  # the exception comes in here, where Python drops it
+
+    def main(argv):
+        Signalled()
+        time.sleep(30)
+        return 0
+    hook, start = sys.unraisablehook, time.monotonic()
+    with pytest.raises(SystemExit) as caught:
+        run_main(main)
+    assert caught.value.code == status and time.monotonic() - start < 20 and sys.unraisablehook is hook
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_sigterm_removes_what_is_half_written(tmp_path):
     code = ("import time\nfrom workspace.atomic import atomic_path\nfrom workspace.errors import run_main\n"
             "def main(argv):\n"

@@ -1,7 +1,7 @@
 """A short run of the faults, and that they would be noticed; `make faults` is the long one."""
 
 import os
-import shutil
+import signal
 import subprocess
 import sys
 
@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 import preprocess_img
-from tests.faults.commands import COMMANDS, contents, incomplete, write_data
-from tests.faults.disturbances import can_mount, full_disk, kill_once, two_writers, undisturbed
+from tests.faults import processes
+from tests.faults.commands import contents, incomplete, unfinished
+from tests.faults.disturbances import can_mount
 from workspace.errors import InputError
 from workspace.lock import folder_lock, output_folder
 from workspace.workers import begin_worker
@@ -19,45 +20,72 @@ from workspace.workers import begin_worker
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(str(tmp_path_factory.mktemp("faults")))
+def faults(*arguments):
+    return subprocess.run([sys.executable, "-m", "tests.faults", "--quick", "--seed", "7"] + list(arguments), cwd=ROOT,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=1500)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("undisturbed"))
+# Undisturbed first; then three kills, by a signal each, and runs to the end; two at once; a full disk.
+@pytest.mark.parametrize("name, disks", [("demo", 0), ("preprocess", 0), ("synthesize", 1), ("train", 1)])
+def test_nothing_is_lost_or_mixed(name, disks):
+    process = faults("--only", name, "--count", "3", "--pairs", "1", "--disks", str(disks))
+    summary = process.stdout.splitlines()[-1]
+    assert process.returncode == 0, process.stdout
+    assert int(summary.split()[0]) >= 5 + (disks if can_mount() else 0) and "seed 7" in summary
+    for kind in ("SIGKILL", "SIGTERM", "Ctrl-C", "run again", "two at once"):
+        assert "{}, {}: ".format(name, kind) in process.stdout
 
 
-@pytest.fixture(scope="module")
-def synthetic(data, folder):
-    return undisturbed("synthesize", data, folder)
+def test_a_cut_or_foreign_file_would_be_noticed(tmp_path):
+    folder = tmp_path / "run"
+    (folder / "run").mkdir(parents=True)
+    for name in ("crop.png", "run/iter_5.ckpt.data", "run/iter_5.ckpt.index", "run/iter_5.json"):
+        (folder / name).write_text(name)
+    wanted = contents(str(folder))
+    assert incomplete(str(folder), wanted) == [] == unfinished(str(folder), wanted) and len(wanted) == 4
+    (folder / "run" / "iter_4.ckpt.data").write_text("of a writer that was killed before the record")
+    assert incomplete(str(folder), wanted) == []
+    (folder / "crop.png").write_text("cro")
+    (folder / "foreign").write_text("x")
+    assert incomplete(str(folder), wanted) == ["crop.png", "foreign"]
+    (folder / "run" / "iter_5.ckpt.data").write_text("another")
+    assert incomplete(str(folder), wanted) == ["crop.png", "foreign", "run/iter_5.ckpt.data"]
+    os.remove(str(folder / "run" / "iter_5.ckpt.index"))
+    (folder / ".partial-x").write_text("left over")
+    assert set(unfinished(str(folder), wanted)) > {"run/iter_5.ckpt.index", ".partial-x"}
 
 
-@pytest.mark.parametrize("kind", ["SIGKILL", "SIGTERM"])
-def test_stopped_and_run_again_it_is_complete(data, synthetic, tmp_path, kind):
-    wanted, seconds = synthetic
-    assert kill_once("synthesize", kind, data, str(tmp_path), wanted, seconds, 0) in ("stopped", "finished before")
+def python(tmp_path, code):
+    return processes.Process([sys.executable, "-c", code], str(tmp_path / "process"), cold=True)
 
 
-def test_a_full_disk_leaves_nothing_half_written(data, synthetic, tmp_path):
-    if not can_mount():
-        pytest.skip("small disks cannot be mounted here")
-    assert full_disk("synthesize", data, str(tmp_path / "out"), synthetic[0], 1 << 18) == "stopped"
+def test_a_hang_would_be_noticed_and_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "_IDLE_PATIENCE", 3)
+    with pytest.raises(processes.Fault, match=r"it hangs(.|\n)*line 1 in where"):
+        python(tmp_path, "def where(): __import__('time').sleep(60)\nwhere()").finish()
 
 
-def test_two_at_once_do_not_mix(data, synthetic, tmp_path):
-    assert two_writers("synthesize", data, str(tmp_path / "out"), synthetic[0])
+def test_a_process_left_behind_would_be_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "_ORPHANS_PATIENCE", 0.5)
+    with pytest.raises(processes.Fault, match="left behind: sleep 77"):
+        python(tmp_path, "import subprocess; subprocess.Popen(['sleep', '77'])").finish()
 
 
-def test_a_cut_or_foreign_file_would_be_noticed(folder, synthetic, tmp_path):
-    wanted = synthetic[0]
-    assert len(wanted) == 12 * 5 + 1 and set(COMMANDS) == {"demo", "preprocess", "synthesize", "train"}
-    shutil.copytree(folder, str(tmp_path / "copy"))
-    assert incomplete(str(tmp_path / "copy"), wanted) == [] and contents(str(tmp_path / "copy")) == wanted
-    os.truncate(str(tmp_path / "copy" / "mask" / "0000003.png"), 100)
-    (tmp_path / "copy" / "foreign").write_text("x")
-    assert sorted(incomplete(str(tmp_path / "copy"), wanted)) == ["foreign", os.path.join("mask", "0000003.png")]
+def test_ctrl_c_while_workers_start_waits_and_does_not_reach_them(tmp_path):
+    code = ("import multiprocessing, os, signal, sys\nfrom workspace.workers import starting_workers\n"
+            "context = multiprocessing.get_context('spawn')\n"
+            "if __name__ == '__main__':\n"
+            "    process = context.Process(target=os.getpid)\n"
+            "    with starting_workers():\n"
+            "        process.start()\n        os.killpg(0, signal.SIGINT)\n        process.join(5)\n"
+            "        print('joined', process.exitcode, flush=True)\n")
+    (tmp_path / "script.py").write_text(code)
+    process = subprocess.Popen([sys.executable, "script.py"], cwd=str(tmp_path), stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, universal_newlines=True, start_new_session=True,
+                               env=dict(os.environ, PYTHONPATH=ROOT))
+    output, error = process.communicate(timeout=120)
+    assert output == "joined 0\n" and error.count("Traceback") == 1  # the parent's own, after the block
+    assert process.returncode in (1, -signal.SIGINT)
 
 
 def test_a_folder_is_held_by_one(tmp_path):

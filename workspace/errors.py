@@ -1,14 +1,20 @@
 """Errors that a user can mend, told in one sentence and without a traceback."""
 
+import contextlib
 import signal
 import sys
 import threading
 
 _SIGNALLED = 128  # exit status of a process that a signal ended, by convention, less the signal's number
+_RAISED_AGAIN_AFTER = 0.02  # seconds
 
 
 class InputError(Exception):
     """Bad or missing input. The message is one sentence naming the file and the remedy."""
+
+
+class _Terminated(SystemExit):
+    """SIGTERM came."""
 
 
 def printable(text):
@@ -30,10 +36,11 @@ def run_main(main, argv=None):
             status or None for success.
         argv: passed on to ``main``.
     """
-    if threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread():  # the only one that may set handlers
         signal.signal(signal.SIGTERM, _terminate)
     try:
-        status = main(argv)
+        with _no_signal_lost():
+            status = main(argv)
     except InputError as error:
         status = _complain(error)
     except OSError as error:
@@ -55,4 +62,27 @@ def _complain(sentence):
 
 def _terminate(number, frame):
     """End as after an error, so that no half-written file stays."""
-    sys.exit(_SIGNALLED + number)
+    raise _Terminated(_SIGNALLED + number)
+
+
+@contextlib.contextmanager
+def _no_signal_lost():
+    """Raise again, a moment later, what signals raise where Python drops it: in ``__del__`` and callbacks of C."""
+    dropped = getattr(sys, "unraisablehook", None)  # Python 3.8 and later
+
+    def raise_later(unraisable):
+        number = {KeyboardInterrupt: signal.SIGINT, _Terminated: signal.SIGTERM}.get(unraisable.exc_type)
+        handler = signal.getsignal(number) if number else None
+        if not callable(handler):
+            dropped(unraisable)
+            return
+        signal.signal(signal.SIGALRM, lambda _, frame: handler(number, frame))
+        signal.setitimer(signal.ITIMER_REAL, _RAISED_AGAIN_AFTER)
+
+    if dropped is not None:
+        sys.unraisablehook = raise_later
+    try:
+        yield
+    finally:
+        if dropped is not None:
+            sys.unraisablehook = dropped

@@ -3,23 +3,18 @@
 import argparse
 import collections
 import os
+import random
 import shutil
 import sys
 import tempfile
 import time
 
-from tests.faults.commands import COMMANDS, write_data
-from tests.faults.disturbances import (
-    DISKS,
-    SIGNALS,
-    Fault,
-    can_mount,
-    full_disk,
-    kill_once,
-    read_only,
-    two_writers,
-    undisturbed,
-)
+from tests.faults.commands import COMMANDS, emptied, write_data
+from tests.faults.disturbances import DISKS, SIGNALS, Bench, can_mount, full_disk, kill, read_only, two_writers
+from tests.faults.processes import Fault, warm_up
+
+_COLD = 8  # of so many kills, one is of a command that was started anew
+_LONGEST_CHAIN = 4  # kills one after the other before a command may run to its end
 
 
 def parse_arguments(argv=None):
@@ -30,7 +25,31 @@ def parse_arguments(argv=None):
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--only", choices=sorted(COMMANDS), nargs="+", default=sorted(COMMANDS), help="commands")
     parser.add_argument("--disks", type=int, default=len(DISKS), help="how many sizes of full disks")
+    parser.add_argument("--pairs", type=int, default=4, help="how often two are run at once")
+    parser.add_argument("--quick", action="store_true", help="fork all commands, start none anew; no read-only folders")
+    parser.add_argument("--verbose", action="store_true", help="a line for each disturbance")
     return parser.parse_args(argv)
+
+
+class Tally:
+    """How disturbances ended."""
+
+    def __init__(self, verbose):
+        self._verbose = verbose
+        self.counts, self.faults = collections.Counter(), []
+
+    def take(self, name, label, disturb):
+        """Disturb, and count how it ended."""
+        begin = time.monotonic()
+        try:
+            end = disturb()
+            self.counts["{}, {}: {}".format(name, label.split(",")[0], end)] += 1
+        except Fault as fault:
+            end = "FAULT {}".format(fault)
+            self.faults.append(label)
+            print("{}, {}: {}".format(name, label, end), flush=True)
+        if self._verbose:
+            print("{}, {}: {} ({:.1f} s)".format(name, label, end, time.monotonic() - begin), flush=True)
 
 
 def main(argv=None):
@@ -38,36 +57,56 @@ def main(argv=None):
     arguments = parse_arguments(argv)
     folder = tempfile.mkdtemp(prefix="faults-")
     data = write_data(os.path.join(folder, "data"))
-    begin, counts, faults = time.monotonic(), collections.Counter(), []
+    warm_up()
+    begin, tally = time.monotonic(), Tally(arguments.verbose)
     for name in arguments.only:
-        output = os.path.join(folder, name)
-        wanted, seconds = undisturbed(name, data, output + "-undisturbed")
-        for label, disturb in _plan(name, arguments, data, output, wanted, seconds):
-            try:
-                counts["{}, {}: {}".format(name, label.split(",")[0], disturb())] += 1
-            except Fault as fault:
-                faults.append("{}, {}: {}".format(name, label, fault))
-                print("FAULT {}".format(faults[-1]), flush=True)
-    for label in sorted(counts):
-        print("{:4d}  {}".format(counts[label], label))
+        try:
+            bench = Bench(name, data, folder, arguments.quick)
+        except Fault as fault:
+            print("{}: FAULT {}".format(name, fault))
+            tally.faults.append(name)
+            continue
+        if arguments.verbose:
+            print("{}: {}".format(name, ", ".join("{:.1f} s of processor time {}".format(
+                bench.work(cold), "started anew" if cold else "forked") for cold in bench.ways)), flush=True)
+        _disturb(bench, arguments, tally)
+    for label in sorted(tally.counts):
+        print("{:4d}  {}".format(tally.counts[label], label))
+    done = sum(tally.counts.values())
     print("{} disturbances in {:.0f} s, seed {}: {} in order, {} faults{}".format(
-        sum(counts.values()) + len(faults), time.monotonic() - begin, arguments.seed, sum(counts.values()), len(faults),
+        done + len(tally.faults), time.monotonic() - begin, arguments.seed, done, len(tally.faults),
         "" if can_mount() else "; no full disks, mounting is not permitted here"))
     shutil.rmtree(folder)
-    return 1 if faults else 0
+    return 1 if tally.faults else 0
 
 
-def _plan(name, arguments, data, output, wanted, seconds):
-    """Yield (label, callable) of each disturbance of a command."""
-    kinds = sorted(SIGNALS)
+def _disturb(bench, arguments, tally):
+    """Do everything to one command."""
+    _kills(bench, arguments, tally)
+    for number in range(arguments.pairs):
+        tally.take(bench.name, "two at once, number {}".format(number),
+                   lambda number=number: two_writers(bench, arguments.seed * 1000 + number))
+    for size in DISKS[::max(1, -(-len(DISKS) // arguments.disks))] if arguments.disks and can_mount() else ():
+        tally.take(bench.name, "full disk, {} bytes".format(size), lambda size=size: full_disk(bench, size))
+    if not arguments.quick:
+        tally.take(bench.name, "read-only", lambda: read_only(bench))
+
+
+def _kills(bench, arguments, tally):
+    """Kill it again and again, and now and then let it run to its end."""
+    dice, kinds = random.Random(arguments.seed), sorted(SIGNALS)
+    emptied(bench.output)
+    chain = dice.randrange(1, _LONGEST_CHAIN + 1)
     for number in range(arguments.count):
-        kind, seed = kinds[number % len(kinds)], arguments.seed * 1000 + number
-        yield "{}, number {}".format(kind, number), lambda kind=kind, seed=seed: kill_once(
-            name, kind, data, output, wanted, seconds, seed)
-    for size in DISKS[::max(1, -(-len(DISKS) // arguments.disks))] if can_mount() and arguments.disks else ():
-        yield "full disk, {} bytes".format(size), lambda size=size: full_disk(name, data, output, wanted, size)
-    yield "read-only", lambda: read_only(name, data, output, wanted)
-    yield "two writers", lambda: two_writers(name, data, output, wanted)
+        kind, cold = kinds[number % len(kinds)], not arguments.quick and number % _COLD == 0
+        tally.take(bench.name, "{}, number {}{}".format(kind, number, ", started anew" if cold else ""),
+                   lambda kind=kind, number=number, cold=cold: kill(
+                       bench, kind, arguments.seed * 1000 + number, cold))
+        chain -= 1
+        if not chain or number == arguments.count - 1:
+            tally.take(bench.name, "run again, after number {}".format(number), lambda: bench.complete() or "complete")
+            emptied(bench.output)
+            chain = dice.randrange(1, _LONGEST_CHAIN + 1)
 
 
 if __name__ == "__main__":

@@ -2,73 +2,75 @@
 
 import hashlib
 import os
+import re
 import shutil
-import sys
-from typing import Any, Callable, NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 import scipy.io
 from PIL import Image
 
 from alignment.five_points import STANDARD_POINTS_3D
+from tests.faults.processes import ROOT
 from tests.fuzz.originals import picture
 from tests.training_data import TOY_MODEL, write_faces
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_FACES, _PHOTOS = 12, 6
-_CHANGING = (".mat", ".html", ".tfevents", ".json", ".index", ".lock")  # hold times, or are checked another way
+_SIDE = 64  # of photos, pixels
+_FACES, _PHOTOS, _STEPS, _CHECKPOINT_INTERVAL = 12, 4, 30, 5
+_UNCOMPARED = (".json", ".index", ".lock")  # hold options and sizes, or nothing
+_CHECKPOINT = re.compile(r"run/iter_(\d+)\.ckpt")
 
 
 class Command(NamedTuple):
     """A command under test."""
 
     name: str
-    arguments: Callable[[str, str], list]  # (data folder, output folder) -> command line
-    seconds: float  # about how long it runs undisturbed: kills fall within
-    again: tuple  # flags of the rerun
-    repeats: bool  # a rerun gives the same bytes
+    arguments: Callable[[str, str], list]  # (data folder, output folder) -> script and its command line
+    rewrites: bool = False  # whether a second run writes again what is there already
 
 
 def write_data(folder, photo_count=_PHOTOS):
     """Write what all commands read, and return its folder."""
     photos = os.path.join(folder, "photos")
     os.makedirs(photos)
+    points = _SIDE / 2.0 + STANDARD_POINTS_3D[:, :2] * [_SIDE * 0.44, -_SIDE * 0.44]
     for i in range(photo_count):
-        Image.fromarray(np.roll(picture(), 5 * i, axis=1)).save(os.path.join(photos, "photo{}.png".format(i)))
-        np.savetxt(os.path.join(photos, "photo{}.txt".format(i)), 80 + STANDARD_POINTS_3D[:, :2] * [70, -70])
+        Image.fromarray(np.roll(picture(_SIDE), 3 * i, axis=1)).save(os.path.join(photos, "photo{}.png".format(i)))
+        np.savetxt(os.path.join(photos, "photo{}.txt".format(i)), points)
     write_faces(os.path.join(folder, "faces"), 4)
     return folder
 
 
-def _script(name):
-    return [sys.executable, os.path.join(ROOT, name + ".py")]
+def _script(*parts):
+    return [os.path.join(ROOT, *parts)]
 
 
 def _preprocess(data, output):
-    return _script("preprocess_img") + ["--img_path", os.path.join(data, "photos"), "--save_path", output, "--workers",
-                                        "2", "--keep_uncertain", "--quiet"]
+    return _script("preprocess_img.py") + ["--img_path", os.path.join(data, "photos"), "--save_path", output,
+                                           "--workers", "2", "--keep_uncertain", "--quiet"]
 
 
 def _demo(data, output):
-    return _script("demo") + ["--input", os.path.join(data, "photos"), "--output", output, "--face_model", TOY_MODEL,
-                              "--method", "fit", "--steps", "2", "--batch_size", "2", "--quiet"]
+    return _script("demo.py") + ["--input", os.path.join(data, "photos"), "--output", output, "--face_model",
+                                 TOY_MODEL, "--method", "fit", "--steps", "2", "--batch_size", "2", "--quiet"]
 
 
 def _synthesize(data, output):
-    return _script("synthesize") + ["--output", output, "--count", str(_FACES), "--face_model", TOY_MODEL, "--workers",
-                                    "2", "--quiet"]
+    return _script("synthesize.py") + ["--output", output, "--count", str(_FACES), "--face_model", TOY_MODEL,
+                                       "--workers", "2", "--quiet"]
 
 
 def _train(data, output):
-    return [sys.executable, "-m", "tests.faults.tiny_training"] + [
+    return _script("tests", "faults", "tiny_training.py") + [
         "--data_path", os.path.join(data, "faces"), "--face_model", TOY_MODEL, "--result_path", output, "--model_name",
-        "run", "--steps", "60", "--batch_size", "2", "--val_faces", "2", "--checkpoint_interval", "5", "--identity",
-        "none", "--init_weights", "none", "--seed", "3", "--deterministic", "--quiet"]
+        "run", "--steps", str(_STEPS), "--batch_size", "2", "--val_faces", "2", "--checkpoint_interval",
+        str(_CHECKPOINT_INTERVAL), "--identity", "none", "--init_weights", "none", "--seed", "3", "--deterministic",
+        "--resume", "--quiet"]
 
 
 COMMANDS = {command.name: command for command in (
-    Command("preprocess", _preprocess, 8, (), True), Command("demo", _demo, 12, (), True),
-    Command("synthesize", _synthesize, 6, (), True), Command("train", _train, 9, ("--resume",), True))}
+    Command("preprocess", _preprocess), Command("demo", _demo, rewrites=True), Command("synthesize", _synthesize),
+    Command("train", _train))}
 
 
 def contents(folder):
@@ -77,19 +79,17 @@ def contents(folder):
     for place, _, files in os.walk(folder):
         for name in sorted(files):
             path = os.path.join(place, name)
-            relative = os.path.relpath(path, folder)
-            if "tfevents" in name or name == ".lock":
-                continue
-            found[relative] = _digest(path)
+            if "tfevents" not in name and name != ".lock":
+                found[os.path.relpath(path, folder)] = _digest(path)
     return found
 
 
 def _digest(path):
-    if path.endswith(".mat"):
+    if path.endswith(_UNCOMPARED):
+        return "read"
+    if path.endswith(".mat") and not os.path.basename(path).startswith(".partial-"):
         fields = scipy.io.loadmat(path)
         parts = [fields[name].tobytes() for name in sorted(fields) if not name.startswith("__")]
-    elif path.endswith(".json") or path.endswith(".index"):
-        return "read"
     else:
         with open(path, "rb") as file:
             parts = [file.read()]
@@ -99,19 +99,35 @@ def _digest(path):
 def incomplete(folder, wanted):
     """Return the files that are there and are not what an undisturbed run writes, or are left over.
 
+    A checkpoint without its record was never finished; one of a step at which the undisturbed run has none is only
+    looked for in pairs. What a killed writer left is for the next run to remove.
+
     Args:
         folder: where a disturbed run wrote.
         wanted: ``contents`` of an undisturbed run's folder.
     """
-    wrong = []
-    for name, digest in contents(folder).items():
-        if ".partial-" in name:
-            continue  # of a killed writer: the next run removes it
-        if name.startswith("run" + os.sep + "iter_") or name.endswith("skipped.txt"):
-            continue  # checkpoints are read, not compared: those of earlier steps are others
-        if name not in wanted or wanted[name] != digest:
-            wrong.append(name)
-    return wrong
+    found = contents(folder)
+    return sorted(name for name, digest in found.items() if not (
+        wanted.get(name) == digest or ".partial-" in name or name.endswith("skipped.txt")
+        or _is_of_unfinished_or_other_step(name, found, wanted)))
+
+
+def _is_of_unfinished_or_other_step(name, found, wanted):
+    match = _CHECKPOINT.match(name) or re.match(r"run/iter_(\d+)\.json", name)
+    if not match:
+        return False
+    record = "run/iter_{}.json".format(match.group(1))
+    if record not in found:
+        return True
+    parts = [part for part in found if part.startswith("run/iter_{}.ckpt.".format(match.group(1)))]
+    return record not in wanted and len(parts) == 2
+
+
+def unfinished(folder, wanted):
+    """Return the names of files that a finished folder lacks beside an undisturbed run's, or has too many."""
+    found = contents(folder)
+    return (sorted(name for name in wanted if name not in found) + incomplete(folder, wanted)
+            + [name for name in found if ".partial-" in name])
 
 
 def emptied(folder):
@@ -119,9 +135,3 @@ def emptied(folder):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     return folder
-
-
-def describe(process) -> Any:
-    """Return the last line of what a finished process said on stderr."""
-    lines = (process.stderr or "").strip().splitlines()
-    return lines[-1] if lines else ""

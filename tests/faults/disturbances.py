@@ -1,88 +1,116 @@
 """What is done to the commands, and what must be so afterwards."""
 
+import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
-from tests.faults.commands import COMMANDS, ROOT, contents, describe, emptied, incomplete
+from tests.faults.commands import COMMANDS, contents, emptied, incomplete, unfinished
+from tests.faults.processes import Fault, Process
 
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
-_PATIENCE = 300  # seconds, on a busy machine
 _STATUSES = {"SIGKILL": {-signal.SIGKILL}, "SIGTERM": {143, 130, -signal.SIGTERM}, "Ctrl-C": {130, -signal.SIGINT}}
 # Full disks of these sizes, bytes: from nothing at all to nearly enough.
-_DISKS = (1 << 12, 1 << 15, 1 << 17, 1 << 19, 1 << 20, 3 << 20)
+DISKS = (1 << 12, 1 << 15, 1 << 17, 1 << 19, 1 << 20, 3 << 20)
+_HASTE = 0.02  # seconds within which a kill follows the file that it waits for
+# A signal that comes before this share of the work is done must stop it.
+_MUST_STOP = 0.6
 
 
-class Fault(Exception):
-    """Something was lost, corrupt or left behind; the message says what."""
+class Bench:
+    """One command, what it writes in peace, and a folder to disturb it in.
+
+    Args:
+        name: of :data:`tests.faults.commands.COMMANDS`.
+        data: from ``write_data``.
+        folder: for outputs.
+        quick: never start it anew, always fork.
+
+    Raises:
+        Fault: undisturbed runs fail or differ.
+    """
+
+    def __init__(self, name, data, folder, quick=False):
+        self.name, self.data, self.quick = name, data, quick
+        self.output = os.path.join(folder, name)
+        self._folder = folder
+        self._work = {}  # whether started anew -> seconds of processor time of an undisturbed run
+        self.wanted = None
+        self.ways = (False,) if quick else (True, False)  # of starting: anew, forked
+        for cold in self.ways:
+            process = self.start(cold, emptied(self.output)).finish()
+            if process.returncode:
+                raise Fault("undisturbed, it ended with {}: {}".format(process.returncode, process.said()))
+            found, self._work[cold] = contents(self.output), process.processor_time
+            if self.wanted not in (None, found):
+                raise Fault("a second run differs")
+            self.wanted = found
+
+    def start(self, cold=False, output=None, label="command"):
+        """Start the command, on its own folder unless another is given."""
+        arguments = COMMANDS[self.name].arguments(self.data, output or self.output)
+        return Process([sys.executable] * cold + arguments, os.path.join(self._folder, label), cold)
+
+    def work(self, cold):
+        """Return how many seconds of processor time an undisturbed run takes."""
+        return self._work[cold]
+
+    def complete(self, output=None):
+        """Run it to the end on what is there, and require all that an undisturbed run writes."""
+        output = output or self.output
+        process = self.start(output=output).finish()
+        if process.returncode:
+            raise Fault("run again, it ended with {}: {}".format(process.returncode, process.said()))
+        _require(unfinished(output, self.wanted), "after running it again")
 
 
-def start(command, data, output, extra=(), **options):
-    """Start a command in a session of its own."""
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", PYTHONPATH=ROOT, TF_CPP_MIN_LOG_LEVEL="3")
-    return subprocess.Popen(command.arguments(data, output) + list(extra), cwd=ROOT, env=environment,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-                            start_new_session=True, **options)
+def kill(bench, kind, seed, cold=False):
+    """Start a command on what is there, kill it at a random moment, and look at what is there then.
 
+    The moment is either a share of its work, from its start to beyond its end, or just after the Nth file is written;
+    for a command that is started anew it is a share, to meet it while it loads.
 
-def finish(process):
-    """Wait for a process; returns it with its output read."""
-    try:
-        process.stdout_text, process.stderr = process.communicate(timeout=_PATIENCE)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise Fault("it did not end in {} seconds".format(_PATIENCE)) from None
-    if "Traceback" in process.stderr and process.returncode not in (-signal.SIGKILL, -signal.SIGINT):
-        raise Fault("a traceback: {}".format(describe(process)))
-    return process
-
-
-def undisturbed(name, data, folder):
-    """Run a command in peace; returns (what its folder holds, how long it took)."""
-    begin = time.monotonic()
-    process = finish(start(COMMANDS[name], data, emptied(folder)))
-    if process.returncode:
-        raise Fault("undisturbed, it ended with {}: {}".format(process.returncode, describe(process)))
-    return contents(folder), time.monotonic() - begin
-
-
-def kill_once(name, kind, data, output, wanted, seconds, seed):
-    """Kill a command at a random moment, look at what is there, and run it again to the end."""
-    command = COMMANDS[name]
-    process = start(command, data, emptied(output))
-    time.sleep(random.Random("{}{}{}".format(name, kind, seed)).uniform(0.1, 1.1) * seconds)
+    Returns:
+        How it ended: "finished before", "finished all the same", or "stopped".
+    """
+    dice = random.Random("{} {} {}".format(bench.name, kind, seed))
+    before = _files(bench.output)
+    process = bench.start(cold)
+    if cold or dice.random() < 0.4:
+        share = dice.uniform(0, 1.05)
+        running = process.wait_until(lambda: process.processor_time >= share * bench.work(cold))
+    else:
+        there = 0 if COMMANDS[bench.name].rewrites else len(before)
+        count = dice.randrange(1, max(2, len(bench.wanted) - there + 1))
+        running = process.wait_until(lambda: len(_files(bench.output) - before) >= count)
+        time.sleep(dice.uniform(0, _HASTE))
+    done = process.processor_time / bench.work(cold)
     # As a terminal, a service manager and the kernel do it: the group, the process, the process.
-    try:
-        (os.killpg if kind == "Ctrl-C" else os.kill)(process.pid, SIGNALS[kind])
-    except ProcessLookupError:
-        pass  # it was quicker
-    process = finish(process)
+    process.signal(SIGNALS[kind], group=kind == "Ctrl-C")
+    process.finish()
     if process.returncode not in _STATUSES[kind] | {0}:
-        raise Fault("{} ended it with {}: {}".format(kind, process.returncode, describe(process)))
-    _require(incomplete(output, wanted), "after {}".format(kind))
-    _complete(command, data, output, wanted)
-    return "finished before" if process.returncode == 0 else "stopped"
-
-
-def _complete(command, data, output, wanted):
-    begun = os.path.isdir(os.path.join(output, "run")) and any(
-        file.endswith(".json") and file.startswith("iter_") for file in os.listdir(os.path.join(output, "run")))
-    process = finish(start(command, data, output, command.again if begun or command.name != "train" else ()))
+        raise Fault("{} ended it with {}: {}".format(kind, process.returncode, process.said()))
+    _require(incomplete(bench.output, bench.wanted), "after {}".format(kind))
     if process.returncode:
-        raise Fault("run again, it ended with {}: {}".format(process.returncode, describe(process)))
-    found = contents(output)
-    lost = sorted(path for path in wanted if found.get(path) != wanted[path] and not _is_passing(path))
-    left = sorted(path for path in found if ".partial-" in path)
-    _require(lost + left, "after running it again")
+        return "stopped"
+    _require(unfinished(bench.output, bench.wanted), "having ended with 0")
+    if running and done < _MUST_STOP and not before:
+        raise Fault("{} did not stop it".format(kind))
+    return "finished all the same" if running else "finished before"
 
 
-def _is_passing(path):
-    """Tell whether a file is of an earlier step of a training run, which may be there or not."""
-    return path.startswith("run" + os.sep) and "iter_60" not in path or path.endswith("skipped.txt")
+def _files(folder):
+    """Return (path, inode) of all files in a folder that changes: one that is written again is another."""
+    found = set()
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # it is gone already
+                found.add((place, name, os.stat(os.path.join(place, name)).st_ino))
+    return found
 
 
 def _require(wrong, when):
@@ -90,69 +118,64 @@ def _require(wrong, when):
         raise Fault("{}: {}".format(when, ", ".join(wrong[:4])))
 
 
-def full_disk(name, data, output, wanted, size):
+def full_disk(bench, size):
     """Run a command on a disk that becomes full, then with room, and compare."""
+    disk, saved = emptied(bench.output), emptied(bench.output + ".saved")
     inner = ("mount -t tmpfs -o size={} none {!r} && {}; status=$?; cp -a {!r}/. {!r}; exit $status").format(
-        size, output, " ".join("'{}'".format(part) for part in COMMANDS[name].arguments(data, output)), output,
-        output + ".saved")
-    emptied(output)
-    emptied(output + ".saved")
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", PYTHONPATH=ROOT, TF_CPP_MIN_LOG_LEVEL="3")
-    process = finish(subprocess.Popen(["unshare"] + ([] if os.getuid() == 0 else ["-r"]) + ["-m", "sh", "-c", inner],
-                                      cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      universal_newlines=True, start_new_session=True))
+        size, disk, " ".join("'{}'".format(part) for part in [sys.executable] + COMMANDS[bench.name].arguments(
+            bench.data, disk)), disk, saved)
+    process = Process(_UNSHARE + ["sh", "-c", inner], bench.output + ".disk", cold=True).finish()
     if process.returncode not in (0, 1):
-        raise Fault("on a full disk it ended with {}: {}".format(process.returncode, describe(process)))
-    if process.returncode and not describe(process).startswith(("error: ", "skipped: ")):
-        raise Fault("on a full disk it said {!r}".format(describe(process)))
-    _require(incomplete(output + ".saved", wanted), "after a full disk")
-    _require([path for path in contents(output + ".saved") if ".partial-" in path], "left on a full disk")
-    _complete(COMMANDS[name], data, output + ".saved", wanted)
+        raise Fault("on a full disk it ended with {}: {}".format(process.returncode, process.said()))
+    if process.returncode and not process.said().startswith(("error: ", "skipped: ")):
+        raise Fault("on a full disk it said {!r}".format(process.said()))
+    _require(incomplete(saved, bench.wanted), "after a full disk")
+    _require([path for path in contents(saved) if ".partial-" in path], "left on a full disk")
+    bench.complete(saved)
+    shutil.rmtree(saved)
     return "enough room" if process.returncode == 0 else "stopped"
+
+
+_UNSHARE = ["unshare"] + ([] if os.getuid() == 0 else ["-r"]) + ["-m"]
 
 
 def can_mount():
     """Tell whether small disks can be made here."""
     try:
-        return subprocess.call(["unshare"] + ([] if os.getuid() == 0 else ["-r"]) + [
-            "-m", "sh", "-c", "mount -t tmpfs none /mnt"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+        return subprocess.call(_UNSHARE + ["sh", "-c", "mount -t tmpfs none /mnt"], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL) == 0
     except OSError:
         return False
 
 
-def read_only(name, data, output, wanted):
+def read_only(bench):
     """Run a command where it may not write."""
-    emptied(output)
+    output = emptied(bench.output)
     os.chmod(output, 0o555)
     # Root may write anywhere unless its capabilities are taken away.
-    arguments = COMMANDS[name].arguments(data, output)
     code = ("import sys, runpy; from tests.fuzz import sandbox; sandbox._drop_capabilities(); "
-            "sys.argv = sys.argv[1:]; {}").format(
-                "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)" if arguments[1] == "-m"
-                else "runpy.run_path(sys.argv[0], run_name='__main__')")
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", PYTHONPATH=ROOT, TF_CPP_MIN_LOG_LEVEL="3")
-    process = finish(subprocess.Popen([sys.executable, "-c", code] + arguments[1:], cwd=ROOT, env=environment,
-                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True))
+            "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')")
+    process = Process([sys.executable, "-c", code] + COMMANDS[bench.name].arguments(bench.data, output),
+                      bench.output + ".forbidden", cold=True).finish()
     os.chmod(output, 0o755)
-    if process.returncode != 1 or not describe(process).startswith("error: "):
-        raise Fault("where it may not write it ended with {}: {}".format(process.returncode, describe(process)))
+    if process.returncode != 1 or not process.said().startswith("error: "):
+        raise Fault("where it may not write it ended with {}: {}".format(process.returncode, process.said()))
     _require(os.listdir(output), "where it may not write")
     return "refused"
 
 
-def two_writers(name, data, output, wanted):
-    """Start a command twice at once into one folder."""
-    processes = [start(COMMANDS[name], data, emptied(output)), start(COMMANDS[name], data, output)]
-    ends = [finish(process) for process in processes]
-    if not any(process.returncode == 0 for process in ends):
-        raise Fault("of two at once, none got through: {}".format("; ".join(map(describe, ends))))
+def two_writers(bench, seed):
+    """Start a command, and at a random moment of its work again into the same folder."""
+    emptied(bench.output)
+    share = random.Random("{} {}".format(bench.name, seed)).uniform(0, 0.9)
+    first = bench.start()
+    first.wait_until(lambda: first.processor_time >= share * bench.work(False))
+    second = bench.start(label="second")
+    ends = [process.finish() for process in (first, second)]
     refused = [process for process in ends if process.returncode]
-    if refused and "another" not in describe(refused[0]) and "holds a run" not in describe(refused[0]):
-        raise Fault("of two at once, one said {!r}".format(describe(refused[0])))
-    _require(incomplete(output, wanted), "after two at once")
-    _complete(COMMANDS[name], data, output, wanted)
+    if len(refused) == 2:
+        raise Fault("of two at once, none got through: {}".format("; ".join(process.said() for process in ends)))
+    if refused and "another" not in refused[0].said():
+        raise Fault("of two at once, one said {!r}".format(refused[0].said()))
+    _require(unfinished(bench.output, bench.wanted), "after two at once")
     return "one refused" if refused else "one after the other"
-
-
-DISTURBANCES = {"a full disk": full_disk, "read-only": read_only, "two writers": two_writers}
-DISKS = _DISKS

@@ -1,0 +1,15 @@
+"""train.py as it is, but with the arrays of known coefficients beside its results, not in the project's cache."""
+
+import functools
+import os
+import sys
+
+import train
+from training import trainer
+from training.face_cache import open_face_cache
+from workspace.errors import run_main
+
+if __name__ == "__main__":
+    folder = sys.argv[sys.argv.index("--result_path") + 1]
+    trainer.open_face_cache = functools.partial(open_face_cache, cache_dir=os.path.join(folder + "-cache"))
+    run_main(train.main, sys.argv[1:])

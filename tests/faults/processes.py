@@ -1,0 +1,221 @@
+"""Commands as processes that can be watched and killed: started anew, or forked with everything imported.
+
+Loading TensorFlow takes most of a short command's life. So most commands are forked from this process, which has
+imported everything and started no thread; the others show what happens to one that is killed while it loads.
+"""
+
+import atexit
+import contextlib
+import faulthandler
+import glob
+import importlib
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import traceback
+
+from tf_runtime import tf
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
+_IMPORTS = ("demo", "preprocess_img", "synthesize", "train", "dlib", "tests.faults.tiny_training",
+            "tensorboard.plugins.mesh.summary", "PIL.ImageFilter", "scipy.sparse")
+_LOOK = 0.004  # seconds between looks
+# A process that gets no processor time for so long waits for something that does not come.
+_IDLE_PATIENCE, _BUSY_PATIENCE = 120, 300  # seconds on the clock; seconds of processor time
+_ORPHANS_PATIENCE = 20  # seconds in which what a command has started must end after it
+_TICKS = float(os.sysconf("SC_CLK_TCK"))
+
+
+class Fault(Exception):
+    """Something was lost, corrupt or left behind; the message says what."""
+
+
+def warm_up():
+    """Import what the commands import, without starting threads: they would not survive in forks."""
+    os.environ.update(_ENVIRONMENT)
+    for name in _IMPORTS:
+        with contextlib.suppress(ImportError):  # the commands do without it
+            importlib.import_module(name)
+    assert tf.VERSION
+    importlib.import_module("mesh_renderer.rasterize_triangles").operations()
+    importlib.import_module("mesh_renderer.build").core_library()
+
+
+class Process:
+    """A command that runs in a session of its own.
+
+    Args:
+        arguments: script and its command line, or any program with ``cold``.
+        folder: for its output, files of the process's own.
+        cold: start it anew, instead of forking this process.
+
+    Attributes:
+        returncode: exit status, or minus the signal that ended it; None as long as it runs.
+        processor_time: seconds that it and its workers have computed, as of the last look.
+        stderr: what it said, once it has ended.
+    """
+
+    def __init__(self, arguments, folder, cold):
+        os.makedirs(folder, exist_ok=True)
+        self.returncode, self.processor_time, self.stderr = None, 0.0, ""
+        self._stderr_path = os.path.join(folder, "stderr")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                os.setsid()
+                _redirect(folder)
+                os.chdir(ROOT)
+                os.environ.update(_ENVIRONMENT, PYTHONFAULTHANDLER="1")
+                if cold:
+                    os.execvp(arguments[0], arguments)
+                _run_here(arguments)
+            finally:
+                os._exit(99)
+
+    def look(self):
+        """See whether it still runs, and how much it has computed; returns whether it runs."""
+        if self.returncode is None:
+            self.processor_time = max(self.processor_time, _processor_time(self.pid))
+            pid, state = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = -os.WTERMSIG(state) if os.WIFSIGNALED(state) else os.WEXITSTATUS(state)
+        return self.returncode is None
+
+    def wait_until(self, condition):
+        """Wait until ``condition()`` holds or it has ended; returns whether it still runs.
+
+        Raises:
+            Fault: it hangs; stderr then shows where.
+        """
+        computed, since = 0.0, time.monotonic()
+        while self.look():
+            if condition():
+                return True
+            if self.processor_time > computed:
+                computed, since = self.processor_time, time.monotonic()
+            if time.monotonic() - since > _IDLE_PATIENCE or computed > _BUSY_PATIENCE:
+                raise Fault("it hangs:\n{}".format(self._abort()))
+            time.sleep(_LOOK)
+        return False
+
+    def signal(self, number, group=False):
+        """Send a signal to the process, or as a terminal does to all of its session."""
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(self.pid, number)
+
+    def finish(self):
+        """Wait for its end, and that of everything it started; returns itself.
+
+        Raises:
+            Fault: it hangs, told something else than sentences, or left processes behind.
+        """
+        self.wait_until(lambda: False)
+        deadline = time.monotonic() + _ORPHANS_PATIENCE
+        while _session(self.pid):
+            if time.monotonic() > deadline:
+                names = [_name(pid) for pid in _session(self.pid)]
+                self.signal(signal.SIGKILL, group=True)
+                raise Fault("processes were left behind: {}".format(", ".join(names)))
+            time.sleep(_LOOK)
+        self._read_stderr()
+        if "Traceback" in self.stderr and self.returncode not in (-signal.SIGKILL, -signal.SIGINT):
+            raise Fault("a traceback:\n{}".format(self.stderr))
+        return self
+
+    def said(self):
+        """Return the last line on stderr."""
+        lines = self.stderr.strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def _abort(self):
+        """End it so that all its threads show where they are; returns what they show."""
+        self.signal(signal.SIGABRT)
+        time.sleep(2)
+        self.signal(signal.SIGKILL, group=True)
+        self._read_stderr()
+        return self.stderr
+
+    def _read_stderr(self):
+        with open(self._stderr_path, errors="backslashreplace") as file:
+            self.stderr = file.read()
+
+
+def _redirect(folder):
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        file = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(file, descriptor)
+        os.close(file)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+
+
+def _run_here(arguments):
+    """Run a script in this forked process as the interpreter would, and end it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    faulthandler.enable(2)
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False, buffering=1)
+    sys.argv = list(arguments)
+    status = 1
+    try:
+        runpy.run_path(arguments[0], run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    except KeyboardInterrupt:
+        status = -signal.SIGINT
+    except BaseException:
+        traceback.print_exc()
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+def _processor_time(pid):
+    """Return the seconds that a process and its descendants have computed."""
+    total, waiting = 0.0, [pid]
+    while waiting:
+        pid = waiting.pop()
+        with contextlib.suppress(OSError, IndexError):  # it ended meanwhile
+            total += sum(int(ticks) for ticks in _stat(pid)[11:15]) / _TICKS
+            for path in glob.glob("/proc/{}/task/*/children".format(pid)):
+                with open(path) as file:
+                    waiting += file.read().split()
+    return total
+
+
+def _session(leader):
+    """Return the living processes of a session."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                state, _, _, session = _stat(name)[:4]
+                if int(session) == leader and state != "Z":
+                    found.append(int(name))
+    return found
+
+
+def _stat(pid):
+    """Return the fields of /proc/PID/stat from the third, the state, on."""
+    with open("/proc/{}/stat".format(pid)) as file:
+        return file.read().rpartition(")")[2].split()
+
+
+def _name(pid):
+    try:
+        with open("/proc/{}/cmdline".format(pid)) as file:
+            return file.read().replace("\0", " ")[:200]
+    except OSError:
+        return str(pid)

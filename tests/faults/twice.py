@@ -1,0 +1,70 @@
+"""Run commands twice in peace and compare: ``python -m tests.faults.twice``."""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+
+from face_model import read_face_model
+from synthesis.sampling import draw_coefficients
+from tests.faults.commands import COMMANDS, contents, emptied, write_data
+from tests.faults.processes import ROOT, Process, warm_up
+from tests.training_data import TOY_MODEL
+
+
+def _train(supervision):
+    def arguments(data, output):
+        return [os.path.join(ROOT, "tests", "faults", "own_cache_training.py"), "--data_path",
+                os.path.join(data, "faces"), "--face_model", TOY_MODEL, "--result_path", output, "--model_name", "run",
+                "--steps", "3", "--batch_size", "2", "--val_faces", "2", "--identity", "none", "--init_weights",
+                "none", "--seed", "3", "--augment", "--deterministic", "--quiet", "--supervision", supervision] + (
+                    ["--image_size", "56"] if supervision == "truth" else [])
+    return arguments
+
+
+_TRAINING = {"train_photo": _train("photo"), "train_truth": _train("truth")}
+NAMES = sorted(set(COMMANDS) - {"train"} | set(_TRAINING))
+
+
+def main(argv=None):
+    """Run each command twice; print a line for each, and return 1 if any differs."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.twice", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="of commands; by default all: " + ", ".join(NAMES))
+    names, folder = parser.parse_args(argv).names or NAMES, tempfile.mkdtemp(prefix="twice-")
+    data = write_data(os.path.join(folder, "data"))
+    _write_truth(os.path.join(data, "faces"))
+    warm_up()
+    different = [name for name in names if not _compare(name, data, os.path.join(folder, name))]
+    shutil.rmtree(folder)
+    return 1 if different else 0
+
+
+def _write_truth(faces):
+    """Write the coefficients that --supervision truth compares with."""
+    os.makedirs(os.path.join(faces, "coeff"))
+    names = sorted(name[:-len(".png")] for name in os.listdir(faces) if name.endswith(".png"))
+    for name, coefficients in zip(names, draw_coefficients(read_face_model(TOY_MODEL), len(names), 0)):
+        coefficients.astype("<f4").tofile(os.path.join(faces, "coeff", name + ".bin"))
+
+
+def _compare(name, data, output):
+    """Run one command twice, with as many workers and with one where it has workers; say whether results agree."""
+    arguments, found = _TRAINING.get(name) or COMMANDS[name].arguments, []
+    for workers in ("2", "1"):
+        line = arguments(data, emptied(output))
+        if "--workers" in line:
+            line[line.index("--workers") + 1] = workers
+        process = Process(line, output + "-process", cold=False).finish()
+        if process.returncode:
+            print("{}: ended with {}: {}".format(name, process.returncode, process.said()), flush=True)
+            return False
+        found.append(contents(output))
+    same = found[0] == found[1]
+    print("{}: {} files, {}".format(name, len(found[0]), "the same" if same else "different: {}".format(sorted(
+        path for path in set(found[0]) | set(found[1]) if found[0].get(path) != found[1].get(path)))), flush=True)
+    return same
+
+
+if __name__ == "__main__":
+    sys.exit(main())
