@@ -109,7 +109,7 @@ def _build(path, stem, sources, flags, link_flags):
     with tempfile.TemporaryDirectory() as folder:
         objects = []
         jobs = [(s, core_flags + (_CONTRACTED_FLAGS if s in _CONTRACTED_SOURCES else ())) for s in _CORE_SOURCES]
-        jobs += [(s, flags) for s in sources]
+        jobs += [(s, core_flags if flags is _CORE_FLAGS else flags) for s in sources]
         for source, source_flags in jobs:
             objects.append(os.path.join(folder, source + ".o"))
             _run(compiler + ["-c", os.path.join(SOURCE_DIR, source), "-o", objects[-1]]

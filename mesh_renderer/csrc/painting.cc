@@ -71,7 +71,7 @@ struct PaintedChunk {
   float colour[3][kChunk], opacity[kChunk];
 };
 
-// Lays what is painted over pixels [count, 3].
+// Lays what is painted over the pixels [count, 3] below.
 void LayChunk(const PaintedChunk& painted, int count, uint8_t* __restrict pixels, uint8_t* __restrict hidden) {
   for (int i = 0; i < count; ++i) {
     for (int k = 0; k < 3; ++k) {

@@ -31,15 +31,21 @@ void CountCovered(const uint8_t* rgba, int size, int row, std::vector<int>* colu
   for (int i = 0; i < size; ++i) (*counts)[i] = (*column_sums)[i] + (*column_sums)[i + 1] + (*column_sums)[i + 2];
 }
 
-void PaintSkin(const uint8_t* rgba, float opacity, float texture, const mesh_renderer_skin& skin, uint8_t* below) {
-  const float unevenness = 1 + skin.unevenness * texture;
-  const float red = rgba[0] * unevenness, green = rgba[1] * unevenness, blue = rgba[2] * unevenness;
-  const float luminance = 0.3f * red + 0.6f * green + 0.1f * blue;
-  const float over = std::min(std::max((luminance - skin.shine_start) * skin.shine_slope, 0.0f), 1.0f);
-  const float shine = skin.shine * over;
-  below[0] = Byte(below[0] + (std::min(red + shine, 255.0f) - below[0]) * opacity);
-  below[1] = Byte(below[1] + (std::min(green + shine, 255.0f) - below[1]) * opacity);
-  below[2] = Byte(below[2] + (std::min(blue + shine, 255.0f) - below[2]) * opacity);
+// Paints pixels [count, 4] of skin over those [count, 3] below.
+void PaintSkin(const uint8_t* __restrict rgba, const float* __restrict opacity, const float* __restrict texture,
+               int count, const mesh_renderer_skin& skin, uint8_t* __restrict below) {
+  for (int i = 0; i < count; ++i) {
+    const float unevenness = 1 + skin.unevenness * texture[i];
+    const float red = rgba[4 * i] * unevenness, green = rgba[4 * i + 1] * unevenness;
+    const float blue = rgba[4 * i + 2] * unevenness, luminance = 0.3f * red + 0.6f * green + 0.1f * blue;
+    const float over = std::min(std::max((luminance - skin.shine_start) * skin.shine_slope, 0.0f), 1.0f);
+    const float colour[3] = {red + skin.shine * over, green + skin.shine * over, blue + skin.shine * over};
+    for (int k = 0; k < 3; ++k) {
+      const float before = below[3 * i + k];
+      below[3 * i + k] = static_cast<uint8_t>(
+          static_cast<int>(before + (std::min(colour[k], 255.0f) - before) * opacity[i] + 0.5f));
+    }
+  }
 }
 
 // sums[i] = sum_k kernel[k] values[i + step k] over `count` values.
@@ -59,6 +65,7 @@ void mesh_renderer_paint_face(const mesh_renderer_canvas* canvas, const uint8_t*
                               const int8_t* texture) {
   const int size = canvas->size;
   std::vector<int> column_sums(size + 2), counts(size);
+  std::vector<float> opacity(size), texture_row(size);
   for (int row = 0; row < size; ++row) {
     const uint8_t* pixels = rgba + int64_t{4} * size * row;
     int begin = 0, end = size;
@@ -66,16 +73,15 @@ void mesh_renderer_paint_face(const mesh_renderer_canvas* canvas, const uint8_t*
     while (end > begin && pixels[4 * (end - 1) + 3] == 0) --end;
     if (begin == end) continue;
     CountCovered(rgba, size, row, &column_sums, &counts);
-    const int8_t* texture_row =
-        texture + ((static_cast<int>(row * skin->zoom) + skin->top) & (kSkinSide - 1)) * kSkinSide;
-    for (int column = begin; column < end; ++column) {
-      if (pixels[4 * column + 3] == 0) continue;
+    const int8_t* textures = texture + ((static_cast<int>(row * skin->zoom) + skin->top) & (kSkinSide - 1)) * kSkinSide;
+    for (int i = begin; i < end; ++i) {
       // Opacity fades within the outermost pixel: half of the surrounding covered is nothing.
-      const float opacity = std::max(2 * counts[column] - 9 * 255, 0) / (9 * 255.0f);
-      const int place = (static_cast<int>(column * skin->zoom) + skin->left) & (kSkinSide - 1);
-      PaintSkin(pixels + 4 * column, opacity, texture_row[place] * kTextureUnit, *skin,
-                canvas->picture + 3 * (static_cast<int64_t>(row) * size + column));
+      const int fading = std::max(2 * counts[i] - 9 * 255, 0);
+      opacity[i] = pixels[4 * i + 3] == 0 ? 0 : fading / (9 * 255.0f);
+      texture_row[i] = textures[(static_cast<int>(i * skin->zoom) + skin->left) & (kSkinSide - 1)] * kTextureUnit;
     }
+    PaintSkin(pixels + 4 * begin, opacity.data() + begin, texture_row.data() + begin, end - begin, *skin,
+              canvas->picture + 3 * (static_cast<int64_t>(row) * size + begin));
   }
 }
 
