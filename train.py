@@ -24,6 +24,7 @@ from gcn.losses import MeshLossWeights
 from graph_safety import TRUST_GRAPH_HELP, trust_graphs
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
+from regression import shipped_network
 from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
 from training.mesh_targets import MESH_TARGETS
 from training.options import (
@@ -116,7 +117,8 @@ def _add_mesh_generator_arguments(parser):
     group = parser.add_argument_group("mesh generator (--model gcn)")
     group.add_argument("--coefficient_weights", metavar="PATH",
                        help="trained coefficient network, checkpoint or .pb, which stays as it is; None: "
-                            "network/FaceReconModel.pb if it is there")
+                            "network/FaceReconModel.pb if it is there, else the one that comes along if it is the "
+                            "face model's")
     group.add_argument("--head", choices=HEADS,
                        help="residual: offsets to the coefficient mesh; absolute: positions, as published")
     group.add_argument("--mesh_targets", choices=MESH_TARGETS,
@@ -148,6 +150,8 @@ def main(argv=None):
     if options.supervision == "truth":
         build_step = build_truth_step
     model = load_face_model(options.face_model)
+    if options.model == "gcn" and options.coefficient_weights is None:
+        options = options._replace(coefficient_weights=shipped_network(model))
     print("face model: {} ({} vertices); {} steps of {} faces from {}".format(
         model.name, model.vertex_count, options.steps, options.batch_size, options.data_path), flush=True)
     outcome = train(options, model, build_step, initialise)

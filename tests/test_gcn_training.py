@@ -277,3 +277,20 @@ def test_a_mesh_that_breaks_during_training_stops_the_run(workshop, cheap_featur
     monkeypatch.setattr("training.mesh_targets._mesh_paths", lambda folder, model: ["gone.npy"] * 4)
     with pytest.raises(InputError, match="step 1: the normal loss and the shape loss are not finite.*face_0"):
         run(workshop, "broken", data="true_faces")
+
+
+def test_the_network_that_comes_along_lies_under_the_generator(workshop, monkeypatch):
+    """Unless another is named; and only with the face model that it was trained for."""
+    asked, weights = [], str(workshop / "r_net.ckpt")
+
+    def nothing(options, *_):
+        asked.append(options.coefficient_weights)
+        raise InputError("far enough")
+
+    monkeypatch.setattr(train, "train", nothing)
+    monkeypatch.setattr(train, "shipped_network", lambda model: "shipped.pb")
+    monkeypatch.setattr(train, "FROZEN_NETWORK", str(workshop / "none.pb"))
+    for flags in ((), ("--coefficient_weights", weights)):
+        with pytest.raises(InputError, match="far enough"):
+            train.main(["--model", "gcn", "--face_model", TOY_MODEL, "--data_path", str(workshop / "faces"), *flags])
+    assert asked == ["shipped.pb", weights]
