@@ -10,9 +10,12 @@ constexpr int kChunk = 256;  // pixels of a row that are painted at a time
 
 float Dot(const float* a, const float* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
 
-float Clamp01(float value) { return std::min(std::max(value, 0.0f), 1.0f); }
+// In this order, std::max gives 0 for what is not a number: such a pixel must stay a pixel.
+float Clamp(float value, float limit) { return std::min(std::max(0.0f, value), limit); }
 
-uint8_t Byte(float value) { return static_cast<uint8_t>(std::min(std::max(value, 0.0f), 255.0f) + 0.5f); }
+float Clamp01(float value) { return Clamp(value, 1.0f); }
+
+uint8_t Byte(float value) { return static_cast<uint8_t>(Clamp(value, 255.0f) + 0.5f); }
 
 void Blend(const mesh_renderer_canvas& canvas, int64_t pixel, float red, float green, float blue, float opacity) {
   uint8_t* below = canvas.picture + 3 * pixel;
@@ -61,8 +64,8 @@ struct RowOfRays {
     const float inside = q[1] * q[1] - 4 * q[2] * q[0];
     if (!(q[2] < 0) || !(inside > 0)) return false;
     const float root = std::sqrt(inside), middle = 0.5f * size;
-    *begin = static_cast<int>(std::max((-q[1] + root) / (2 * q[2] * pixel) + middle - 1.5f, 0.0f));
-    *end = static_cast<int>(std::min((-q[1] - root) / (2 * q[2] * pixel) + middle + 1.5f, static_cast<float>(size)));
+    *begin = static_cast<int>(Clamp((-q[1] + root) / (2 * q[2] * pixel) + middle - 1.5f, 2 * middle));
+    *end = static_cast<int>(Clamp((-q[1] - root) / (2 * q[2] * pixel) + middle + 1.5f, 2 * middle));
     return *begin < *end;
   }
 };
@@ -101,7 +104,7 @@ void PaintChunk(const mesh_renderer_ellipsoid& e, const RowOfRays& row, float fi
     const float nx = x * e.inverse_radii[0], ny = y * e.inverse_radii[1], nz = z * e.inverse_radii[2];
     const float scale = 1 / std::sqrt(nx * nx + ny * ny + nz * nz);
 
-    const int column = static_cast<int>((TurnOf(x, z) + 1) * (0.5f * kTextureColumns)) % kTextureColumns;
+    const int column = static_cast<int>(Clamp01(0.5f * TurnOf(x, z) + 0.5f) * kTextureColumns) % kTextureColumns;
     const int height = static_cast<int>(Clamp01(0.5f * y + 0.5f) * (kTextureRows - 1) + 0.5f);
     const float grain = texture[height * kTextureColumns + column] - 0.5f;
     const float knot = Clamp01(0.5f * z + 0.5f) * (kLineKnots - 1);
@@ -112,7 +115,7 @@ void PaintChunk(const mesh_renderer_ellipsoid& e, const RowOfRays& row, float fi
     const float shade = 1 + e.contrast * grain;
     for (int k = 0; k < 3; ++k) {
       const float light = e.flat[k] + scale * (e.light[k][0] * nx + e.light[k][1] * ny + e.light[k][2] * nz);
-      painted->colour[k][i] = std::min(std::max(light, 0.0f) * shade, 255.0f);
+      painted->colour[k][i] = Clamp(std::max(0.0f, light) * shade, 255.0f);
     }
   }
 }
@@ -124,8 +127,8 @@ void PaintSegment(const mesh_renderer_canvas& canvas, const float* from, const f
   const float length = std::sqrt(dx * dx + dy * dy), per_length = 1 / std::max(length * length, 1e-12f);
   const float reach = std::max(from_radius, to_radius) + 1, limit = static_cast<float>(canvas.size);
   if (!(length < 1e6f)) return;
-  const int top = static_cast<int>(std::max(std::min(from[1], to[1]) - reach, 0.0f));
-  const int bottom = static_cast<int>(std::min(std::max(std::max(from[1], to[1]) + reach, 0.0f), limit));
+  const int top = static_cast<int>(Clamp(std::min(from[1], to[1]) - reach, limit));
+  const int bottom = static_cast<int>(Clamp(std::max(from[1], to[1]) + reach, limit));
   for (int row = top; row < bottom; ++row) {
     const float y = row + 0.5f - from[1];
     float left = std::min(from[0], to[0]) - reach, right = std::max(from[0], to[0]) + reach;
@@ -133,8 +136,7 @@ void PaintSegment(const mesh_renderer_canvas& canvas, const float* from, const f
       const float middle = from[0] + y * dx / dy, half = reach * length / std::fabs(dy);
       left = std::max(left, middle - half), right = std::min(right, middle + half);
     }
-    const int begin = static_cast<int>(std::min(std::max(left, 0.0f), limit));
-    const int end = static_cast<int>(std::min(std::max(right, 0.0f), limit));
+    const int begin = static_cast<int>(Clamp(left, limit)), end = static_cast<int>(Clamp(right, limit));
     for (int column = begin; column < end; ++column) {
       const float x = column + 0.5f - from[0];
       const float share = Clamp01((x * dx + y * dy) * per_length);

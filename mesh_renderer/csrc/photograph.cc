@@ -13,7 +13,8 @@ constexpr float kTextureUnit = 1 / 32.0f;  // of its entries
 constexpr int kLevels = 256;
 constexpr int kRed = 77, kGreen = 150, kBlue = 29;  // luminance of BT.601 in 1 / 256
 
-uint8_t Byte(float value) { return static_cast<uint8_t>(std::min(std::max(value, 0.0f), 255.0f) + 0.5f); }
+// In this order, std::max gives 0 for what is not a number.
+uint8_t Byte(float value) { return static_cast<uint8_t>(std::min(std::max(0.0f, value), 255.0f) + 0.5f); }
 
 // Which of the 3x3 pixels about each pixel of a row are covered, in 1 / 255: sums of the rows above, here and below,
 // then of neighbours; edges repeat.
@@ -38,12 +39,12 @@ void PaintSkin(const uint8_t* __restrict rgba, const float* __restrict opacity, 
     const float unevenness = 1 + skin.unevenness * texture[i];
     const float red = rgba[4 * i] * unevenness, green = rgba[4 * i + 1] * unevenness;
     const float blue = rgba[4 * i + 2] * unevenness, luminance = 0.3f * red + 0.6f * green + 0.1f * blue;
-    const float over = std::min(std::max((luminance - skin.shine_start) * skin.shine_slope, 0.0f), 1.0f);
+    const float over = std::min(std::max(0.0f, (luminance - skin.shine_start) * skin.shine_slope), 1.0f);
     const float colour[3] = {red + skin.shine * over, green + skin.shine * over, blue + skin.shine * over};
     for (int k = 0; k < 3; ++k) {
       const float before = below[3 * i + k];
       below[3 * i + k] = static_cast<uint8_t>(
-          static_cast<int>(before + (std::min(colour[k], 255.0f) - before) * opacity[i] + 0.5f));
+          static_cast<int>(before + (std::min(std::max(0.0f, colour[k]), 255.0f) - before) * opacity[i] + 0.5f));
     }
   }
 }
@@ -91,7 +92,7 @@ void mesh_renderer_tone(const mesh_renderer_canvas* canvas, const uint8_t* table
     uint8_t* pixel = canvas->picture + int64_t{3} * size * row;
     for (int column = 0; column < size; ++column, pixel += 3) {
       const float depth = shadow[0] * column + shadow[1] * row + shadow[2];
-      const int light = static_cast<int>(256 * (1 - shadow[3] * std::min(std::max(depth, 0.0f), 1.0f)));
+      const int light = static_cast<int>(256 * (1 - shadow[3] * std::min(std::max(0.0f, depth), 1.0f)));
       for (int k = 0; k < 3; ++k) pixel[k] = tables[kLevels * k + (pixel[k] * light >> 8)];
       if (grey) {
         const int luminance = (kRed * pixel[0] + kGreen * pixel[1] + kBlue * pixel[2]) >> 8;
