@@ -27,6 +27,7 @@ POOL5_TENSOR = "resnet_v1_50/pool5:0"
 
 IMAGE_SIZE = 224
 _MOST_OUTPUTS = 1 << 14  # of a layer whose width the face model decides: as many numbers as memory should bear
+_LARGEST_ANSWER = 1e6  # of a network: more than any coefficient or pixel, and little enough to calculate with
 _NAMES_TOLD = 3  # how many missing names a message lists before it only counts
 
 
@@ -217,7 +218,7 @@ def evaluate(session, path, output, feeds, shape):
         shape: of the result, whatever the network's arrangement of the same numbers.
 
     Returns:
-        An array of that shape, finite.
+        An array of that shape, of numbers of a size that coefficients or pixels have.
 
     Raises:
         InputError: the network cannot be evaluated, or gives something else.
@@ -227,8 +228,8 @@ def evaluate(session, path, output, feeds, shape):
     except (tf.errors.OpError, TypeError, ValueError) as error:
         raise InputError("{}: the network cannot be evaluated ({}); copy or download it again".format(
             path, str(error).splitlines()[0])) from None
-    if values.dtype.kind != "f" or values.size != int(np.prod(shape)) or not np.isfinite(values).all():
-        raise InputError("{}: the network does not give {} finite numbers; copy or download it again".format(
+    if values.dtype.kind != "f" or values.size != int(np.prod(shape)) or not np.all(np.abs(values) <= _LARGEST_ANSWER):
+        raise InputError("{}: the network does not give {} plausible numbers; copy or download it again".format(
             path, " x ".join(str(size) for size in shape)))
     return values.reshape(shape)
 

@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-from alignment.align import align
+from alignment.align import CROP_SIZE, align
+from alignment.five_points import five_points_problem
 from face_decoder import coefficient_sizes
 from face_graph import FaceGraph
 from face_pipeline import refined
@@ -16,6 +17,9 @@ from workspace.photos import read_photo
 
 _FIELDS = ("coeff", "cropped_img", "lm_5p_photo", "lm_68p_detected_photo", "lm_68p_detected_weight",
            "face_model_fingerprint")
+_SHAPES = {"cropped_img": (CROP_SIZE, CROP_SIZE, 3), "lm_5p_photo": (5, 2), "lm_68p_detected_photo": (68, 2),
+           "lm_68p_detected_weight": (1, 68)}
+_LARGEST = 1e6  # of pixels of landmarks, and of coefficients
 
 
 class StoredFaces:
@@ -87,14 +91,16 @@ class StoredFaces:
 
     def _read(self, name, photo_path, pixels):
         path = self._path(name)
-        fields = _read_fields(path)
+        fields = _read_fields(path, sum(coefficient_sizes(self.model)))
         if str(fields["face_model_fingerprint"].ravel()[:1].tolist()[0]) != self._fingerprint:
             raise InputError("{}: was made with another face model than {}; choose that with --face_model, or run "
                              "demo.py again".format(path, self.model.name))
         five_points = fields["lm_5p_photo"].astype(np.float64)
+        if five_points_problem(five_points, *pixels.shape[1::-1]):
+            raise _made_elsewhere(path, photo_path)
         alignment = align(pixels, five_points)
         if not np.array_equal(alignment.crop, fields["cropped_img"]):
-            raise InputError("{}: was made from another photo than {}; run demo.py again".format(path, photo_path))
+            raise _made_elsewhere(path, photo_path)
         self._coefficients[name] = fields["coeff"].reshape(sum(coefficient_sizes(self.model))).astype(np.float32)
         return LocatedFace(
             name=name, photo_path=photo_path, photo=pixels, alignment=alignment,
@@ -102,10 +108,21 @@ class StoredFaces:
             landmark_weights=fields["lm_68p_detected_weight"].astype(np.float64).reshape(-1), five_points=five_points)
 
 
-def _read_fields(path):
+def _made_elsewhere(path, photo_path):
+    return InputError("{}: was made from another photo than {}; run demo.py again".format(path, photo_path))
+
+
+def _read_fields(path, coefficient_count):
     if not os.path.isfile(path):
         raise InputError("{}: missing; let demo.py write it, or leave --coefficients out".format(path))
     fields = read_mat(path)
-    if not set(_FIELDS) <= set(fields):
-        raise InputError("{}: not a whole .mat file of demo.py; run it again".format(path))
-    return fields
+    shapes = dict(_SHAPES, coeff=(1, coefficient_count))
+    if set(_FIELDS) <= set(fields) and fields["face_model_fingerprint"].size == 1 and all(
+            fields[name].shape == shape and _are_plausible(fields[name]) for name, shape in shapes.items()):
+        return fields
+    raise InputError("{}: not a whole .mat file of demo.py; run it again".format(path))
+
+
+def _are_plausible(values):
+    """Tell whether values are numbers that a photo's size or a face's coefficients can reach."""
+    return values.dtype.kind in "iuf" and bool(np.all(np.abs(values.astype(np.float64)) <= _LARGEST))

@@ -65,12 +65,13 @@ def test_sizes_are_looked_at_before_anything_is_allocated(tmp_path, plain, name,
         load(tmp_path, GRAPHS[name](np.random.RandomState(0), plain))
 
 
-def test_a_network_that_gives_no_numbers_is_refused(tmp_path):
+@pytest.mark.parametrize("scale", [np.nan, np.inf, 1e9])
+def test_a_network_that_gives_no_plausible_numbers_is_refused(tmp_path, scale):
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
-        tf.log(-tf.reduce_sum(images, [1, 2])[:, :1] * tf.ones([1, 4]), name="coeff")
+        tf.add(tf.reduce_sum(images, [1, 2])[:, :1] * tf.ones([1, 4]), np.float32(scale), name="coeff")
         data = graph.as_graph_def().SerializeToString()
-    with pytest.raises(InputError, match="does not give 1 x 4 finite numbers"):
+    with pytest.raises(InputError, match="does not give 1 x 4 plausible numbers"):
         load(tmp_path, data)
 
 

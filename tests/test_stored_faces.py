@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 import obj
@@ -66,6 +67,30 @@ def test_what_does_not_belong_together_is_refused(stored, tmp_path):
     write_face_model(model, os.path.join(folder, "face.mat"))
     with pytest.raises(InputError, match="face.mat: not a whole .mat file of demo.py"):
         StoredFaces(folder, model).locate(photo)
+
+
+@pytest.mark.parametrize("name, value", [
+    ("coeff", np.full((1, 257), np.nan)), ("coeff", np.zeros((1, 256))), ("coeff", np.full((1, 257), 1e30)),
+    ("coeff", np.full((1, 257), 1j)), ("lm_5p_photo", np.zeros((4, 2))), ("lm_5p_photo", np.full((5, 2), np.inf)),
+    ("lm_68p_detected_photo", np.zeros((2, 68))), ("lm_68p_detected_weight", np.zeros((1, 9))),
+    ("cropped_img", np.array("text")), ("face_model_fingerprint", np.zeros((0, 0)))])
+def test_fields_that_are_no_face_are_refused(stored, name, value):
+    photo, folder, _ = stored
+    path = os.path.join(folder, "face.mat")
+    fields = {key: field for key, field in scipy.io.loadmat(path).items() if not key.startswith("__")}
+    scipy.io.savemat(path, dict(fields, **{name: value}))
+    with pytest.raises(InputError, match="face.mat: not a whole .mat file of demo.py"):
+        StoredFaces(folder, toy_face_model()).locate(photo)
+
+
+def test_stored_points_that_are_none_of_a_face_are_refused(stored):
+    photo, folder, _ = stored
+    path = os.path.join(folder, "face.mat")
+    fields = {key: field for key, field in scipy.io.loadmat(path).items() if not key.startswith("__")}
+    for points in (np.zeros((5, 2)), np.full((5, 2), 9e5)):
+        scipy.io.savemat(path, dict(fields, lm_5p_photo=points))
+        with pytest.raises(InputError, match="face.mat: was made from another photo than"):
+            StoredFaces(folder, toy_face_model()).locate(photo)
 
 
 def test_what_cannot_be_read_is_skipped_with_its_reason(stored):
