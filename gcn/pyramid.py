@@ -66,7 +66,7 @@ def load_pyramid(model, folder=CACHE_DIR):
     """
     path = _cache_path(model, folder)
     pyramid = _read(path)
-    if pyramid is None:
+    if pyramid is None or not _fits(pyramid, model.vertex_count):
         try:
             pyramid = build_pyramid(model.mean_shape, model.triangles)
         except InputError as error:
@@ -173,6 +173,25 @@ def _read(path):
         return _from_arrays(read_npz(path))
     except (InputError, KeyError, TypeError, ValueError):
         return None  # absent, or damaged: it is built anew
+
+
+def _fits(pyramid, vertex_count):
+    """Tell whether the parts of a pyramid fit each other and a face model."""
+    sizes = [len(vertices) for vertices in pyramid.vertices]
+    steps = list(zip(sizes, sizes[1:], pyramid.upsampling, pyramid.kept))
+    numbers = pyramid.vertices + tuple(matrix.data for matrix in pyramid.laplacians + pyramid.upsampling)
+    return (sizes[0] == vertex_count and len(steps) == STEPS
+            and all(values.dtype == np.float32 and np.isfinite(values).all() for values in numbers)
+            and all(vertices.shape == (size, 3) for size, vertices in zip(sizes, pyramid.vertices))
+            and all(matrix.shape == (size, size) for size, matrix in zip(sizes, pyramid.laplacians))
+            and all(matrix.shape == (fine, coarse) for fine, coarse, matrix, _ in steps)
+            and all(_are_indices(kept, (coarse,), fine) for fine, coarse, _, kept in steps)
+            and all(_are_indices(triangles, (len(triangles), 3), size)
+                    for size, triangles in zip(sizes, pyramid.triangles)))
+
+
+def _are_indices(values, shape, count):
+    return values.shape == shape and values.dtype.kind in "iu" and bool(np.all((values >= 0) & (values < count)))
 
 
 def _from_arrays(arrays):

@@ -6,6 +6,8 @@ import numpy as np
 
 from alignment.skin import skin_mask
 from workspace.atomic import atomic_path
+from workspace.errors import InputError
+from workspace.numpy_files import npy_header
 from workspace.paths import CACHE_DIR
 
 _COLOURS = 1 << 24
@@ -34,12 +36,13 @@ def build_skin_table(path):
 
 def _is_right(path):
     try:
+        if npy_header(path) != ((_COLOURS,), np.uint8):
+            return False
         table = np.load(path, mmap_mode="r", allow_pickle=False)
         probes = np.random.RandomState(0).randint(0, 256, (_PROBES, 3)).astype(np.uint8)
         entries = table[probes.astype(int).dot((1 << 16, 1 << 8, 1))]
-        return table.shape == (_COLOURS,) and table.dtype == np.uint8 and np.array_equal(
-            entries, skin_mask(probes[:, np.newaxis])[:, 0])
-    except (OSError, ValueError, IndexError):
+        return np.array_equal(entries, skin_mask(probes[:, np.newaxis])[:, 0])
+    except (OSError, ValueError, InputError):
         return False
 
 

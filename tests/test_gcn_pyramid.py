@@ -173,6 +173,23 @@ def test_a_damaged_cache_is_built_anew(toy, toy_pyramid, tmp_path, keep):
     assert [len(vertices) for vertices in levels.vertices] == [625, 157, 40, 10, 4]
 
 
+@pytest.mark.parametrize("name, value", [
+    ("kept1", np.full(40, 157)), ("triangles0", np.full((9, 3), -1)),
+    ("vertices2", np.full((40, 3), np.nan, np.float32)),
+    ("vertices4", np.zeros((5, 3), np.float32)), ("steps", np.array(3)),
+    ("kept0", np.zeros(157)), ("laplacians0_data", np.full(9, 1e300)), ("upsampling3_shape", np.array([11, 4]))])
+def test_a_cache_whose_parts_do_not_fit_is_built_anew(toy, toy_pyramid, tmp_path, name, value):
+    folder = str(tmp_path)
+    pyramid.load_pyramid(toy, folder)
+    path = os.path.join(folder, os.listdir(folder)[0])
+    with np.load(path, allow_pickle=False) as file:
+        arrays = dict(file)
+    np.savez(path, **dict(arrays, **{name: value}))
+    levels = pyramid.load_pyramid(toy, folder)
+    assert [len(vertices) for vertices in levels.vertices] == [625, 157, 40, 10, 4] and len(levels.kept) == 4
+    assert all(np.isfinite(vertices).all() for vertices in levels.vertices) and levels.kept[1].max() < 157
+
+
 def test_without_libigl_the_remedy_is_said(toy, tmp_path, monkeypatch):
     def missing(name):
         raise ImportError(name)

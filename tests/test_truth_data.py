@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -59,6 +60,27 @@ def test_changed_faces_make_other_arrays(folder, tmp_path):
     path = os.path.join(folder, "coeff", cache.folder.faces[2].name + ".bin")
     np.testing.assert_array_equal(cache.coefficients[2], np.fromfile(path, "<f4"))
     assert len(before) == 1 and len(cached_folders(tmp_path)) == 1 and cached_folders(tmp_path) != before
+
+
+@pytest.mark.parametrize("name", ["images", "landmarks", "coefficients", "kept"])
+@pytest.mark.parametrize("damage", ["missing", "cut off", "of another shape", "of another type", "a file instead"])
+def test_damaged_arrays_are_made_anew(folder, tmp_path, name, damage):
+    open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path))
+    place = tmp_path / cached_folders(tmp_path)[0]
+    path = str(place / (name + ".npy"))
+    array = np.load(path, allow_pickle=False)
+    if damage == "missing":
+        os.remove(path)
+    elif damage == "cut off":
+        os.truncate(path, os.path.getsize(path) - 1)
+    elif damage == "a file instead":
+        shutil.rmtree(str(place))
+        place.write_text("x")
+    else:
+        np.save(path, array[:-1] if damage == "of another shape" else array.astype(np.float64))
+    cache = open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path))
+    assert len(cache.folder.faces) == 5 and cached_folders(tmp_path) == [place.name]
+    np.testing.assert_array_equal(np.load(path, allow_pickle=False), array)
 
 
 def test_a_broken_face_is_left_out(folder, tmp_path):

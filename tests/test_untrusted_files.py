@@ -1,6 +1,7 @@
 """Files from strangers: what they claim is checked before it is allocated, and nothing in them is run."""
 
 import ast
+import functools
 import os
 import struct
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from tests.fuzz.forged_arrays import MATLAB_FILES, NPY_FILES, NPZ_FILES, Trap
+from tests.fuzz.forged_arrays import MATLAB_FILES, NPY_FILES, NPZ_FILES, Trap, npy_claiming
 from workspace.errors import InputError
 from workspace.json_files import read_json_object
 from workspace.mat_files import read_mat
@@ -98,6 +99,25 @@ def test_arrays_come_back_as_numpy_reads_them(tmp_path):
     np.testing.assert_array_equal(found["a"], arrays["a"])
 
 
+def test_the_header_of_an_array_that_is_cut_off_is_refused(tmp_path):
+    path = str(tmp_path / "a.npy")
+    np.save(path, np.zeros((68, 2)))
+    assert npy_header(path) == ((68, 2), np.float64)
+    os.truncate(path, os.path.getsize(path) - 1)
+    with pytest.raises(InputError, match="a.npy: not a plain .npy array \\(it is cut off"):
+        npy_header(path)
+
+
+def test_the_header_of_a_large_array_is_read(tmp_path):
+    path = str(tmp_path / "a.npy")
+    with open(path, "wb") as file:
+        file.write(npy_claiming((1 << 31,), "|u1"))
+        file.truncate(file.tell() + (1 << 31))
+    assert npy_header(path) == ((1 << 31,), np.uint8)
+    with pytest.raises(InputError, match="its header claims"):
+        read_npy(path)
+
+
 @pytest.mark.parametrize("content", [b"[1]", b"null", b"", b"{", b"[" * 100000, b'{"a":' * 100000, b"\xff"])
 def test_json_that_is_no_object_counts_as_none(tmp_path, content):
     assert read_json_object(written(tmp_path / "a.json", content)) is None
@@ -112,18 +132,23 @@ def test_pipes_and_folders_are_not_waited_for(tmp_path):
                 read(path)
 
 
-def calls(name):
-    """Yield (path, call) of every call of a function or method of this name in the code."""
+@functools.lru_cache(maxsize=None)
+def all_calls():
+    """Return (path, name, call) of every call of a function or method in the code."""
+    found = []
     for folder, folders, files in os.walk(ROOT):
         folders[:] = [f for f in folders if not f.startswith((".", "__")) and f not in ("tests", "benchmarks")]
-        for file in files:
-            if file.endswith(".py"):
-                path = os.path.join(folder, file)
-                with open(path, encoding="utf-8") as source:
-                    for node in ast.walk(ast.parse(source.read())):
-                        if isinstance(node, ast.Call) and name == getattr(
-                                node.func, "attr", getattr(node.func, "id", None)):
-                            yield os.path.relpath(path, ROOT), node
+        for path in (os.path.join(folder, file) for file in files if file.endswith(".py")):
+            with open(path, encoding="utf-8") as source:
+                nodes = [node for node in ast.walk(ast.parse(source.read())) if isinstance(node, ast.Call)]
+            found += [(os.path.relpath(path, ROOT), getattr(node.func, "attr", getattr(node.func, "id", None)), node)
+                      for node in nodes]
+    return found
+
+
+def calls(name):
+    """Return (path, call) of every call of a function or method of this name in the code."""
+    return [(path, node) for path, called, node in all_calls() if called == name]
 
 
 def test_numpy_never_unpickles():

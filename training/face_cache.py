@@ -18,6 +18,7 @@ import numpy as np
 from face_decoder import IMAGE_SIZE
 from training.faces import BrokenFace, FaceFolder, read_face
 from workspace.errors import InputError
+from workspace.numpy_files import npy_header
 from workspace.paths import CACHE_DIR
 
 COEFFICIENT_FOLDER = "coeff"
@@ -59,14 +60,39 @@ def open_face_cache(folder, coefficient_count, cache_dir=CACHE_DIR):
     """
     place = hashlib.sha256(os.path.realpath(folder.path).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     path = os.path.join(cache_dir, "{}{}-{}".format(_PREFIX, place, _digest(folder, coefficient_count)))
-    if not os.path.isdir(path):
+    if not _is_whole(folder, coefficient_count, path):
         try:
+            _remove(path)
             _write(folder, coefficient_count, path)
         except OSError as error:
             raise InputError("{}: the cache of the training faces cannot be written ({}); make room for it".format(
                 cache_dir, error.strerror or error)) from None
         _remove_stale(cache_dir, _PREFIX + place, path)
     return _load(folder, path)
+
+
+def _is_whole(folder, coefficient_count, path):
+    """Tell whether arrays of the right types and sizes are at ``path``; others are made anew."""
+    try:
+        return all(npy_header(os.path.join(path, name + ".npy")) == wanted
+                   for name, wanted in _headers(folder, coefficient_count))
+    except InputError:  # one is missing or damaged
+        return False
+
+
+def _headers(folder, coefficient_count):
+    """Return (name, (shape, type)) of each array."""
+    count = len(folder.faces)
+    shapes = ((count, IMAGE_SIZE, IMAGE_SIZE, 3), (count, 68, 2), (count, coefficient_count), (count,))
+    return list(zip(_ARRAYS, zip(shapes, map(np.dtype, (np.uint8, np.float32, np.float32, np.bool_)))))
+
+
+def _remove(path):
+    """Remove the arrays at ``path``, or what lies there instead."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
 
 
 def _digest(folder, coefficient_count):
@@ -109,9 +135,8 @@ def _write(folder, coefficient_count, path):
 
 def _write_arrays(folder, coefficient_count, path):
     count = len(folder.faces)
-    shapes = ((count, IMAGE_SIZE, IMAGE_SIZE, 3), (count, 68, 2), (count, coefficient_count), (count,))
     arrays = [np.lib.format.open_memmap(os.path.join(path, name + ".npy"), "w+", dtype, shape)
-              for name, dtype, shape in zip(_ARRAYS, (np.uint8, np.float32, np.float32, np.bool_), shapes)]
+              for name, (shape, dtype) in _headers(folder, coefficient_count)]
     for name in _ARRAYS:
         _take_room(os.path.join(path, name + ".npy"))
 

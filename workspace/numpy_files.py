@@ -1,5 +1,7 @@
 """numpy's files, which may come from strangers: never unpickled, and no larger than they say."""
 
+import functools
+import operator
 import os
 import warnings
 import zipfile
@@ -25,7 +27,7 @@ def read_npy(path):
 
 
 def npy_header(path):
-    """Return (shape, dtype) of a ``.npy`` file that is whole, without reading its numbers.
+    """Return (shape, dtype) of a ``.npy`` file of any size that is whole, without reading its numbers.
 
     Raises:
         InputError: as :func:`read_npy`.
@@ -34,8 +36,12 @@ def npy_header(path):
         raise InputError("{}: no such file".format(path))
 
     def read():
+        size = os.path.getsize(path)
         with open(path, "rb") as file:
-            return _read_header(file, os.path.getsize(path))[::2]
+            shape, _, dtype = _read_header(file, size, size)
+            if _count(shape) * dtype.itemsize > size - file.tell():
+                raise ValueError("it is cut off")
+            return shape, dtype
     return _guarded(path, "a plain .npy array", read)
 
 
@@ -90,14 +96,14 @@ def _read_npz(path, names):
 def _read_array(file, size):
     """Read an array off a file of ``size`` bytes."""
     shape, fortran_order, dtype = _read_header(file, size)
-    count = int(np.prod(shape, dtype=np.int64))
+    count = _count(shape)
     data = file.read(count * dtype.itemsize)
     if len(data) != count * dtype.itemsize:
         raise ValueError("it is cut off")
     return np.frombuffer(data, dtype, count).reshape(shape, order="F" if fortran_order else "C").copy()
 
 
-def _read_header(file, size):
+def _read_header(file, size, largest=MAX_BYTES):
     """Return (shape, whether columns come first, dtype), after comparing them with the size of the file."""
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0,
@@ -105,13 +111,16 @@ def _read_header(file, size):
     if read_header is None:
         raise ValueError("of version {}".format(version))
     shape, fortran_order, dtype = read_header(file)
-    count = 1
-    for length in shape:
-        if length < 0:
-            raise ValueError("a negative size")
-        count *= length
+    if min(shape + (0,)) < 0:
+        raise ValueError("a negative size")
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
-    if count * dtype.itemsize > min(size, MAX_BYTES):
-        raise ValueError("its header claims {} bytes, it has {}".format(count * dtype.itemsize, size))
+    claimed = _count(shape) * dtype.itemsize
+    if claimed > min(size, largest):
+        raise ValueError("its header claims {} bytes, it has {}".format(claimed, size))
     return shape, fortran_order, dtype
+
+
+def _count(shape):
+    """Return how many numbers an array of a shape has, however many."""
+    return functools.reduce(operator.mul, shape, 1)
