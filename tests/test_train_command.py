@@ -159,6 +159,26 @@ def test_two_processes_do_not_write_into_one_run(workshop):
         pass
 
 
+def test_a_run_does_not_write_through_links(workshop, tmp_path):
+    options = TrainingOptions(result_path=str(tmp_path), model_name="run")
+    bystander, elsewhere, place = tmp_path / "bystander", tmp_path / "elsewhere", tmp_path / "run"
+    bystander.write_text("not to be touched")
+    elsewhere.mkdir()
+    place.mkdir()
+    for name, target, told in ((".lock", bystander, "cannot be written"), ("summary", elsewhere, "not a folder of")):
+        (place / name).symlink_to(target)
+        with pytest.raises(InputError, match=told):
+            with locked_run_folder(options):
+                pass
+        (place / name).unlink()
+    assert bystander.read_text() == "not to be touched" and not os.listdir(str(elsewhere))
+    (place / ".lock").unlink()
+    os.mkfifo(str(place / ".lock"))
+    with pytest.raises(InputError, match="cannot be written"):  # instead of waiting for a reader
+        with locked_run_folder(options):
+            pass
+
+
 @pytest.mark.parametrize("name", ["", "..", "a/b"])
 def test_a_run_stays_in_the_result_folder(workshop, name):
     with pytest.raises(InputError, match="plain folder name"):

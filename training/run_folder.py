@@ -6,9 +6,13 @@ import os
 
 from training.saver import finished_steps
 from workspace.errors import InputError
+from workspace.lock import require_own_folders
 
 OPTIONS_FILE = "options.json"
+SUMMARY_FOLDERS = ("summary",) + tuple(os.path.join("summary", side) for side in ("train", "val"))
 _LOCK_FILE = ".lock"
+# A link in its place would have another file made or locked, and a pipe would be waited for.
+_LOCK_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @contextlib.contextmanager
@@ -27,12 +31,13 @@ def locked_run_folder(options):
     path = os.path.join(options.result_path, options.model_name)
     try:
         os.makedirs(path, exist_ok=True)
-        lock = open(os.path.join(path, _LOCK_FILE), "w")
+        lock = os.fdopen(os.open(os.path.join(path, _LOCK_FILE), _LOCK_FLAGS, 0o666), "wb")
     except OSError as error:
         raise InputError("{}: cannot be written ({}); choose another --result_path".format(
             path, error.strerror)) from None
     with lock:
         _lock(lock, path)
+        require_own_folders(path, SUMMARY_FOLDERS)
         steps = finished_steps(path)
         if steps and not options.resume:
             raise InputError("{}: holds a run of {} steps; continue it with --resume, or choose another "

@@ -50,10 +50,15 @@ def output_folder(folder, parts=()):
         InputError: as :func:`folder_lock`, or one of ``parts`` is a link or a file.
     """
     with folder_lock(folder):
+        require_own_folders(folder, parts)
         for part in ("",) + tuple(parts):
-            path = os.path.join(folder, part)
-            if part and (os.path.islink(path) or os.path.lexists(path) and not os.path.isdir(path)):
-                raise InputError("{}: is not a folder of its own but a link or a file; remove it, or choose another "
-                                 "output folder".format(path))
-            remove_partial_files(path)
+            remove_partial_files(os.path.join(folder, part))
         yield
+
+
+def require_own_folders(folder, parts):
+    """Raise an InputError if a link or a file is in the place of a folder in ``folder``; arguments as above."""
+    for path in (os.path.join(folder, part) for part in parts):
+        if os.path.islink(path) or os.path.lexists(path) and not os.path.isdir(path):
+            raise InputError("{}: is not a folder of its own but a link or a file; remove it, or choose another "
+                             "output folder".format(path))
