@@ -6,12 +6,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
-#include <memory>
-#include <random>
 #include <vector>
 
 #include "linear_model.h"
 #include "obj_text.h"
+#include "odd_numbers.h"
 #include "posed_surface.h"
 #include "rasterize_triangles.h"
 #include "rasterize_triangles_c.h"
@@ -23,26 +22,8 @@ using mesh_renderer::Connectivity;
 using mesh_renderer::Image;
 using mesh_renderer::Mesh;
 using mesh_renderer::Visibility;
-
-std::mt19937 generator;
-
-int64_t Below(int64_t limit) { return std::uniform_int_distribution<int64_t>(0, limit - 1)(generator); }
-
-float OddFloat() {
-  static const float kOdd[] = {0.0f, -0.0f, 1.0f, -1.0f, 1e-45f, 1e-38f, 1e-20f, 1e20f, -1e20f, 3e38f, -3e38f, 16777216.0f,
-                               2147483648.0f, -2147483648.0f, std::numeric_limits<float>::infinity(),
-                               -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
-  return kOdd[Below(sizeof(kOdd) / sizeof(kOdd[0]))];
-}
-
-// Exact sizes on the heap, so that a step beyond the end is seen.
-std::vector<float> Floats(int64_t count, int odd_percent) {
-  std::normal_distribution<float> normal(0, 1);
-  std::vector<float> values(count);
-  for (float& value : values) value = Below(100) < odd_percent ? OddFloat() : normal(generator);
-  values.shrink_to_fit();
-  return values;
-}
+using odd_numbers::Below;
+using odd_numbers::Floats;
 
 void Draw(int width, int height, int64_t vertex_count, int64_t triangle_count, int odd_percent, bool masks) {
   std::vector<float> clip = Floats(4 * vertex_count, odd_percent);
@@ -153,9 +134,11 @@ void DishonestIndices() {
 
 }  // namespace
 
+void PaintOddly(int odd_percent);  // painting_adversary.cc
+
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 300;
-  generator.seed(argc > 2 ? std::atoi(argv[2]) : 1);
+  odd_numbers::Generator().seed(argc > 2 ? std::atoi(argv[2]) : 1);
   DishonestIndices();
   for (int round = 0; round < rounds; ++round) {
     const int odd = static_cast<int>(Below(4)) * 30;
@@ -164,6 +147,7 @@ int main(int argc, char** argv) {
     Pose(1 + Below(60), Below(200), odd);
     Linear(1 + Below(4), 1 + Below(20), 1 + Below(70), odd);
     Text(1 + Below(40), odd);
+    PaintOddly(odd);
   }
   Draw(1, 32768, 30, 50, 30, true);
   Draw(32768, 1, 30, 50, 30, true);
