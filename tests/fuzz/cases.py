@@ -7,11 +7,20 @@ import numpy as np
 
 from tests.fuzz.damage import ACCIDENTS
 from tests.fuzz.forgeries import LARGEST_PHOTOS
-from tests.fuzz.kinds import KINDS, Stage, prepare
-from tests.fuzz.places import NAMES, PLACES
+from tests.fuzz.kinds import KINDS, Stage, found, prepare
+from tests.fuzz.places import FOLDERS, NAMES, PLACES
 
 _PLAIN_STEM = "photo"
 _LARGEST_EVERY = 1250  # cases; each costs seconds
+_WHOLE_EVERY, _WHOLE_FIRST = 101, 7  # cases: a process of their own from the start, which costs seconds too; a prime
+# Kinds that are read without stand-ins, or refused before.
+_WHOLE_KINDS = ("png photo", "jpg photo", "five points", "face model", "frozen network", "predictions", "annotation",
+                "stored face", "manifest")
+
+
+# The kinds in the order in which they take turns: as often as each says, the turns of one apart from each other.
+_ROUND = [name for _, name in sorted(
+    ((turn + 0.5) / kind.turns, name) for name, kind in KINDS.items() for turn in range(kind.turns))]
 
 
 class Case(NamedTuple):
@@ -21,21 +30,25 @@ class Case(NamedTuple):
     damage: str
     command: Any  # stage -> (module, arguments)
     random: Any  # a RandomState
+    whole: bool  # run as ``python demo.py`` is, instead of in a fork of what has imported everything
 
 
 def make_case(seed, number):
     """Return case ``number``: kinds take turns, and each kind goes through its damages in turn."""
     random = np.random.RandomState([seed, number])
+    whole = number % _WHOLE_EVERY == _WHOLE_FIRST
     if number % _LARGEST_EVERY == _LARGEST_EVERY - 1:
         damages, kind, turn = sorted(LARGEST_PHOTOS), "png photo", number // _LARGEST_EVERY
     else:
-        names = sorted(KINDS)
-        kind, turn = names[number % len(names)], number // len(names)
+        names = _WHOLE_KINDS if whole else _ROUND
+        position = number // _WHOLE_EVERY if whole else number
+        kind, turn = names[position % len(names)], position // len(names)
+        turn = turn * names.count(kind) + names[:position % len(names)].count(kind)
         damages = damages_of(kind)
-    commands = KINDS[kind].commands
+    commands = KINDS[kind].commands[:1] if whole else KINDS[kind].commands
     # The start is drawn, so that short runs with other seeds see other damages.
     start = np.random.RandomState([seed]).randint(10 ** 6)
-    return Case(kind, damages[(start + turn) % len(damages)], commands[turn % len(commands)], random)
+    return Case(kind, damages[(start + turn) % len(damages)], commands[turn % len(commands)], random, whole)
 
 
 def damages_of(kind):
@@ -55,8 +68,10 @@ def stage_case(case, root, originals):
         file.write("not to be touched\n")
     victim = prepare(KINDS[case.kind], stage, originals)
     module, arguments = case.command(stage)
-    if case.damage in PLACES:
-        PLACES[case.damage](victim, stage.outside)
+    victim = found(victim)
+    places = dict(PLACES, **FOLDERS)
+    if case.damage in places:
+        places[case.damage](victim, stage.outside)
     elif case.damage not in NAMES:
         with open(victim, "rb") as file:
             data = file.read()

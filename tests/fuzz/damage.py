@@ -11,7 +11,7 @@ def _flipped(count, header_only=False):
     def flip(random, data):
         damaged = bytearray(data)
         reach = min(len(damaged), _HEADER) if header_only else len(damaged)
-        for position in random.randint(0, reach, count):
+        for position in random.randint(0, reach, count) if reach else ():
             damaged[position] ^= 1 << random.randint(8)
         return bytes(damaged)
     return flip
@@ -69,7 +69,7 @@ def _line_ends(random, data):
 
 
 def _stretch(random, data):
-    start = random.randint(len(data))
+    start = random.randint(max(1, len(data)))
     return start, min(len(data), start + random.randint(1, 512))
 
 

@@ -172,7 +172,8 @@ def _attribute_missing(random, graph_def):
 
 
 def _rewired(random, graph_def):
-    node = [node for node in graph_def.node if node.input][-random.randint(1, 3)]
+    nodes = [node for node in graph_def.node if node.input]
+    node = nodes[-random.randint(min(2, len(nodes))) - 1]
     node.input[0] = graph_def.node[random.randint(len(graph_def.node))].name
 
 

@@ -105,6 +105,86 @@ PHOTOS = {
     "SVG": lambda random, data: b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
 }
 
+def _frames(extension):
+    """Several frames, as animations and multi-page scans have."""
+    def save(random, data):
+        frames = [Image.fromarray(random.randint(0, 255, (96, 96, 3)).astype(np.uint8)) for _ in range(3)]
+        stream = io.BytesIO()
+        frames[0].save(stream, extension, save_all=True, append_images=frames[1:])
+        return stream.getvalue()
+    return save
+
+
+def _noisy(mode):
+    shape = (96, 96) + ((len(mode),) if len(mode) > 1 else ())
+    return lambda random: Image.frombytes(mode, (96, 96), random.randint(0, 256, shape).astype(np.uint8).tobytes())
+
+
+def _cut(save):
+    def cut(random, data):
+        whole = save(random, data)
+        return whole[:random.randint(len(whole))]
+    return cut
+
+
+def _oriented(random):
+    """Upright and all other ways round, and ways that there are not."""
+    exif = Image.Exif()
+    exif[0x0112] = int(random.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 65535]))
+    exif[0x9286] = b"\0" * 99
+    return exif.tobytes()
+
+
+def _jpeg_with_exif(make):
+    def save(random, data):
+        stream = io.BytesIO()
+        _noisy("RGB")(random).save(stream, "JPEG", exif=make(random))
+        return stream.getvalue()
+    return save
+
+
+_PROGRESSIVE = _saved("JPEG", _noisy("RGB"), progressive=True)
+_JPEGS = {
+    "progressive": _PROGRESSIVE, "progressive, cut off": _cut(_PROGRESSIVE), "CMYK": _saved("JPEG", _noisy("CMYK")),
+    "grey": _saved("JPEG", _noisy("L")), "turned": _jpeg_with_exif(_oriented),
+    "EXIF of noise": _jpeg_with_exif(lambda random: b"Exif\0\0" + random.bytes(500)),
+    "EXIF that refers to itself": _jpeg_with_exif(
+        lambda random: b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\x04\0\x01\0\0\0\x08\0\0\0\0\0\0\0"),
+    "a colour profile of noise": _saved("JPEG", _noisy("RGB"), icc_profile=b"\0" * 36 + b"acsp" + b"noise" * 99),
+    "a colour profile of a megabyte": _saved("JPEG", _noisy("RGB"), icc_profile=bytes(1 << 20)),
+    "a second picture": _frames("MPO"), "no end": lambda random, data: data[:-2],
+    "a thousand ends": lambda random, data: data + b"\xff\xd9" * 1000,
+    "a size of 65535 pixels": lambda random, data: data.replace(
+        struct.pack(">HH", 160, 160), struct.pack(">HH", 65535, 65535), 1)}
+PHOTOS_OF = {
+    "png": dict(PHOTOS, **{
+        "animated": _frames("PNG"), "16 bits": _saved("PNG", lambda random: random.randint(
+            0, 65536, (96, 96)).astype(np.uint16)),
+        "a palette with transparency": _saved("PNG", lambda random: _noisy("L")(random).convert("P"), transparency=0),
+        "grey with transparency": _saved("PNG", _noisy("LA"))}),
+    "jpg": _JPEGS,
+    "gif": {"animated": _frames("GIF"), "animated, cut off": _cut(_frames("GIF")),
+            "a GIF of 65535 pixels square": _gif(65535, 65535)},
+    "webp": {"animated": _frames("WEBP"), "animated, cut off": _cut(_frames("WEBP")),
+             "transparent": _saved("WEBP", _noisy("RGBA"))},
+    "tif": {"pages": _frames("TIFF"), "pages, cut off": _cut(_frames("TIFF")), "CMYK": _saved("TIFF", _noisy("CMYK")),
+            "Lab": _saved("TIFF", _noisy("LAB")), "16 bits": _saved("TIFF", lambda random: random.randint(
+                0, 65536, (96, 96)).astype(np.uint16)),
+            "32-bit floats": _saved("TIFF", lambda random: random.uniform(-9, 9, (96, 96)).astype(np.float32)),
+            "packed by deflate, cut off": _cut(_saved("TIFF", _noisy("RGB"), compression="tiff_deflate")),
+            "packed as JPEG": _saved("TIFF", _noisy("RGB"), compression="jpeg"),
+            "two colours, by fax": _saved("TIFF", lambda random: _noisy("L")(random).convert("1"),
+                                          compression="group4")},
+    "ppm": {"16 bits": lambda random, data: b"P6 96 96 65535\n" + random.bytes(96 * 96 * 6),
+            "a size of 2^31 pixels": lambda random, data: b"P6 2147483647 2147483647 255\n",
+            "as text": lambda random, data: b"P3 64 64 255\n" + b"12 99 200 " * 64 * 64,
+            "floats": lambda random, data: b"PF 64 64 -1\n" + random.bytes(64 * 64 * 12),
+            "endless digits": lambda random, data: b"P6 " + b"9" * 100000},
+    "jp2": {"a size of 2^32 pixels": lambda random, data: data.replace(
+        struct.pack(">II", 160, 160), b"\xff" * 8)},
+    "tga": {"a size of 65535 pixels": lambda random, data: data[:12] + b"\xff" * 4 + data[16:]},
+}
+
 LARGEST_PHOTOS = {
     "the largest photo": _saved("PNG", lambda random: Image.new("RGBA", (12240, 12240), (90, 100, 110, 99)),
                                 compress_level=1),
@@ -127,6 +207,14 @@ NUMBERS_AS_TEXT = {
     "a long number": _lines("9" * 100000), "a long line": _lines("1 " * 10 ** 6), "not UTF-8": _lines("\udcff\udcfe 1"),
     "wide digits": _lines(*["\uff11\uff10 \uff12\uff10"] * 5),
     "a byte order mark": lambda random, data: b"\xef\xbb\xbf" + data,
+    "UTF-16 without a mark": lambda random, data: data.decode("utf-8", "replace").encode("utf-16-be"),
+    "UTF-32": lambda random, data: data.decode("utf-8", "replace").encode("utf-32"),
+    "Latin-1 spaces": lambda random, data: data.replace(b" ", b"\xa0"),
+    "wide spaces": lambda random, data: data.replace(b" ", "\u3000".encode()),
+    "old Macintosh": lambda random, data: data.replace(b"\n", b"\r"),
+    "decimal commas": lambda random, data: data.replace(b".", b","),
+    "a comment": lambda random, data: b"# x y\n" + data, "hexadecimal": _lines(*["0x1p3 0x10"] * 5),
+    "underscores": _lines(*["1_0 2_0"] * 5), "complex": _lines(*["1j 2j"] * 5),
     "UTF-16": lambda random, data: data.decode("utf-8", "replace").encode("utf-16"),
     "zero bytes between": lambda random, data: data.replace(b" ", b"\0"),
     "semicolons": lambda random, data: data.replace(b" ", b";"),

@@ -1,10 +1,12 @@
 """Every kind of file that the commands read: where it lies among whole files, and who reads it."""
 
+import glob
 import os
 import shutil
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
-from tests.fuzz import forged_arrays, forged_networks, forgeries, originals, stand_ins
+from identity import features
+from tests.fuzz import forged_arrays, forged_networks, forgeries, originals, places, stand_ins
 from tests.training_data import TOY_MODEL
 
 
@@ -33,11 +35,11 @@ class Stage(NamedTuple):
 class Kind(NamedTuple):
     """A kind of file."""
 
-    place: str  # of the damaged file in the stage; {stem} where its name is free
+    place: str  # of the damaged file in the stage; {stem} where its name is free, * where the command decides
     files: Tuple[Tuple[str, str], ...]  # (original, place in the stage), the damaged file among them
     commands: Tuple[Callable[[Stage], Tuple[str, list]], ...]  # stage -> (module, arguments)
     forgeries: Dict[str, Any] = {}
-    modes: int = 1  # how often forgeries come for each time that accidents do
+    turns: int = 1  # how often it comes in each round of all kinds; more for what is quick
 
 
 def prepare(kind, stage, folder):
@@ -57,6 +59,11 @@ def prepare(kind, stage, folder):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         shutil.copytree(source, target) if os.path.isdir(source) else shutil.copyfile(source, target)
     return os.path.join(stage.root, kind.place.format(stem=stage.stem))
+
+
+def found(victim):
+    """Return the path of the file to be damaged when its folder is complete."""
+    return glob.glob(victim)[0] if "*" in victim else victim
 
 
 def _network(stage):
@@ -120,6 +127,21 @@ def _demo_with_landmark_network(stage):
     return _demo_without_page(stage)
 
 
+def _stored(module, *more):
+    def command(stage):
+        return module, ["--input", os.path.join(stage.inputs, "photos"), "--output", stage.outputs, "--face_model",
+                        os.path.join(stage.inputs, "model.mat"), "--coefficients", os.path.join(
+                            stage.inputs, "stored"), "--quiet"] + list(more)
+    return command
+
+
+def _refine(stage):
+    stand_ins.use_pyramids(os.path.join(stage.outputs, "cache"))
+    module, arguments = _stored("demo", "--page", "0", "--refine", os.path.join(
+        stage.inputs, "generator", "iter_7.ckpt"), "--pretrain_weights", os.path.join(stage.inputs, "net.pb"))(stage)
+    return module, arguments
+
+
 def _demo_of_checkpoint(stage):
     module, arguments = _demo_without_page(stage)
     arguments[arguments.index("--pretrain_weights") + 1] = os.path.join(stage.inputs, "net.ckpt")
@@ -134,7 +156,7 @@ def _export(name):
 
 def _training(stage, *more):
     return "train", ["--data_path", os.path.join(stage.inputs, "faces"), "--face_model", TOY_MODEL, "--result_path",
-                     stage.outputs, "--model_name", "run", "--steps", "4", "--batch_size", "2", "--val_faces", "2",
+                     stage.outputs, "--model_name", "run", "--steps", "3", "--batch_size", "2", "--val_faces", "2",
                      "--threads", "1", "--identity", "none", "--init_weights", "none", "--quiet"] + list(more)
 
 
@@ -167,6 +189,24 @@ def _train_with_dlib(stage):
     stand_ins.use_weights_folder(os.path.join(stage.inputs, "weights"))
     module, arguments = _train(stage)
     arguments[arguments.index("--identity") + 1] = "dlib"
+    return module, arguments
+
+
+def _train_with_face_net(stage):
+    stand_ins.use_face_net(os.path.join(stage.inputs, "face_net"))
+    module, arguments = _train(stage)
+    arguments[arguments.index("--identity") + 1] = "facenet"
+    return module, arguments
+
+
+def _train_on_truth(stage):
+    stand_ins.use_face_cache(os.path.join(stage.outputs, "cache"))
+    return _training(stage, "--supervision", "truth", "--image_size", "56")
+
+
+def _train_on_cache(stage):
+    module, arguments = _train_on_truth(stage)
+    stand_ins.fill_face_cache(os.path.join(stage.inputs, "faces"))
     return module, arguments
 
 
@@ -205,9 +245,10 @@ def _photo(extension):
              ("network/net.pb", "in/net.pb"))
     commands = (_preprocess, _preprocess_with_sheet, _preprocess, _demo, _preprocess, _backgrounds, _preprocess, _obj,
                 _preprocess, _renderer)
-    if extension in ("gif", "jp2", "ppm"):  # read where they are named, not where a folder is
+    if extension in ("gif", "jp2", "ppm", "tga"):  # read where they are named, not where a folder is
         commands = (_demo_of(extension),)
-    return Kind("in/photos/{stem}." + extension, files, commands, forgeries.PHOTOS if extension == "png" else {})
+    return Kind("in/photos/{stem}." + extension, files, commands, forgeries.PHOTOS_OF.get(extension, {}),
+                2 if extension == "png" else 1)
 
 
 _WITH_PHOTO = (("photos/photo.png", "in/photos/photo.png"), ("photos/photo.txt", "in/photos/photo.txt"),
@@ -220,6 +261,11 @@ _PLAIN = _AFLW + (("aflw/plain.npz", "in/predicted.npz"),)
 _CHECKPOINT = tuple(("network/" + name, "in/" + name) for name in (
     "net.ckpt.index", "net.ckpt.data-00000-of-00001", "net.ckpt.meta", "old.ckpt"))
 _BFM = _WITH_PHOTO + (("bfm", "out/BFM"),)
+_STORED = (("photos/photo.png", "in/photos/photo.png"), ("stored/photo.mat", "in/stored/photo.mat"),
+           ("model.mat", "in/model.mat"))
+_GENERATOR = _STORED + (("generator", "in/generator"), ("pyramids", "out/cache"), ("network/net.pb", "in/net.pb"))
+_FACE_NET = _FACES + (("face_net", "in/face_net"),)
+_FACE_NET_PREFIX = "in/face_net/" + os.path.basename(features.FACE_NET_CHECKPOINT)
 _RUN, _SYNTHETIC = _FACES + (("run", "out/run"),), (("synthetic", "out/synthetic"),)
 _DLIB_FILE = "id_net/dlib_face_recognition_resnet_model_v1.dat"
 
@@ -258,6 +304,34 @@ KINDS.update({
     "data to resume from": Kind("out/run/iter_2.ckpt.data-00000-of-00001", _RUN, (_resume,),
                                 forged_networks.CHECKPOINT_DATA),
     "record to resume from": Kind("out/run/iter_2.json", _RUN, (_resume,), forgeries.JSON_FILES),
+    "lock of a run": Kind("out/run/.lock", _RUN, (_resume,)),
+    "options of a run": Kind("out/run/options.json", _RUN, (_resume,), forgeries.JSON_FILES),
+    "summaries of a run": Kind("out/run/summary/train/events*", _RUN, (_resume,), places.FOLDERS),
+    "FaceNet index": Kind(_FACE_NET_PREFIX + ".index", _FACE_NET, (_train_with_face_net,),
+                          forged_networks.CHECKPOINT_INDICES),
+    "FaceNet data": Kind(_FACE_NET_PREFIX + ".data-00000-of-00001", _FACE_NET, (_train_with_face_net,),
+                         forged_networks.CHECKPOINT_DATA),
+    "FaceNet graph": Kind("in/face_net/FaceNetModel.pb", _FACES + (
+        ("face_net/FaceNetModel.pb", "in/face_net/FaceNetModel.pb"),), (_train_with_face_net,), forged_networks.GRAPHS),
+    "record of a graph": Kind("in/net.pb.json", _WITH_PHOTO + (
+        ("model.mat", "in/model.mat"), ("network/net.pb.json", "in/net.pb.json")), (_demo_without_page,),
+        forgeries.JSON_FILES),
+    "record of a checkpoint": Kind("in/net.json", _CHECKPOINT + (("network/net.pb.json", "in/net.json"),),
+                                   (_export("net.ckpt"),), forgeries.JSON_FILES),
+    "stored face": Kind("in/stored/photo.mat", _STORED, (
+        _stored("demo", "--page", "0"), _stored("obj", "--texture_size", "64", "--formats", "obj"),
+        _stored("renderer", "--frames", "0", "--size", "64")), forged_arrays.MATLAB_FILES),
+    "true coefficients of training": Kind("in/faces/coeff/face_01.bin", _FACES, (_train_on_truth,),
+                                          forgeries.NUMBERS_AS_BYTES),
+    "cached pictures": Kind("out/cache/faces-*/images.npy", _FACES, (_train_on_cache,), forged_arrays.NPY_FILES),
+    "cached landmarks": Kind("out/cache/faces-*/landmarks.npy", _FACES, (_train_on_cache,), forged_arrays.NPY_FILES),
+    "cached index": Kind("out/cache/faces-*/kept.npy", _FACES, (_train_on_cache,), forged_arrays.NPY_FILES),
+    "mesh generator index": Kind("in/generator/iter_7.ckpt.index", _GENERATOR, (_refine,),
+                                 forged_networks.CHECKPOINT_INDICES),
+    "record of a mesh generator": Kind("in/generator/iter_7.json", _GENERATOR, (_refine,), forgeries.JSON_FILES),
+    "mesh pyramid": Kind("out/cache/pyramid-*.npz", _GENERATOR, (_refine,), forged_arrays.NPZ_FILES),
+    "annotated photo": Kind("in/aflw/{}.jpg".format(originals.NAME), _PLAIN + (
+        ("model.mat", "in/model.mat"), ("network/net.pb", "in/net.pb")), (_nme_by_network,), forgeries.PHOTOS),
     "identity network": Kind("in/weights/" + _DLIB_FILE, _FACES + ((_DLIB_FILE, "in/weights/" + _DLIB_FILE),),
                              (_train_with_dlib,)),
     "annotation": Kind("in/aflw/{}.mat".format(originals.NAME), _PLAIN + (("model.mat", "in/model.mat"), (
@@ -273,4 +347,9 @@ KINDS.update({
                               forgeries.NUMBERS_AS_BYTES),
     "manifest": Kind("out/synthetic/manifest.json", _SYNTHETIC, (_synthesize_again,), forgeries.JSON_FILES),
 })
+_TURNS = dict.fromkeys(("five points", "frozen network", "face model", "Basel model", "BFM indices", "BFM mesh",
+                        "checkpoint index", "old checkpoint", "stored face", "annotation", "coefficient file"), 2)
+_TURNS.update(dict.fromkeys(("std_exp.txt", "predictions", "packed predictions", "other annotations", "other yaw",
+                             "manifest", "landmark network", "true mesh"), 3))
+KINDS.update({name: KINDS[name]._replace(turns=turns) for name, turns in _TURNS.items()})
 FREE_NAMES = tuple(name for name, kind in KINDS.items() if "{stem}" in kind.place)

@@ -8,17 +8,25 @@ import scipy.io
 from PIL import Image
 
 import checkpoints
+import demo
 import networks
 import synthesize
 import train
 from alignment.five_points import STANDARD_POINTS_3D
-from identity.features import find_dlib_file
+from face_model import read_face_model
+from gcn.generator import generate_mesh, pyramid_tensors
+from gcn.pyramid import load_pyramid
+from identity.features import FACE_NET_CHECKPOINT, FACE_NET_GRAPH, find_dlib_file
 from tests.bfm_pieces import write_random_pieces
+from tests.fuzz import stand_ins
 from tests.training_data import TOY_MODEL, write_faces
 from tf_runtime import tf
+from training.options import TrainingOptions
+from training.records import record_path, run_record, write_json
 
 SIDE = 160  # of photos, pixels
-PHOTO_FORMATS = ("png", "jpg", "bmp", "webp", "gif", "tif", "jp2", "ppm")
+PHOTO_FORMATS = ("png", "jpg", "bmp", "webp", "gif", "tif", "jp2", "ppm", "tga")
+_COEFFICIENTS = 257  # of the small face model
 NAME = "image00001"  # of photos with annotations
 _FIVE_POINTS = SIDE / 2 + STANDARD_POINTS_3D[:, :2] * [70, -70]
 
@@ -27,22 +35,27 @@ def write_originals(folder):
     """Write everything; calls TensorFlow, so call it in a process of its own.
 
     Returns:
-        Nothing; the folder holds ``photos``, ``faces`` (processed), ``bfm``, ``network``, ``aflw``, ``run`` (a
-        training run of two steps), ``synthetic`` and ``model.mat``.
+        Nothing; the folder holds ``photos``, ``faces`` (processed), ``bfm``, ``network``, ``face_net``, ``aflw``,
+        ``run`` (a training run of two steps), ``synthetic``, ``stored`` (what demo.py wrote), ``generator``,
+        ``pyramids`` and ``model.mat``.
     """
     _write_photos(_made(folder, "photos"))
     write_faces(_made(folder, "faces"), 3)
     for name in ("face_00", "face_01", "face_02"):
         mesh = np.random.RandomState(0).standard_normal((625, 3)).astype(np.float32)
         np.save(os.path.join(_made(folder, "faces", "mesh"), name + ".npy"), mesh)
+        np.full(_COEFFICIENTS, 0.1, "<f4").tofile(os.path.join(_made(folder, "faces", "coeff"), name + ".bin"))
     write_random_pieces(_made(folder, "bfm"), 300)
     _write_model(os.path.join(folder, "model.mat"))
     _write_networks(_made(folder, "network"))
+    _write_face_net(_made(folder, "face_net"))
     _write_annotated(_made(folder, "aflw"))
     _write_identity_network(folder)
     train.main(["--data_path", os.path.join(folder, "faces"), "--face_model", TOY_MODEL, "--result_path", folder,
                 "--model_name", "run", "--steps", "2", "--checkpoint_interval", "1", "--batch_size", "2", "--identity",
                 "none", "--init_weights", "none", "--mesh_targets", "coefficients", "--quiet"])
+    _write_faces_of_demo(folder)
+    _write_generator(_made(folder, "generator"), _made(folder, "pyramids"), os.path.join(folder, "model.mat"))
     synthesize.main(["--output", os.path.join(folder, "synthetic"), "--face_model", TOY_MODEL, "--count", "2",
                      "--workers", "1", "--quiet"])
 
@@ -97,6 +110,43 @@ def _write_networks(folder):
         tf.matmul(tf.clip_by_value(tf.reduce_mean(images, [1, 2]), 127, 128), tf.constant(grid), name="landmark")
         with open(os.path.join(folder, "landmarks.pb"), "wb") as file:
             file.write(graph.as_graph_def().SerializeToString())
+
+
+def _write_face_net(folder):
+    """A network of FaceNet's form, as checkpoint and as graph."""
+    prefix, wanted = os.path.join(folder, os.path.basename(FACE_NET_CHECKPOINT)), stand_ins.FACE_NET_SHAPES
+    with tf.Graph().as_default(), tf.Session() as session:
+        for name, shape in wanted.items():
+            tf.get_variable(name, shape)
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
+    with tf.Graph().as_default() as graph:
+        for name, shape in wanted.items():
+            tf.constant(np.zeros(shape, np.float32), name=name)
+        tf.identity(tf.placeholder(tf.float32, name="input_imgs"), name="coeff")  # what forgeries look for
+        with open(os.path.join(folder, os.path.basename(FACE_NET_GRAPH)), "wb") as file:
+            file.write(graph.as_graph_def().SerializeToString())
+
+
+def _write_faces_of_demo(folder):
+    """A face as demo.py stores it, and the record beside its network."""
+    model = read_face_model(os.path.join(folder, "model.mat"))
+    write_json(os.path.join(folder, "network", "net.pb.json"), run_record(TrainingOptions(), model))
+    demo.main(["--input", os.path.join(folder, "photos", "photo.png"), "--output", os.path.join(folder, "stored"),
+               "--face_model", os.path.join(folder, "model.mat"), "--method", "network", "--use_pb", "0",
+               "--pretrain_weights", os.path.join(folder, "network", "net.pb"), "--page", "0", "--quiet"])
+
+
+def _write_generator(folder, pyramids, model_path):
+    """A mesh generator that nobody has trained, its record, and the mesh pyramid of the face model."""
+    model, prefix = read_face_model(model_path), os.path.join(folder, "iter_7.ckpt")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(3)
+        generate_mesh(tf.zeros([1, stand_ins.POOL5_WIDTH]), tf.zeros([1, model.vertex_count, 3]),
+                      pyramid_tensors(load_pyramid(model, pyramids)), head="residual")
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
+    write_json(record_path(prefix), run_record(TrainingOptions(model="gcn", head="residual"), model))
 
 
 def _write_identity_network(folder):

@@ -68,8 +68,29 @@ def _sparse(path, outside):
     os.truncate(path, os.path.getsize(path) + (8 << 30))
 
 
+def _closed_folder(path, outside):
+    os.chmod(os.path.dirname(path), 0)
+
+
+def _linked_folder(path, outside):
+    """A link in the place of its folder, which lies outside: who writes into it writes there."""
+    folder, target = os.path.dirname(path), os.path.join(outside, "target")
+    os.rename(folder, target)
+    os.symlink(target, folder)
+
+
+def _linked_bystander(path, outside):
+    """A link to a file that has nothing to do with it."""
+    os.remove(path)
+    os.symlink(os.path.join(outside, "bystander"), path)
+
+
+# For files whose folder is made by the command that writes into it.
+FOLDERS = {"a link in the place of its folder": _linked_folder}
+
 PLACES = {
     "a folder in its place": _folder, "a dangling link in its place": _dangling, "a link to itself": _loop,
-    "a link out of the folder": _link_out, "an endless device": _device, "a pipe": _pipe, "a socket": _socket,
+    "a link out of the folder": _link_out, "a link to another file": _linked_bystander,
+    "a folder not to be read": _closed_folder, "an endless device": _device, "a pipe": _pipe, "a socket": _socket,
     "not to be read": _unreadable, "missing": _missing, "eight gigabytes of zeros appended": _sparse,
 }

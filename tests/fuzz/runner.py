@@ -14,11 +14,16 @@ from tests.fuzz.cases import make_case, stage_case
 from tests.fuzz.originals import write_originals
 from tests.fuzz.verdict import BEFORE, judge
 from tf_runtime import tf
+from workspace.paths import REPO_ROOT
 
 PATIENCE = 60  # seconds for a case, on a busy machine
 _COMMANDS = ("demo", "nme", "obj", "preprocess_img", "renderer", "synthesize", "train", "checkpoints")
 _LATE_IMPORTS = ("dlib", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "scipy.sparse",
                  "tensorboard.plugins.mesh.summary", "skimage", "PIL.ImageFilter")
+# Of all cases, from the start of the process: BLAS starts threads when it is loaded.
+ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "agg",
+               "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1",
+               "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 _FOLDERS = ("in", "out", "outside", "cwd", "tmp")
 
 
@@ -30,6 +35,7 @@ class End(NamedTuple):
     verdict: str
     detail: str
     seconds: float
+    work: float  # seconds of processor time
     memory: float  # GiB
 
 
@@ -51,9 +57,7 @@ class Runner:
 
     def _warm_up(self):
         """Import everything, and start no threads: they would not survive in the children."""
-        os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="-1", MPLBACKEND="agg",
-                          MPLCONFIGDIR=os.path.join(self._folder, "matplotlib"), TF_NUM_INTRAOP_THREADS="1",
-                          TF_NUM_INTEROP_THREADS="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        os.environ.update(ENVIRONMENT, MPLCONFIGDIR=os.path.join(self._folder, "matplotlib"))
         sys.dont_write_bytecode = True
         self._modules = {name: importlib.import_module(name) for name in _COMMANDS}
         for name in _LATE_IMPORTS:
@@ -65,6 +69,8 @@ class Runner:
         importlib.import_module("mesh_renderer.rasterize_triangles").operations()
         importlib.import_module("mesh_renderer.build").core_library()
         stand_ins.install()
+        if len(os.listdir("/proc/self/task")) > 1:
+            raise RuntimeError("a thread was started, which forked cases would miss")
 
     def _in_child(self, work):
         child = os.fork()
@@ -117,7 +123,8 @@ class Runner:
         child = os.fork()
         if not child:
             os.setsid()  # so that the whole family can be ended
-            sandbox.run(lambda: self._staged(case, root), root, [os.path.join(root, name) for name in ("out", "tmp")])
+            sandbox.run(lambda: self._staged(case, root), root, [os.path.join(root, name) for name in ("out", "tmp")],
+                        REPO_ROOT if case.whole else None)
         return child, (number, case, time.monotonic())
 
     def _staged(self, case, root):
@@ -143,4 +150,5 @@ class Runner:
         verdict, detail = judge(
             self.root(number), os.WEXITSTATUS(state) if os.WIFEXITED(state) else None,
             os.WTERMSIG(state) if os.WIFSIGNALED(state) else None, usage, timed_out)
-        return End(number, case, verdict, detail, time.monotonic() - start, usage.ru_maxrss / 2.0 ** 20)
+        return End(number, case, verdict, detail, time.monotonic() - start, usage.ru_utime + usage.ru_stime,
+                   usage.ru_maxrss / 2.0 ** 20)

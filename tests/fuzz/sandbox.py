@@ -17,17 +17,19 @@ MEMORY_GROWTH = 4 << 30  # bytes; what no case may reach
 _ADDRESS_SPACE = 8 << 30  # bytes beyond the start's: requests larger than that fail, whatever is promised
 _LARGEST_FILE = 1 << 30
 _CAPABILITY_VERSION_3 = 0x20080522
+_SET_SECURE_BITS, _NO_ROOT = 28, 1  # of Linux's prctl
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {"os.mkdir": (0,), "os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.link": (1,),
             "os.symlink": (1,), "os.truncate": (0,), "os.chmod": (0,), "os.chown": (0,), "os.utime": (0,)}
+_FOLDER_DESCRIPTORS = {"os.remove": 1, "os.rmdir": 1}  # where the arguments say what a path is relative to
 _FOREIGN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "socket.connect",
             "webbrowser.open", "ftplib.connect", "urllib.Request")
 _KNOWN_PROGRAMS = ("git",)  # asked for the revision that a training run records
 _DEVICES = ("/dev/null", "/dev/tty")
 
 
-def run(stage, root, writable):
-    """Run a command's ``main`` as a script would, and end this process.
+def run(stage, root, writable, whole=None):
+    """Run a command's ``main`` as a script would, or the script itself, and end this process.
 
     Standard output and error go to ``stdout`` and ``stderr`` in ``root``, what it did that it may not to ``acts``.
     Root loses its capabilities, so that permissions count.
@@ -36,6 +38,7 @@ def run(stage, root, writable):
         stage: callable that does the damage and returns (module of the command, its command line).
         root: the case's folder, with ``cwd`` and ``tmp``.
         writable: folders it may write into.
+        whole: folder of the scripts, to run one as a process of its own, where nothing notes what it does; or None.
     """
     acts = os.open(os.path.join(root, "acts"), os.O_WRONLY | os.O_CREAT, 0o600)
     status = 99
@@ -47,6 +50,8 @@ def run(stage, root, writable):
         _limit()
         if os.getuid() == 0:
             _drop_capabilities()
+        if whole:
+            os.execv(sys.executable, [sys.executable, os.path.join(whole, module.__name__ + ".py")] + arguments)
         if hasattr(sys, "addaudithook"):  # Python 3.8 and later
             sys.addaudithook(_Recorder(acts, writable))
         status = _run_main(module, arguments)
@@ -94,9 +99,12 @@ def _limit():
 
 
 def _drop_capabilities():
-    """Take from root the right to read and write what permissions forbid."""
+    """Take from root the right to read and write what permissions forbid, for this program and those it becomes."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.prctl(_SET_SECURE_BITS, _NO_ROOT, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
     header, data = struct.pack("II", _CAPABILITY_VERSION_3, 0), bytes(24)
-    if ctypes.CDLL(None, use_errno=True).capset(header, data):
+    if library.capset(header, data):
         raise OSError(ctypes.get_errno(), "capset")
 
 
@@ -120,13 +128,20 @@ class _Recorder:
             elif event in _CHANGES:
                 for position in _CHANGES[event]:
                     if isinstance(arguments[position], (str, bytes)):
-                        self._check(event, arguments[position])
+                        self._check(event, os.path.join(self._folder(event, arguments), os.fsdecode(
+                            arguments[position])))
             elif event in _FOREIGN:
                 self._note(event, repr(arguments))
             elif event == "subprocess.Popen" and arguments[0] not in _KNOWN_PROGRAMS:
                 self._note(event, repr(arguments[:2]))
         finally:
             self._busy = False
+
+    @staticmethod
+    def _folder(event, arguments):
+        """Return what a path is relative to, "" for the working folder."""
+        descriptor = arguments[_FOLDER_DESCRIPTORS[event]] if event in _FOLDER_DESCRIPTORS else -1
+        return "" if descriptor == -1 else os.readlink("/proc/self/fd/{}".format(descriptor))
 
     def _check(self, event, path):
         path = os.fsdecode(path)
