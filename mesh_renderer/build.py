@@ -5,6 +5,9 @@ with a C interface for callers without TensorFlow. Their names carry the TensorF
 the kind of processor they are for (the core uses all its instructions: ``-march=native``) and a
 digest of sources and flags. So a library is rebuilt exactly when it is out of date, and builds
 for several versions of TensorFlow, or machines that share a folder, live side by side.
+
+Where there is a CUDA compiler (``mesh_renderer.nvcc``), two more are made: the operation's kernels for
+GPUs, and these with a C interface. Where there is none, nothing is missing on the CPU.
 """
 
 import argparse
@@ -14,8 +17,10 @@ import os
 import platform
 import shlex
 import subprocess
+import sys
 import tempfile
 
+from mesh_renderer.nvcc import architecture_flags, find_nvcc
 from tf_runtime import tf
 from workspace.atomic import atomic_path
 from workspace.errors import InputError, run_main
@@ -41,6 +46,16 @@ _CONTRACTED_FLAGS = ("-ffp-contract=fast",)
 _C_INTERFACE_SOURCES = ("rasterize_triangles_c.cc", "obj_text.cc", "painting.cc", "photograph.cc", "png.cc")
 _OPERATION_SOURCES = ("rasterize_triangles_op.cc", "interpolate_attributes_op.cc", "vertex_normals_op.cc",
                       "posed_surface_op.cc", "linear_model_op.cc")
+# The GPU draws the same picture: no contraction, divisions as exact as the processor's, no flushing to 0.
+_CUDA_FLAGS = ("-std=c++14", "-O3", "--fmad=false", "--prec-div=true", "--prec-sqrt=true", "--ftz=false",
+               "-Xcompiler", "-fPIC,-ffp-contract=off")
+_CUDA_HOST_FLAGS = ("-std=c++11", "-O2", "-Xcompiler", "-fPIC,-pthread,-Wno-deprecated-declarations")
+# CUDA's runtime comes along in the library, for itself alone: TensorFlow exports one of another version.
+_CUDA_LINK_FLAGS = ("-shared", "--cudart=none", "-Xlinker", "--exclude-libs,ALL")
+_CUDA_RUNTIME_FLAGS = ("-lcudart_static", "-ldl", "-lrt", "-lpthread")
+_CUDA_SOURCES = ("rasterize_triangles.cu",)
+_CUDA_C_INTERFACE_SOURCES = ("rasterize_triangles_cuda_c.cu",)
+_GPU_OPERATION_SOURCES = ("rasterize_triangles_gpu_op.cc",)
 
 
 def operation_library(force=False):
@@ -77,6 +92,59 @@ def core_library(force=False):
     return path
 
 
+def cuda_library(force=False):
+    """Return the path of the CUDA kernels with a C interface, or None where there is no CUDA compiler.
+
+    Needs no TensorFlow and, to be compiled, no GPU. Arguments and errors as :func:`operation_library`.
+    """
+    return _cuda_library("rasterize_triangles_cuda", _CUDA_C_INTERFACE_SOURCES, (), (), force)
+
+
+def gpu_operation_library(force=False):
+    """Return the path of the TensorFlow operation's kernels for GPUs, or None where there is no CUDA compiler.
+
+    The library adds to that of :func:`operation_library`, which is to be loaded first. Arguments and
+    errors as there.
+    """
+    # TensorFlow's flags name folders, which differ between environments, and a standard of their own.
+    flags = tuple(tf.sysconfig.get_compile_flags())
+    return _cuda_library("rasterize_triangles_gpu_tf{}".format(tf.VERSION), _GPU_OPERATION_SOURCES, flags,
+                         tuple(tf.sysconfig.get_link_flags()), force)
+
+
+def _cuda_library(stem, sources, flags, link_flags, force):
+    path = _library_path(stem, [flag for flag in flags if not flag.startswith("-I")])
+    if os.path.exists(path) and not force:
+        return path
+    nvcc = find_nvcc()
+    if nvcc is None:
+        return None
+    _build_cuda(path, stem, nvcc, sources, flags, link_flags)
+    return path
+
+
+def _build_cuda(path, stem, nvcc, sources, flags, link_flags):
+    """Compile the kernels and ``sources`` with nvcc, and link them to ``path``."""
+    host_flags = list(_CUDA_HOST_FLAGS)
+    for flag in flags:
+        # nvcc takes one standard, and folders of system headers as an argument of their own.
+        if flag.startswith("--std="):
+            host_flags[0] = flag[1:]
+        else:
+            host_flags += ["-isystem", flag[2:]] if flag.startswith("-I") else [flag]
+    jobs = [(source, list(_CUDA_FLAGS) + architecture_flags(nvcc)) for source in _CUDA_SOURCES]
+    jobs += [(source, host_flags) for source in sources]
+    with tempfile.TemporaryDirectory() as folder:
+        objects = []
+        for source, source_flags in jobs:
+            objects.append(os.path.join(folder, source + ".o"))
+            _run([nvcc, "-c", os.path.join(SOURCE_DIR, source), "-o", objects[-1]] + source_flags)
+        library = os.path.join(folder, "library.so")
+        _run([nvcc] + list(_CUDA_LINK_FLAGS) + ["-o", library] + objects
+             + list(_CUDA_RUNTIME_FLAGS + link_flags))
+        _install(library, path, stem)
+
+
 def _library_path(stem, flags):
     """Return the file name that content and machine decide: another digest is another file."""
     digest = hashlib.sha256()
@@ -84,7 +152,8 @@ def _library_path(stem, flags):
         with open(source, "rb") as file:
             digest.update(file.read())
     for text in (_CORE_SOURCES + _C_INTERFACE_SOURCES + _OPERATION_SOURCES + _CORE_FLAGS + _CONTRACTED_FLAGS
-                 + _OPERATION_FLAGS + tuple(flags)):
+                 + _OPERATION_FLAGS + _CUDA_FLAGS + _CUDA_HOST_FLAGS + _CUDA_LINK_FLAGS + _CUDA_RUNTIME_FLAGS
+                 + tuple(flags)):
         digest.update(text.encode() + b"\0")
     name = "{}_{}_{}.so".format(stem, _processor(), digest.hexdigest()[:12])
     return os.path.join(LIBRARY_DIR, name)
@@ -159,12 +228,18 @@ def _install(library, path, stem):
 
 
 def main(argv=None):
-    """Build both libraries and print where they are."""
+    """Build the libraries and print where they are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--force", action="store_true", help="compile even what is up to date")
     arguments = parser.parse_args(argv)
     for build in (core_library, operation_library):
         print(os.path.relpath(build(force=arguments.force)))  # noqa: T201
+    try:
+        for path in (cuda_library(arguments.force), gpu_operation_library(arguments.force)):
+            if path is not None:
+                print(os.path.relpath(path))  # noqa: T201
+    except InputError as error:  # a CUDA compiler that does not fit must not keep anyone from the CPU
+        print("{} Work goes on without GPU.".format(error), file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -5,14 +5,17 @@ is the top row; pixel centres are at half-integers. The full contract of each op
 in ``csrc/rasterize_triangles_op.cc``.
 """
 
+import ctypes
 import functools
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from mesh_renderer.build import operation_library
+from mesh_renderer.build import gpu_operation_library, operation_library
 from mesh_renderer.published import published_is_chosen, rasterize_as_published
 from tf_runtime import tf
+from workspace.errors import InputError
 
 # What a triangle is drawn into; the numbers of csrc/rasterize_triangles.h.
 PICTURE, FRONT_MASK = 1, 2
@@ -84,6 +87,8 @@ def interpolate_attributes(attributes, triangles, rasterization):
 def operations():
     """Load the compiled operations, once per process, and register their gradients."""
     compiled = tf.load_op_library(operation_library())
+    if tf.test.is_built_with_cuda() and _has_cuda_driver():
+        _load_gpu_kernels()
 
     def rasterize_gradient(op, d_barycentrics, *_):
         clip_vertices, triangles, _ = op.inputs
@@ -118,6 +123,25 @@ def operations():
     _register_gradient("MeshRendererVertexNormals", normals_gradient)
     _register_gradient("MeshRendererInterpolateAttributes", interpolate_gradient)
     return compiled
+
+
+def _has_cuda_driver():
+    """Tell whether this machine has the driver that every use of a CUDA device goes through."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _load_gpu_kernels():
+    """Let TensorFlow choose the kernels for GPUs, if they are built or can be."""
+    try:
+        path = gpu_operation_library()
+        if path is not None:
+            tf.load_op_library(path)
+    except (InputError, tf.errors.OpError) as error:
+        warnings.warn("Rasterisation stays on the CPU: {}".format(error), stacklevel=3)
 
 
 def _register_gradient(name, function):

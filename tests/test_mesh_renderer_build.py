@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from mesh_renderer import build
+from mesh_renderer.nvcc import architecture_flags, find_nvcc
 from tf_runtime import tf
 from workspace.errors import InputError
 
@@ -71,8 +72,37 @@ def test_what_does_not_compile_is_told_in_a_sentence_and_a_log(elsewhere):
     assert not glob.glob(str(elsewhere / "lib" / "*.so"))
 
 
-def test_command_prints_both_libraries(capsys, monkeypatch):
+def test_command_prints_the_libraries(capsys, monkeypatch):
+    expected = [build.core_library(), build.operation_library(), build.cuda_library(), build.gpu_operation_library()]
     monkeypatch.setattr(build, "_build", lambda *_: pytest.fail("compiled without need"))
+    monkeypatch.setattr(build, "_build_cuda", lambda *_: pytest.fail("compiled without need"))
     build.main([])
     printed = capsys.readouterr().out.split()
-    assert [os.path.abspath(path) for path in printed] == [build.core_library(), build.operation_library()]
+    assert [os.path.abspath(path) for path in printed] == [path for path in expected if path is not None]
+
+
+def test_without_a_cuda_compiler_there_are_no_gpu_libraries(elsewhere, monkeypatch):
+    monkeypatch.setattr(build, "find_nvcc", lambda: None)
+    assert build.cuda_library() is None and build.gpu_operation_library() is None
+    assert not glob.glob(str(elsewhere / "lib" / "*"))
+
+
+def test_a_cuda_compiler_that_fails_keeps_nobody_from_the_cpu(elsewhere, capsys, monkeypatch):
+    monkeypatch.setattr(build, "find_nvcc", lambda: shutil.which("false"))
+    monkeypatch.setattr(build, "_build", lambda path, *_: None)
+    assert build.main([]) is None
+    told = capsys.readouterr()
+    assert len(told.out.split()) == 2
+    assert told.err.count("\n") == 1 and "did not compile" in told.err and "Work goes on without GPU." in told.err
+
+
+def test_nvcc_is_found_where_the_variable_says(tmp_path, monkeypatch):
+    nvcc = tmp_path / "bin" / "nvcc"
+    nvcc.parent.mkdir()
+    nvcc.write_text("#!/bin/sh\necho compute_60 compute_75 compute_80 compute_86 compute_121\n")
+    nvcc.chmod(0o755)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    assert find_nvcc() == str(nvcc)
+    assert architecture_flags(str(nvcc)) == [
+        "-gencode", "arch=compute_75,code=sm_75", "-gencode", "arch=compute_80,code=sm_80",
+        "-gencode", "arch=compute_80,code=compute_80"]

@@ -1,17 +1,16 @@
 // TensorFlow operation over the core: attribute interpolation and its gradient.
+#include "interpolate_attributes_op.h"
+
 #include <cstdint>
 
-#include "op_support.h"
 #include "rasterize_triangles.h"
 #include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
 namespace mesh_renderer {
 namespace {
 
 using tensorflow::DEVICE_CPU;
-using tensorflow::OpKernel;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
@@ -68,83 +67,41 @@ d_attributes: [B, N, C].
 d_barycentric_coordinates: [B, H, W, 3], 0 where the pixel is empty.
 )doc");
 
-// The checked inputs of attribute interpolation and of its gradient.
-Status CheckInterpolation(OpKernelContext* context, Geometry* geometry, Pixels* pixels) {
-  const Tensor& attributes = context->input(0);
-  if (attributes.dims() != 3) {
-    return errors::InvalidArgument("attributes must have shape [B, N, C], got ",
-                                   attributes.shape().DebugString());
-  }
-  geometry->triangles = &context->input(1);
-  geometry->batch = attributes.dim_size(0);
-  geometry->vertex_count = attributes.dim_size(1);
-  TF_RETURN_IF_ERROR(CheckTriangles(*geometry->triangles, geometry->vertex_count));
-  geometry->triangle_count = geometry->triangles->dim_size(0);
-  return CheckPixels(context->input(2), context->input(3), geometry->batch,
-                     geometry->triangle_count, pixels);
-}
+// The core, with work spread over TensorFlow's threads.
+struct OnProcessor {
+  static constexpr Memory kMemory = Memory::kHost;
 
-class InterpolateAttributesOp : public OpKernel {
- public:
-  using OpKernel::OpKernel;
-
-  void Compute(OpKernelContext* context) override {
-    Geometry geometry;
-    Pixels pixels;
-    OP_REQUIRES_OK(context, CheckInterpolation(context, &geometry, &pixels));
-    const Tensor& attributes = context->input(0);
-    const int64_t channels = attributes.dim_size(2);
-    TensorShape shape = context->input(2).shape();
-    shape.AddDim(channels);
-    Tensor* image = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &image));
-    const int64_t bands = BandsPerImage(context, geometry.batch, context->input(2).dim_size(1));
+  static Status Interpolate(OpKernelContext* context, const Geometry& geometry, const Pixels& pixels,
+                            const Attributes& attributes, float* image) {
+    const int64_t channels = attributes.channels, bands = BandsPerImage(context, geometry.batch, pixels.height);
     ParallelFor(context, geometry.batch * bands, [&](int64_t unit) {
       const int64_t i = unit / bands, band = unit % bands;
-      InterpolateAttributes(
-          geometry.OfImage(i), pixels.OfImage(i),
-          attributes.flat<float>().data() + channels * geometry.vertex_count * i, channels,
-          pixels.per_image * band / bands, pixels.per_image * (band + 1) / bands,
-          image->flat<float>().data() + channels * pixels.per_image * i);
+      InterpolateAttributes(geometry.OfImage(i), pixels.OfImage(i),
+                            attributes.values + channels * geometry.vertex_count * i, channels,
+                            pixels.per_image * band / bands, pixels.per_image * (band + 1) / bands,
+                            image + channels * pixels.per_image * i);
     });
+    return Ok();
   }
-};
 
-class InterpolateAttributesGradOp : public OpKernel {
- public:
-  using OpKernel::OpKernel;
-
-  void Compute(OpKernelContext* context) override {
-    Geometry geometry;
-    Pixels pixels;
-    OP_REQUIRES_OK(context, CheckInterpolation(context, &geometry, &pixels));
-    const Tensor& attributes = context->input(0);
-    const Tensor& d_image = context->input(4);
-    const int64_t channels = attributes.dim_size(2);
-    TensorShape shape = context->input(2).shape();
-    shape.AddDim(channels);
-    OP_REQUIRES(context, d_image.shape() == shape,
-                errors::InvalidArgument("d_image must have shape ", shape.DebugString(), ", got ",
-                                        d_image.shape().DebugString()));
-    Tensor *d_attributes = nullptr, *d_barycentrics = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, attributes.shape(), &d_attributes));
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(1, context->input(3).shape(), &d_barycentrics));
+  static Status InterpolateGrad(OpKernelContext* context, const Geometry& geometry, const Pixels& pixels,
+                                const Attributes& attributes, const float* d_image, float* d_attributes,
+                                float* d_barycentrics) {
+    const int64_t channels = attributes.channels;
     ParallelFor(context, geometry.batch, [&](int64_t i) {
       const int64_t values = channels * geometry.vertex_count * i;
-      InterpolateAttributesGrad(
-          geometry.OfImage(i), pixels.OfImage(i), attributes.flat<float>().data() + values,
-          channels, d_image.flat<float>().data() + channels * pixels.per_image * i,
-          d_attributes->flat<float>().data() + values,
-          d_barycentrics->flat<float>().data() + 3 * pixels.per_image * i);
+      InterpolateAttributesGrad(geometry.OfImage(i), pixels.OfImage(i), attributes.values + values, channels,
+                                d_image + channels * pixels.per_image * i, d_attributes + values,
+                                d_barycentrics + 3 * pixels.per_image * i);
     });
+    return Ok();
   }
 };
 
 REGISTER_KERNEL_BUILDER(Name("MeshRendererInterpolateAttributes").Device(DEVICE_CPU),
-                        InterpolateAttributesOp);
+                        InterpolateAttributesOp<OnProcessor>);
 REGISTER_KERNEL_BUILDER(Name("MeshRendererInterpolateAttributesGrad").Device(DEVICE_CPU),
-                        InterpolateAttributesGradOp);
+                        InterpolateAttributesGradOp<OnProcessor>);
 
 }  // namespace
 }  // namespace mesh_renderer

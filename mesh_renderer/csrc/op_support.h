@@ -87,7 +87,11 @@ struct Geometry {
   }
 };
 
-inline Status CheckTriangles(const Tensor& triangles, int64_t vertex_count) {
+// Where an operation's inputs are. What a GPU holds cannot be looked at without waiting for it: there only
+// shapes are checked, and its kernels pass over indices of what does not exist.
+enum class Memory { kHost, kDevice };
+
+inline Status CheckTriangles(const Tensor& triangles, int64_t vertex_count, Memory memory = Memory::kHost) {
   if (triangles.dims() != 2 || triangles.dim_size(1) != 3) {
     return errors::InvalidArgument("triangles must have shape [F, 3], got ",
                                    triangles.shape().DebugString());
@@ -95,6 +99,7 @@ inline Status CheckTriangles(const Tensor& triangles, int64_t vertex_count) {
   if (triangles.dim_size(0) > std::numeric_limits<int32_t>::max()) {
     return errors::InvalidArgument("more triangles than int32 can count: ", triangles.dim_size(0));
   }
+  if (memory == Memory::kDevice) return Ok();
   const auto flat = triangles.flat<int32_t>();
   // An unsigned comparison catches negative indices too; the loop without exit is a vector loop.
   uint32_t largest = 0;
@@ -109,7 +114,8 @@ inline Status CheckTriangles(const Tensor& triangles, int64_t vertex_count) {
   return Ok();
 }
 
-inline Status CheckGeometry(const Tensor& clip_vertices, const Tensor& triangles, Geometry* geometry) {
+inline Status CheckGeometry(const Tensor& clip_vertices, const Tensor& triangles, Memory memory,
+                            Geometry* geometry) {
   if (clip_vertices.dims() != 3 || clip_vertices.dim_size(2) != 4) {
     return errors::InvalidArgument("clip_vertices must have shape [B, N, 4], got ",
                                    clip_vertices.shape().DebugString());
@@ -119,7 +125,7 @@ inline Status CheckGeometry(const Tensor& clip_vertices, const Tensor& triangles
   geometry->batch = clip_vertices.dim_size(0);
   geometry->vertex_count = clip_vertices.dim_size(1);
   geometry->triangle_count = triangles.dims() > 0 ? triangles.dim_size(0) : 0;
-  return CheckTriangles(triangles, geometry->vertex_count);
+  return CheckTriangles(triangles, geometry->vertex_count, memory);
 }
 
 // The pixels that RasterizeTriangles left, checked against the batch and the triangles.
@@ -127,6 +133,7 @@ struct Pixels {
   const Tensor* triangle_ids = nullptr;
   const Tensor* barycentrics = nullptr;
   int64_t per_image = 0;
+  int64_t height = 0, width = 0;
 
   Visibility OfImage(int64_t image) const {
     return {per_image, barycentrics->flat<float>().data() + 3 * per_image * image,
@@ -135,7 +142,7 @@ struct Pixels {
 };
 
 inline Status CheckPixels(const Tensor& triangle_ids, const Tensor& barycentrics, int64_t batch,
-                   int64_t triangle_count, Pixels* pixels) {
+                          int64_t triangle_count, Memory memory, Pixels* pixels) {
   if (triangle_ids.dims() != 3 || triangle_ids.dim_size(0) != batch) {
     return errors::InvalidArgument("triangle_ids must have shape [", batch, ", H, W], got ",
                                    triangle_ids.shape().DebugString());
@@ -149,7 +156,10 @@ inline Status CheckPixels(const Tensor& triangle_ids, const Tensor& barycentrics
   }
   pixels->triangle_ids = &triangle_ids;
   pixels->barycentrics = &barycentrics;
-  pixels->per_image = triangle_ids.dim_size(1) * triangle_ids.dim_size(2);
+  pixels->height = triangle_ids.dim_size(1);
+  pixels->width = triangle_ids.dim_size(2);
+  pixels->per_image = pixels->height * pixels->width;
+  if (memory == Memory::kDevice) return Ok();
   // Without triangles every pixel is empty, and its id, 0, is never looked up.
   const uint32_t limit = static_cast<uint32_t>(triangle_count > 0 ? triangle_count : 1);
   const auto ids = triangle_ids.flat<int32_t>();

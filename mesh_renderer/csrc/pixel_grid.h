@@ -4,11 +4,13 @@
 
 #include <vector>
 
+#include "host_device.h"
+
 namespace mesh_renderer {
 
 // The published rasteriser takes pixel centres in double precision and rounds once. Whether a
 // centre that lies on an edge is covered depends on it.
-inline float PixelCentre(int pixel, int size) {
+HOST_DEVICE inline float PixelCentre(int pixel, int size) {
   return static_cast<float>(2.0 * (pixel + 0.5) / size - 1.0);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "pixel_grid.h"
+#include "pixel_test.h"
 #include "triangle_bounds.h"
 
 namespace mesh_renderer {
@@ -53,32 +54,14 @@ struct Fragments {
   float b0[kBlock], b1[kBlock], b2[kBlock], depth[kBlock];
 };
 
-// A triangle in clip space.
-struct Homogeneous {
-  float x0, y0, z0, w0, x1, y1, z1, w1, x2, y2, z2, w2;
-};
-
-// The exact test. Edge functions are the products of the cofactors of the triangle's matrix with the
-// pixel centre (Olano & Greer 1997, section 3); barycentric coordinates are their shares. Rounding
-// here decides coverage: the order of operations is that of the published rasteriser.
 ALWAYS_INLINE inline void TestPixel(const Homogeneous& t, float px, float py, int i, Fragments* out) {
-  const float a0 = t.y1 * t.w2 - t.y2 * t.w1, b0 = t.w1 * t.x2 - t.w2 * t.x1, c0 = t.x1 * t.y2 - t.x2 * t.y1;
-  const float a1 = t.y2 * t.w0 - t.y0 * t.w2, b1 = t.w2 * t.x0 - t.w0 * t.x2, c1 = t.x2 * t.y0 - t.x0 * t.y2;
-  const float a2 = t.y0 * t.w1 - t.y1 * t.w0, b2 = t.w0 * t.x1 - t.w1 * t.x0, c2 = t.x0 * t.y1 - t.x1 * t.y0;
-  const float det = t.x0 * a0 + t.x1 * a1 + t.x2 * a2;
-  // A det of exactly 0 is noise of a sliver; the published y axis points down, hence this side.
-  const float s = det > 0 ? 1.0f : -1.0f;
-  const float e0 = s * (a0 * px + b0 * py + c0);
-  const float e1 = s * (a1 * px + b1 * py + c1);
-  const float e2 = s * (a2 * px + b2 * py + c2);
-  const float sum = e0 + e1 + e2;
-  const float q0 = e0 / sum, q1 = e1 / sum, q2 = e2 / sum;
-  const float depth = (q0 * t.z0 + q1 * t.z1 + q2 * t.z2) / (q0 * t.w0 + q1 * t.w1 + q2 * t.w2);
-  out->covered[i] = (e0 >= 0) & (e1 >= 0) & (e2 >= 0) & (sum > 0) & (depth >= -1) & (depth <= 1);
-  out->b0[i] = q0;
-  out->b1[i] = q1;
-  out->b2[i] = q2;
-  out->depth[i] = depth;
+  const EdgeFunctions edges = EvaluateEdges(t, px, py);
+  const Fragment fragment = MakeFragment(t, edges);
+  out->covered[i] = IsInside(edges) & fragment.visible;
+  out->b0[i] = fragment.b0;
+  out->b1[i] = fragment.b1;
+  out->b2[i] = fragment.b2;
+  out->depth[i] = fragment.depth;
 }
 
 class BandRasterizer {

@@ -1,36 +1,19 @@
 // TensorFlow operation over the core: rasterisation and its gradient. Checks and threads, no more.
-#include <cstdint>
-#include <limits>
+#include "rasterize_triangles_op.h"
 
-#include "op_support.h"
+#include <cstdint>
+
 #include "rasterize_triangles.h"
 #include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
 
 namespace mesh_renderer {
 namespace {
 
 using tensorflow::DEVICE_CPU;
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
 using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-Status CheckImageSize(int64_t width, int64_t height) {
-  if (width <= 0 || height <= 0) {
-    return errors::InvalidArgument("image_width and image_height must be positive, got ", width,
-                                   " and ", height);
-  }
-  // The core counts pixels of an image, times three, in int64 and rows and columns in float.
-  constexpr int64_t kLargestSide = 1 << 15;
-  if (width > kLargestSide || height > kLargestSide) {
-    return errors::InvalidArgument("image_width and image_height must be at most ", kLargestSide,
-                                   ", got ", width, " and ", height);
-  }
-  return Ok();
-}
 
 Status RasterizeShape(InferenceContext* c) {
   ShapeHandle vertices, triangles, layers;
@@ -83,7 +66,7 @@ image_width: Columns, 1 to 32768.
 image_height: Rows, 1 to 32768.
 clip_vertices: [B, N, 4], clip-space x, y, z, w. B and N may be 0.
 triangles: [F, 3], indices of vertices, shared by all images. F may be 0. An index outside of
-  [0, N) is an InvalidArgument error.
+  [0, N) is an InvalidArgument error on the CPU; on a GPU its triangle is skipped.
 layers: [F], what each triangle is drawn into: 1 the picture, 2 the front mask, 3 both, 0
   nothing; or [0], all into the picture.
 barycentric_coordinates: [B, H, W, 3], perspective-correct, at least 0, sum 1, in the order of the
@@ -117,94 +100,42 @@ d_barycentric_coordinates: [B, H, W, 3], gradient of the loss.
 d_clip_vertices: [B, N, 4]; the z column is 0, because visibility is held fixed.
 )doc");
 
-class RasterizeTrianglesOp : public OpKernel {
- public:
-  explicit RasterizeTrianglesOp(OpKernelConstruction* context) : OpKernel(context) {
-    OP_REQUIRES_OK(context, context->GetAttr("image_width", &width_));
-    OP_REQUIRES_OK(context, context->GetAttr("image_height", &height_));
-    OP_REQUIRES_OK(context, CheckImageSize(width_, height_));
-  }
+// The core, with work spread over TensorFlow's threads.
+struct OnProcessor {
+  static constexpr Memory kMemory = Memory::kHost;
 
-  void Compute(OpKernelContext* context) override {
-    Geometry geometry;
-    OP_REQUIRES_OK(context, CheckGeometry(context->input(0), context->input(1), &geometry));
-    const Tensor& layers = context->input(2);
-    OP_REQUIRES(context,
-                layers.dims() == 1 &&
-                    (layers.dim_size(0) == 0 || layers.dim_size(0) == geometry.triangle_count),
-                errors::InvalidArgument("layers must have shape [", geometry.triangle_count,
-                                        "] or [0], got ", layers.shape().DebugString()));
-    const int64_t pixels = int64_t{width_} * height_;
-    OP_REQUIRES(context, geometry.batch <= std::numeric_limits<int64_t>::max() / (16 * pixels),
-                errors::InvalidArgument("too many pixels: ", geometry.batch, " images of ", pixels));
-    Tensor* outputs[5] = {};
-    const int64_t batch = geometry.batch;
-    const TensorShape shapes[5] = {{batch, height_, width_, 3}, {batch, height_, width_},
-                                   {batch, height_, width_}, {batch, height_, width_, 1},
-                                   {batch, height_, width_, 1}};
-    for (int i = 0; i < 5; ++i) {
-      OP_REQUIRES_OK(context, context->allocate_output(i, shapes[i], &outputs[i]));
-    }
-    Draw(context, geometry, layers.dim_size(0) ? layers.flat<uint8_t>().data() : nullptr, outputs);
-  }
-
- private:
-  void Draw(OpKernelContext* context, const Geometry& geometry, const uint8_t* layers,
-            Tensor** outputs) const {
+  static Status Rasterize(OpKernelContext* context, const Geometry& geometry, const uint8_t* layers, int width,
+                          int height, const Images& out) {
     // Bands repeat the set-up of all triangles, so images are only cut when threads would idle.
-    const int64_t bands = BandsPerImage(context, geometry.batch, height_);
-    const int64_t pixels = int64_t{width_} * height_;
+    const int64_t bands = BandsPerImage(context, geometry.batch, height);
+    const int64_t pixels = int64_t{width} * height;
     ParallelFor(context, geometry.batch * bands, [&](int64_t unit) {
       const int64_t image = unit / bands, band = unit % bands;
       const int64_t first = image * pixels;
-      const Image target = {width_, height_, outputs[0]->flat<float>().data() + 3 * first,
-                            outputs[1]->flat<int32_t>().data() + first,
-                            outputs[2]->flat<float>().data() + first,
-                            outputs[3]->flat<float>().data() + first,
-                            outputs[4]->flat<float>().data() + first};
-      RasterizeTriangles(geometry.OfImage(image, layers),
-                                        static_cast<int>(height_ * band / bands),
-                                        static_cast<int>(height_ * (band + 1) / bands), target);
+      const Image target = {width, height, out.barycentrics + 3 * first, out.triangle_ids + first,
+                            out.z_buffer + first, out.mask + first, out.front_mask + first};
+      RasterizeTriangles(geometry.OfImage(image, layers), static_cast<int>(height * band / bands),
+                         static_cast<int>(height * (band + 1) / bands), target);
     });
+    return Ok();
   }
 
-  tensorflow::int32 width_;
-  tensorflow::int32 height_;
-};
-
-class RasterizeTrianglesGradOp : public OpKernel {
- public:
-  using OpKernel::OpKernel;
-
-  void Compute(OpKernelContext* context) override {
-    Geometry geometry;
-    Pixels pixels;
-    OP_REQUIRES_OK(context, CheckGeometry(context->input(0), context->input(1), &geometry));
-    OP_REQUIRES_OK(context, CheckPixels(context->input(2), context->input(3), geometry.batch,
-                                        geometry.triangle_count, &pixels));
-    const Tensor& d_barycentrics = context->input(4);
-    OP_REQUIRES(context, d_barycentrics.shape() == context->input(3).shape(),
-                errors::InvalidArgument("d_barycentric_coordinates must have shape ",
-                                        context->input(3).shape().DebugString(), ", got ",
-                                        d_barycentrics.shape().DebugString()));
-    Tensor* d_vertices = nullptr;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(0, context->input(0).shape(), &d_vertices));
-    const int height = static_cast<int>(context->input(2).dim_size(1));
-    const int width = static_cast<int>(context->input(2).dim_size(2));
+  static Status RasterizeGrad(OpKernelContext* context, const Geometry& geometry, const Pixels& pixels,
+                              const float* d_barycentrics, float* d_vertices) {
+    const int width = static_cast<int>(pixels.width), height = static_cast<int>(pixels.height);
     ParallelFor(context, geometry.batch, [&](int64_t image) {
-      RasterizeTrianglesGrad(
-          geometry.OfImage(image), width, height, pixels.OfImage(image),
-          d_barycentrics.flat<float>().data() + 3 * pixels.per_image * image,
-          d_vertices->flat<float>().data() + 4 * geometry.vertex_count * image);
+      RasterizeTrianglesGrad(geometry.OfImage(image), width, height, pixels.OfImage(image),
+                             d_barycentrics + 3 * pixels.per_image * image,
+                             d_vertices + 4 * geometry.vertex_count * image);
     });
+    return Ok();
   }
 };
 
 REGISTER_KERNEL_BUILDER(Name("MeshRendererRasterizeTriangles").Device(DEVICE_CPU),
-                        RasterizeTrianglesOp);
+                        RasterizeTrianglesOp<OnProcessor>);
 REGISTER_KERNEL_BUILDER(Name("MeshRendererRasterizeTrianglesGrad").Device(DEVICE_CPU),
-                        RasterizeTrianglesGradOp);
+                        RasterizeTrianglesGradOp<OnProcessor>);
 
 }  // namespace
 }  // namespace mesh_renderer

@@ -1,5 +1,5 @@
 // Which pixels a triangle may cover, told cheaply and never too few: projection once per vertex, and
-// bounds that allow for every rounding of the exact test in rasterize_triangles.cc.
+// bounds that allow for every rounding of the exact test in pixel_test.h.
 #ifndef MESH_RENDERER_TRIANGLE_BOUNDS_H_
 #define MESH_RENDERER_TRIANGLE_BOUNDS_H_
 
@@ -10,12 +10,8 @@
 #include <limits>
 #include <memory>
 
+#include "host_device.h"
 #include "rasterize_triangles.h"
-
-// A call inside a loop would keep it from becoming vector code.
-#define ALWAYS_INLINE __attribute__((always_inline))
-// Merged into one function, the phases below lose theirs as well.
-#define NEVER_INLINE __attribute__((noinline))
 
 namespace mesh_renderer {
 
