@@ -1,23 +1,43 @@
 """Whether memory stays flat: ``python -m benchmarks.memory --photos 10000 --minutes 60``.
 
-Runs demo.py and preprocess_img.py over links to one photo (reconstructed by a narrow random network, five points
-given), and train.py with the real network on a small face model, and fits a line through what their processes
-hold, the first quarter, in which they fill their pools, left out.
+Runs preprocess_img.py and demo.py over links to one photo (five points given), and train.py with the real network
+on a small face model, under both supervisions; or, with ``--pid``, watches a process that runs already. For each it
+writes what its processes held (``memory_NAME.csv``) and a picture of that (``memory_NAME.png``), and prints the slope
+of a line through it, from the end of the warm-up on, in which pools are filled.
+
+Anonymous memory is what programs allocate: a leak shows there. File-backed memory is code, and pages of files that are
+mapped, such as the arrays of training faces: the system keeps them as long as nobody else needs the room.
 """
 
 import argparse
+import csv
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from typing import NamedTuple
 
 import numpy as np
 
+from workspace.atomic import atomic_path
 from workspace.paths import REPO_ROOT
 
 _INTERVAL = 0.5  # seconds between looks
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_SELDOM = 5.0  # the same, for what runs an hour
+_NAMES = ("preprocess", "demo", "train", "train_truth")
+_MEBIBYTE = 2.0 ** 20
+_COLUMNS = ("seconds", "anonymous_mib", "file_backed_mib")
+_WARM_UP_SHARE = 0.25  # of the time, where the warm-up of --warm_up would leave less than half of it
+
+
+class Trend(NamedTuple):
+    """What a line through samples says."""
+
+    begin: float  # seconds; of the end of the warm-up
+    slope: float  # MiB a minute
+    least: float  # MiB, since then
+    most: float
 
 
 def parse_arguments(argv=None):
@@ -25,21 +45,31 @@ def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--photos", type=int, default=10000, help="through demo.py and preprocess_img.py each")
-    parser.add_argument("--minutes", type=float, default=60, help="of training")
-    parser.add_argument("--only", nargs="+", choices=("demo", "preprocess", "train"),
-                        default=("preprocess", "demo", "train"))
+    parser.add_argument("--minutes", type=float, default=60, help="of training, or of watching")
+    parser.add_argument("--warm_up", type=float, default=10, help="minutes that do not count")
+    parser.add_argument("--only", nargs="+", choices=_NAMES, default=_NAMES)
+    parser.add_argument("--pid", type=int, help="watch this process instead")
+    parser.add_argument("--output", default=os.path.join(REPO_ROOT, "result", "benchmarks"), help="folder")
     return parser.parse_args(argv)
 
 
 def main(argv=None):
-    """Measure and print one line for each command."""
+    """Measure, draw, and print a line for each command."""
     arguments = parse_arguments(argv)
+    os.makedirs(arguments.output, exist_ok=True)
+    if arguments.pid:
+        report("pid_{}".format(arguments.pid), follow(arguments.pid, 60 * arguments.minutes), arguments)
+        return
     with tempfile.TemporaryDirectory() as folder:
         if set(arguments.only) & {"demo", "preprocess"}:
             _write_photos(folder, arguments.photos)
         for name in arguments.only:
             command, limit = _command(name, folder, arguments)
-            _report(name, *_watch(command, limit, os.path.join(folder, name)))
+            process = subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.DEVNULL)
+            samples = follow(process.pid, limit)
+            process.terminate()
+            process.wait()
+            report(name, samples, arguments)
 
 
 def _write_photos(folder, count):
@@ -61,58 +91,142 @@ def _write_photos(folder, count):
 
 def _command(name, folder, arguments):
     """Return a command line, and after how many seconds it is stopped."""
+    from tests.faults.twice import write_truth
     from tests.training_data import TOY_MODEL, write_faces
 
-    output = os.path.join(folder, name)
-    if name == "train":
-        faces = write_faces(os.path.join(folder, "faces"), 16)
-        return [sys.executable, "train.py", "--data_path", faces, "--face_model", TOY_MODEL, "--result_path", output,
-                "--model_name", "run", "--batch_size", "2", "--identity", "none", "--init_weights", "none", "--quiet",
-                "--checkpoint_interval", "50", "--keep", "2", "--val_interval", "50"], 60 * arguments.minutes
+    output, python = os.path.join(folder, name), [sys.executable]
+    if name.startswith("train"):
+        faces = write_faces(os.path.join(folder, name + "_faces"), 16)
+        write_truth(faces)
+        return python + ["train.py", "--data_path", faces, "--face_model", TOY_MODEL, "--result_path", output,
+                         "--model_name", "run", "--identity", "none", "--init_weights", "none", "--quiet", "--augment",
+                         "--checkpoint_interval", "50", "--keep", "2", "--val_interval", "50"] + (
+                             ["--supervision", "truth", "--image_size", "56", "--batch_size", "16"]
+                             if name == "train_truth" else ["--batch_size", "2"]), 60 * arguments.minutes
     photos = os.path.join(folder, "photos")
     if name == "preprocess":
-        return [sys.executable, "preprocess_img.py", "--img_path", photos, "--save_path", output, "--workers", "1",
-                "--keep_uncertain", "--quiet"], None
-    return [sys.executable, "demo.py", "--input", photos, "--output", output, "--face_model", TOY_MODEL, "--method",
-            "fit", "--steps", "1", "--quiet"], None
+        return python + ["preprocess_img.py", "--img_path", photos, "--save_path", output, "--workers", "1",
+                         "--keep_uncertain", "--quiet"], None
+    return python + ["demo.py", "--input", photos, "--output", output, "--face_model", TOY_MODEL, "--method", "fit",
+                     "--steps", "1", "--quiet"], None
 
 
-def _watch(command, limit, output):
-    """Run a command; returns (seconds, bytes of it and its children) of each look."""
-    begin, samples = time.monotonic(), []
+def watch(command, limit=None, on_look=None):
+    """Run a command of this project to its end, or for a while.
+
+    Args:
+        command: its command line.
+        limit: seconds after which it is stopped, or None.
+        on_look: called at each look, or None.
+
+    Returns:
+        [looks, 2]: seconds, and bytes of anonymous memory of it and its workers.
+    """
     process = subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.DEVNULL)
-    while process.poll() is None:
-        time.sleep(_INTERVAL)
-        seconds = time.monotonic() - begin
-        samples.append((seconds, _family_bytes(process.pid)))
-        if limit and seconds > limit:
-            process.terminate()
-            limit = None
-    return np.array(samples[:-2])
+    samples = follow(process.pid, limit, _INTERVAL, on_look)
+    process.terminate()
+    process.wait()
+    return samples[:, :2] * [1, _MEBIBYTE]
 
 
-def _family_bytes(pid):
-    """Return the resident memory of a process and its descendants, without what they share with files."""
-    total, waiting = 0, [pid]
+def follow(pid, limit=None, interval=_SELDOM, on_look=None):
+    """Look at a process and its descendants now and then.
+
+    Args:
+        pid: of the process.
+        limit: seconds after which to stop looking, or None.
+        interval: seconds between looks.
+        on_look: called at each look, or None.
+
+    Returns:
+        [looks, 3]: seconds, and MiB of anonymous and of file-backed memory.
+    """
+    begin, samples = time.monotonic(), []
+    while not (limit and time.monotonic() - begin > limit):
+        anonymous, file_backed = family_memory(pid)
+        if not anonymous:
+            break
+        samples.append((time.monotonic() - begin, anonymous / _MEBIBYTE, file_backed / _MEBIBYTE))
+        if on_look:
+            on_look()
+        time.sleep(interval)
+    return np.array(samples[:-1]).reshape(-1, 3)  # at the last look it may have been giving back what it had
+
+
+def family_memory(pid):
+    """Return the bytes of anonymous and of file-backed resident memory of a process and its descendants."""
+    anonymous, file_backed, waiting = 0, 0, [str(pid)]
     while waiting:
         pid = waiting.pop()
         try:
-            with open("/proc/{}/statm".format(pid)) as file:
-                _, resident, shared = file.read().split()[:3]
-            total += (int(resident) - int(shared)) * _PAGE
-            with open("/proc/{0}/task/{0}/children".format(pid)) as file:
-                waiting += [int(child) for child in file.read().split()]
+            with open("/proc/{}/status".format(pid)) as file:
+                fields = dict(line.split(":", 1) for line in file if ":" in line)
+            for thread in os.listdir("/proc/{}/task".format(pid)):
+                with open("/proc/{}/task/{}/children".format(pid, thread)) as file:
+                    waiting += file.read().split()
         except OSError:
-            pass  # it ended meanwhile
-    return total
+            continue  # it ended meanwhile
+        if "RssAnon" in fields:  # one that has ended, but was not waited for, has none
+            anonymous += _bytes(fields["RssAnon"]) + _bytes(fields["RssShmem"])
+            file_backed += _bytes(fields["RssFile"])
+    return anonymous, file_backed
 
 
-def _report(name, *samples):
-    samples = np.array(samples)
-    seconds, held = samples[len(samples) // 4:].T
-    slope = np.polyfit(seconds, held, 1)[0]
-    print("{}: {:.0f} s, {:.0f} MiB at the end, highest {:.0f} MiB; slope {:+.2f} MiB a minute".format(
-        name, samples[-1, 0], held[-1] / 2 ** 20, held.max() / 2 ** 20, slope * 60 / 2 ** 20), flush=True)
+def _bytes(text):
+    return int(text.split()[0]) << 10
+
+
+def trend(seconds, held, warm_up):
+    """Fit a line through what was held after a warm-up.
+
+    Args:
+        seconds, held: [looks] each, the latter MiB.
+        warm_up: seconds that do not count, or a quarter of all if that leaves less than half.
+
+    Returns:
+        A :class:`Trend`.
+    """
+    begin = warm_up if 2 * warm_up <= seconds[-1] else _WARM_UP_SHARE * seconds[-1]
+    counted = seconds >= begin
+    slope = np.polyfit(seconds[counted], held[counted], 1)[0] * 60
+    return Trend(begin, slope, held[counted].min(), held[counted].max())
+
+
+def report(name, samples, arguments):
+    """Write the samples and their picture, and print a line."""
+    if len(samples) < 4:
+        print("{}: ended too soon to tell".format(name))
+        return
+    path = os.path.join(arguments.output, "memory_" + name)
+    with atomic_path(path + ".csv") as temporary, open(temporary, "w", newline="") as file:
+        csv.writer(file).writerows([_COLUMNS] + samples.round(2).tolist())
+    trends = [trend(samples[:, 0], samples[:, column], 60 * arguments.warm_up) for column in (1, 2)]
+    _draw(name, samples, trends, path + ".png")
+    print("{}: {:.0f} min; from minute {:.0f} on: {}; {}.csv, .png".format(
+        name, samples[-1, 0] / 60, trends[0].begin / 60, ", ".join(
+            "{} {:.0f} to {:.0f} MiB, slope {:+.2f} MiB a minute".format(kind, found.least, found.most, found.slope)
+            for kind, found in zip(("anonymous", "file-backed"), trends)), path), flush=True)
+
+
+def _draw(name, samples, trends, path):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(figsize=(7, 3.6))
+    minutes = samples[:, 0] / 60
+    for column, kind, found in ((1, "anonymous", trends[0]), (2, "file-backed", trends[1])):
+        line, = axes.plot(minutes, samples[:, column], label="{}: {:+.2f} MiB a minute".format(kind, found.slope))
+        counted = samples[:, 0] >= found.begin
+        fit = np.poly1d(np.polyfit(minutes[counted], samples[counted, column], 1))
+        axes.plot(minutes[counted], fit(minutes[counted]), "--", color=line.get_color(), alpha=0.6)
+    axes.axvspan(0, trends[0].begin / 60, color="0.93", label="warm-up")
+    axes.set(xlabel="minutes", ylabel="MiB", title=name, ylim=(0, None), xlim=(0, minutes[-1]))
+    axes.legend(loc="lower right")
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+    pyplot.close(figure)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,148 @@
+"""How time and memory grow with photos: ``python -m benchmarks.growth_photos [--counts 1 10 100 1000 10000]``.
+
+``preprocess_img.py`` (detection included) and ``demo.py --steps 0`` (the network that comes along, detection
+included) over so many photos of 500 pixels, whole commands, start-up included; what they hold is looked at
+every half second. Curves as PNG. 10,000 photos take half an hour on two idle cores; a run that outlasts
+``--limit`` is stopped, and counts for the photos it has done.
+"""
+
+import glob
+import os
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from benchmarks.measuring import row_main
+from benchmarks.memory import watch
+from benchmarks.photo_set import write_photos
+from workspace.atomic import atomic_path
+from workspace.errors import run_main
+from workspace.paths import RESULT_DIR
+
+COUNTS = (1, 10, 100, 1000)
+COMMANDS = ("preprocess_img.py", "demo.py")
+_VIEWS = 100  # different photos; more are links to these under other names
+_KEPT = 15  # seconds that results are left on the disk: those of 10,000 photos would fill 40 GB
+_MEBIBYTE = 2.0 ** 20
+
+
+def measure(arguments):
+    """Return, for each command, the growth of time and memory; draws it too."""
+    os.makedirs(arguments.output, exist_ok=True)
+    report = {"name": "growth over photos"}
+    for command in arguments.only:
+        runs = [_run(command, count, arguments.limit) for count in sorted(arguments.counts)]
+        report[command] = _growth(runs)
+        path = os.path.join(arguments.output, "growth_photos_{}.png".format(os.path.splitext(command)[0]))
+        _draw(command, report[command], runs[-1], path)
+    return report
+
+
+def _run(command, count, limit):
+    """Return [looks, 3] of one run: seconds, MiB, photos done; its end included."""
+    with tempfile.TemporaryDirectory() as folder:
+        photos, output = os.path.join(folder, "photos"), os.path.join(folder, "output")
+        _write_links(folder, photos, count)
+        flags = {"preprocess_img.py": ["--img_path", photos, "--save_path", output],
+                 "demo.py": ["--input", photos, "--output", output, "--steps", "0"]}[command]
+        results = _Results(output, ".png" if command == "preprocess_img.py" else ".mat", command == "demo.py")
+        begin = time.monotonic()
+        samples = watch([sys.executable, command, "--quiet"] + flags, limit, results.look)
+        seconds = time.monotonic() - begin
+        results.look()
+    done = results.counts[:len(samples)] + [results.counts[-1]]
+    print("{}: {} of {} photos in {:.0f} s, at most {:.0f} MiB".format(
+        command, done[-1], count, seconds, samples[:, 1].max() / _MEBIBYTE), file=sys.stderr, flush=True)
+    ended = np.concatenate([samples, [[seconds, samples[-1, 1]]]]) / [1, _MEBIBYTE]
+    return np.column_stack([ended, done])
+
+
+class _Results:
+    """Counts results while they are made, and removes those that have lain a while."""
+
+    def __init__(self, folder, extension, removes):
+        self._folder, self._extension, self._removes = folder, extension, removes
+        self._removed = 0
+        self.counts = []
+
+    def look(self):
+        """Count the photos done so far."""
+        present, old = 0, time.time() - _KEPT
+        for path in glob.glob(os.path.join(glob.escape(self._folder), "photo*.*")):
+            counted = path.endswith(self._extension)
+            if self._removes and os.path.getmtime(path) < old:
+                os.remove(path)
+                self._removed += counted
+            else:
+                present += counted
+        self.counts.append(self._removed + present)
+
+
+def _write_links(folder, photos, count):
+    views = os.path.join(folder, "views")
+    os.mkdir(views)
+    os.mkdir(photos)
+    write_photos(views, min(count, _VIEWS), with_points=False)
+    names = sorted(os.listdir(views))
+    for i in range(count):
+        # Hard links: of symbolic ones to one photo only the first counts.
+        os.link(os.path.join(views, names[i % len(names)]), os.path.join(photos, "photo{:05d}.jpg".format(i)))
+
+
+def _growth(runs):
+    done, seconds = [int(run[-1, 2]) for run in runs], [float(run[-1, 0]) for run in runs]
+    longest = runs[-1]
+    # The first quarter, in which pools and caches fill, apart.
+    later = longest[longest[:, 2] >= longest[-1, 2] / 4]
+    moved = later[-1, 2] > later[0, 2]
+    result = {"photos": done, "seconds": seconds, "peak_mib": [float(run[:, 1].max()) for run in runs],
+              "mib_per_thousand_photos": 1000 * float(np.polyfit(later[:, 2], later[:, 1], 1)[0]) if moved else None}
+    if len(set(done)) > 1:
+        result["exponent"] = float(np.polyfit(np.log(done), np.log(seconds), 1)[0])
+        # Start-up outweighs few photos: the exponent between the two largest runs.
+        result["exponent_at_the_end"] = float(np.log(seconds[-1] / seconds[-2]) / np.log(done[-1] / done[-2]))
+        result["photos_per_second"] = (done[-1] - done[-2]) / (seconds[-1] - seconds[-2])
+    return result
+
+
+def _draw(command, growth, longest, path):
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6))
+    left.loglog(growth["photos"], growth["seconds"], "o-")
+    left.set_xlabel("photos")
+    left.set_ylabel("seconds")
+    left.set_title("{}: power {:.2f}, at the end {:.2f}".format(
+        command, growth.get("exponent", np.nan), growth.get("exponent_at_the_end", np.nan)))
+    left.grid(True, which="both", alpha=0.3)
+    right.plot(longest[:, 2], longest[:, 1])
+    right.set_ylim(bottom=0)
+    right.set_xlabel("photos done")
+    right.set_ylabel("MiB held, all processes")
+    right.set_title("memory over {} photos: {:+.1f} MiB per thousand".format(
+        growth["photos"][-1], growth["mib_per_thousand_photos"] or 0))
+    right.grid(True, alpha=0.3)
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=110)
+    pyplot.close(figure)
+
+
+def _flags(parser):
+    parser.add_argument("--output", default=os.path.join(RESULT_DIR, "benchmarks"), metavar="DIR",
+                        help="folder for the curves")
+    parser.add_argument("--counts", nargs="+", type=int, default=COUNTS, metavar="N", help="numbers of photos")
+    parser.add_argument("--limit", type=float, help="seconds after which a run is stopped")
+    parser.add_argument("--only", nargs="+", choices=COMMANDS, default=COMMANDS, help="which commands")
+
+
+def main(argv=None):
+    """Measure, draw and print."""
+    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+
+
+if __name__ == "__main__":
+    run_main(main)
