@@ -9,6 +9,7 @@ import sys
 import time
 from typing import NamedTuple
 
+import tf_runtime
 from tests.fuzz import sandbox, stand_ins
 from tests.fuzz.cases import make_case, stage_case
 from tests.fuzz.originals import write_originals
@@ -65,7 +66,8 @@ class Runner:
                 importlib.import_module(name)
             except ImportError:
                 pass  # and the commands do without it
-        assert tf.VERSION
+        with tf_runtime._stderr_kept_back():  # TensorFlow's greeting
+            assert tf.VERSION
         importlib.import_module("mesh_renderer.rasterize_triangles").operations()
         importlib.import_module("mesh_renderer.build").core_library()
         stand_ins.install()
