@@ -23,7 +23,7 @@ def draw_background(random, size, photos=()):
         image = _piece(random, size, photos[random.randint(len(photos))])
     else:
         image = _PAINTERS[random.choice(len(_PAINTERS), p=_PAINTER_PROBABILITIES)](random, size // _REDUCTION)
-    return np.array(image if image.size[0] == size else image.resize((size, size), Image.BILINEAR))
+    return np.asarray(image if image.size[0] == size else image.resize((size, size), Image.BILINEAR))
 
 
 def draw_colour(random):

@@ -11,10 +11,12 @@ _STATISTICAL_STRENGTH = (0.2, 1.2)  # range of the standard deviation, where com
 # What a face may be doing: (probability, range of the strength of each action). Actions that
 # come in pairs are named without Left and Right.
 _MOODS = (
-    (0.20, {}),
-    (0.24, {"mouthSmile": (0.3, 1.0), "cheekSquint": (0.0, 0.7), "mouthDimple": (0.0, 0.4), "mouthUpperUp": (0.0, 0.4),
+    (0.18, {}),
+    (0.14, {"mouthSmile": (0.6, 1.0), "mouthUpperUp": (0.2, 0.9), "mouthLowerDown": (0.2, 0.8), "jawOpen": (0.0, 0.3),
+            "cheekSquint": (0.2, 0.9), "eyeSquint": (0.0, 0.5)}),  # with teeth
+    (0.16, {"mouthSmile": (0.3, 1.0), "cheekSquint": (0.0, 0.7), "mouthDimple": (0.0, 0.4), "mouthUpperUp": (0.0, 0.4),
             "jawOpen": (-0.3, 0.35), "eyeSquint": (0.0, 0.4)}),
-    (0.26, {"jawOpen": (0.02, 0.7), "mouthFunnel": (-0.3, 0.5), "mouthPucker": (-0.4, 0.5), "mouthStretch": (-0.3, 0.4),
+    (0.22, {"jawOpen": (0.02, 0.7), "mouthFunnel": (-0.3, 0.5), "mouthPucker": (-0.4, 0.5), "mouthStretch": (-0.3, 0.4),
             "mouthUpperUp": (-0.2, 0.5), "mouthLowerDown": (-0.2, 0.5), "mouthClose": (-0.6, 0.25)}),
     (0.08, {"browInnerUp": (0.3, 1.0), "browOuterUp": (0.2, 1.0), "eyeWide": (0.2, 0.9), "jawOpen": (0.0, 0.9)}),
     (0.10, {"browDown": (0.3, 1.0), "noseSneer": (0.0, 0.6), "mouthPress": (0.0, 0.6), "mouthFrown": (0.0, 0.7),
@@ -44,7 +46,7 @@ def draw_actions(model, random):
 def draw_expression(model, random):
     """Draw one expression, [expressions] float64.
 
-    Where the model names its components: one of seven moods (rest, smile, talk, surprise,
+    Where the model names its components: one of eight moods (rest, laughter, smile, talk, surprise,
     anger, sadness, pout), blinks in a tenth of the faces, gaze, and a few stray actions; left and
     right nearly alike. Other models get normal components of a random common strength.
 

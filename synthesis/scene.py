@@ -8,6 +8,7 @@ from PIL import Image
 from synthesis.backgrounds import draw_background, draw_colour
 from synthesis.canvas import TEXTURE_SHAPE, Canvas
 from synthesis.complexion import paint_face
+from synthesis.features import paint_features
 from synthesis.head import Surface, head_geometry
 from synthesis.occluders import paint_occluders
 from synthesis.sampling import HeadPose
@@ -59,6 +60,7 @@ def compose(random, rgba, pose, head_landmarks, gamma, options, photos=()):
     canvas.ellipsoid(pose, geometry.centre - (0, 0, 0.04), geometry.radii * 0.97,
                      Surface(skin / _LIGHT_ON_SKIN, heights=(_SKULL_END,) * 2), gamma)
     paint_face(random, canvas, rgba, pose, head_landmarks)
+    paint_features(random, canvas, pose, head_landmarks, style.colour)
     if hair:
         canvas.ellipsoid(pose, geometry.centre, geometry.radii * style.volume, style.surface(), gamma, hides=True)
         paint_fringe(random, canvas, style.colour, geometry, pose, gamma)

@@ -39,12 +39,13 @@ def paint_locks(random, canvas, colour, geometry, pose, gamma):
         if random.uniform() > _LOCKS:
             continue
         count, inwards, down = random.randint(50, 130), random.uniform(0.0, 0.35), np.linspace(0, 1, _POINTS)
-        top, bottom = random.uniform(0.3, 0.8), random.uniform(-1.6, -0.6)
-        depth = random.uniform(0.0, 0.7, (count, 1)) + 0.1 * down
+        top = random.uniform(0.3, 0.8)
+        bottom = random.uniform(-1.8, -0.6) + 0.25 * random.standard_normal((count, 1))
+        depth = random.uniform(0.0, random.uniform(0.3, 0.7), (count, 1)) + 0.1 * down
         across = 1.08 - inwards * np.sin(np.pi * down) * random.uniform(0.3, 1, (count, 1))
         across += _waves(random, count)
         across *= np.sqrt(np.clip(1.15 - depth ** 2, 0.1, 1))
-        height = top + (bottom - top) * down + np.zeros((count, 1))
+        height = top + (bottom - top) * down
         points = geometry.centre + geometry.radii * np.stack([side * across, height, depth], axis=-1)
         normals = np.tile([side * 0.9, 0.0, 0.44], points.shape[:2] + (1,))
         _paint_strands(random, canvas, colour, points, normals, pose, gamma)

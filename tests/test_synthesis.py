@@ -233,10 +233,11 @@ def test_landmarks_lie_where_the_photo_shows_the_face(model):
     sampler = FaceSampler(model, 3, PoseLimits(0.2, 0.3, 0.2), anywhere=True)
     decoded = FaceGraph(model).decode(np.stack([sampler.draw(i) for i in range(6)]), 300)
     for rgba, points in zip(decoded.rendered, decoded.landmarks):
-        columns = np.clip(np.rint(points[:, 0] * 300 / 224 - 0.5), 1, 298).astype(int)
-        rows = np.clip(np.rint(300 - points[:, 1] * 300 / 224 - 0.5), 1, 298).astype(int)
-        covered = [rgba[r - 1:r + 2, c - 1:c + 2, 3].any() for r, c in zip(rows, columns)]
-        assert np.mean(covered) > 0.97
+        columns = np.rint(points[:, 0] * 300 / 224 - 0.5).astype(int)
+        rows = np.rint(300 - points[:, 1] * 300 / 224 - 0.5).astype(int)
+        covered = [rgba[r - 1:r + 2, c - 1:c + 2, 3].any() for r, c in zip(rows, columns)
+                   if 0 < min(r, c) and max(r, c) < 299]
+        assert len(covered) > 30 and np.mean(covered) > 0.97
 
 
 @pytest.mark.parametrize("options, status, words", [
