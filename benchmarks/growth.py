@@ -1,8 +1,7 @@
 """How cost grows with size: ``python -m benchmarks.growth [--output DIR] [--json]``.
 
 Curves as PNG, each with the exponent of the power law that fits best: the rasteriser over triangles,
-resolution and batch; decoding and rendering over the batch; preprocessing over photos, its
-start-up included.
+resolution and batch; decoding and rendering over the batch. ``benchmarks.growth_photos`` draws those over photos.
 """
 
 import os
@@ -10,7 +9,6 @@ import os
 import numpy as np
 
 from benchmarks.measuring import alternate, row_main, seconds_of
-from benchmarks.preprocess import preprocess_seconds
 from benchmarks.rasterizer import clip_vertices_of
 from benchmarks.synthetic_mesh import GRID, posed_batch
 from benchmarks.synthetic_model import random_coefficients, synthetic_face_model
@@ -24,7 +22,6 @@ _BATCH, _SIZE = 4, 224
 TRIANGLES = (5000, 10000, 20000, 40000, 80000, 150000, 300000)
 RESOLUTIONS = (64, 128, 224, 448, 1024)
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-PHOTOS = (1, 10, 100)  # beyond, it is a straight line for as long as anyone cares to wait
 
 
 def measure(arguments):
@@ -35,8 +32,6 @@ def measure(arguments):
         "batch": _curve(BATCHES, lambda batch: _rasterize(batch, GRID, _SIZE), arguments),
         "decode and render, batch": _curve(BATCHES, _Decoder().run, arguments),
     }
-    if arguments.photos:
-        curves["photos"] = _curve(PHOTOS, lambda count: lambda: preprocess_seconds(count), arguments, repetitions=1)
     os.makedirs(arguments.output, exist_ok=True)
     for name, curve in curves.items():
         file = "growth_{}.png".format(name.replace(",", "").replace(" ", "_"))
@@ -49,11 +44,11 @@ def fitted_exponent(sizes, seconds):
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
-def _curve(sizes, work_of, arguments, repetitions=None):
+def _curve(sizes, work_of, arguments):
     """Time work of all sizes alternately."""
     runs = {size: work_of(size) for size in sizes}
     sides = {size: (lambda run=run: seconds_of(run)) for size, run in runs.items()}
-    seconds = alternate(sides, repetitions or arguments.repetitions)
+    seconds = alternate(sides, arguments.repetitions)
     values = [seconds[size] for size in sizes]
     return {"sizes": list(sizes), "milliseconds": [1e3 * value for value in values],
             "exponent": fitted_exponent(sizes, values)}
@@ -95,7 +90,6 @@ def _draw(name, curve, path):
 def _flags(parser):
     parser.add_argument("--output", default=os.path.join(RESULT_DIR, "benchmarks"), metavar="DIR",
                         help="folder for the curves")
-    parser.add_argument("--photos", type=int, choices=(0, 1), default=1, help="0: leave the photos out")
     parser.set_defaults(repetitions=7)
 
 

@@ -18,7 +18,7 @@ from benchmarks.measuring import row_main
 from benchmarks.memory import watch
 from benchmarks.photo_set import write_photos
 from workspace.atomic import atomic_path
-from workspace.errors import run_main
+from workspace.errors import InputError, run_main
 from workspace.paths import RESULT_DIR
 
 COUNTS = (1, 10, 100, 1000)
@@ -52,6 +52,8 @@ def _run(command, count, limit):
         samples = watch([sys.executable, command, "--quiet"] + flags, limit, results.look)
         seconds = time.monotonic() - begin
         results.look()
+    if not results.counts[-1]:
+        raise InputError("{} did not do one of {} photos in {:.0f} s".format(command, count, seconds))
     done = results.counts[:len(samples)] + [results.counts[-1]]
     print("{}: {} of {} photos in {:.0f} s, at most {:.0f} MiB".format(
         command, done[-1], count, seconds, samples[:, 1].max() / _MEBIBYTE), file=sys.stderr, flush=True)

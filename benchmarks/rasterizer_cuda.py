@@ -138,8 +138,9 @@ def main(argv=None):
     parser.add_argument("--repetitions", type=int, default=REPETITIONS, help="timings; medians are told")
     arguments = parser.parse_args(argv)
     if not cuda_core.device_count():
-        print("The CUDA rasteriser was not run: {}.".format(
-            "there is no CUDA compiler" if cuda_core.library() is None else "there is no CUDA device"))
+        sentence = "The CUDA rasteriser was not run: there is no CUDA {}.".format(
+            "compiler" if cuda_core.library() is None else "device")
+        print(json.dumps({"not_run": sentence}) if arguments.json else sentence)
         return 0
     report = {"device": cuda_core.device_name(), "checks": {
         "{} images of {} pixels, {} vertices".format(batch, size, grid * grid): check(batch, grid, size)
