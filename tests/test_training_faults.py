@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 import time
 
 import numpy as np
@@ -9,11 +10,15 @@ import pytest
 from PIL import Image
 
 import train
+from tests.faults.twice import write_truth
 from tests.fuzz.stand_ins import tiny_step
 from tests.training_data import TOY_MODEL, write_face, write_faces
 from tf_runtime import tf
-from training import trainer
+from training import summaries, trainer
+from training.data import Batch
+from training.face_cache import open_face_cache
 from training.progress import Progress
+from workspace.paths import REPO_ROOT
 
 
 @pytest.fixture()
@@ -79,6 +84,46 @@ def test_a_folder_that_vanishes_ends_it_in_one_sentence(run, tmp_path, monkeypat
         run("vanished", "--steps", "50", "--threads", "1", "--val_interval", "100")
 
 
+def test_a_face_rewritten_while_it_runs_is_read_as_it_is_then(run, tmp_path, monkeypatch):
+    """Black faces in the place of bright ones: the loss, distance of the brightness from 0 as yet, falls."""
+    def rewrite():
+        for name in ("face_00", "face_01", "face_02", "face_03"):
+            Image.new("RGB", (224, 224)).save(str(tmp_path / "faces" / (name + ".png")))
+    losses = at_step(monkeypatch, 2, rewrite)
+    assert run("rewritten", "--steps", "16", "--threads", "1") == 0
+    assert max(losses[-4:]) < 0.5 * min(losses[:2])
+
+
+def tiny_truth_step(batch, model, options, identity_network=None):
+    """The network of one weight, on batches that have no skin masks."""
+    masked = Batch(batch.photos, tf.ones_like(batch.photos[..., :1]), batch.landmarks, batch.indices)
+    return tiny_step(masked, model, options)._replace(pictures=None)
+
+
+def test_faces_of_known_coefficients_are_read_before_the_first_step(run, tmp_path, monkeypatch, capsys):
+    write_truth(str(tmp_path / "faces"))
+    monkeypatch.setattr(train, "build_truth_step", tiny_truth_step)
+    monkeypatch.setattr(trainer, "open_face_cache", lambda folder, count: open_face_cache(
+        folder, count, str(tmp_path / "cache")))
+    flags = ("--steps", "6", "--supervision", "truth", "--image_size", "56", "--threads", "1")
+    undisturbed = at_step(monkeypatch, 0, None)
+    assert run("undisturbed", *flags) == 0
+    shutil.copytree(str(tmp_path / "faces"), str(tmp_path / "copy"))
+
+    def spoil():
+        os.rename(str(tmp_path / "faces"), str(tmp_path / "elsewhere"))
+        shutil.rmtree(str(tmp_path / "cache"))
+    disturbed = at_step(monkeypatch, 2, spoil)
+    assert run("disturbed", *flags) == 0
+    assert len(disturbed) == 6 and disturbed == undisturbed[:6]
+    os.rename(str(tmp_path / "copy"), str(tmp_path / "faces"))
+    (tmp_path / "faces" / "face_02.png").write_bytes(b"no longer a picture")
+    capsys.readouterr()
+    assert run("disturbed", "--resume", *(("--steps", "7") + flags[2:])) == 0  # the next run says what has changed
+    error = capsys.readouterr().err
+    assert "face_02" in error and "3 faces, whose order is another from here on" in error
+
+
 def test_a_clock_that_jumps_changes_no_duration(run, tmp_path, monkeypatch, capsys):
     real, jump = time.time, [0.0]
     monkeypatch.setattr(trainer.time, "time", lambda: real() + jump[0])
@@ -90,3 +135,30 @@ def test_a_clock_that_jumps_changes_no_duration(run, tmp_path, monkeypatch, caps
     speeds = [value for (_, tag), value in scalars(tmp_path / "clock").items() if tag == "images_per_second"]
     assert len(speeds) == 6 and all(0 < speed < 1e5 for speed in speeds)
     assert "6 steps in -" not in capsys.readouterr().out
+
+
+def test_a_clock_set_back_changes_no_order(run, tmp_path, monkeypatch, capsys):
+    """Of checkpoints, which go by their steps, and of event files, which TensorBoard reads by their names."""
+    assert run("clock", "--steps", "4", "--checkpoint_interval", "2") == 0
+    real = time.time
+    monkeypatch.setattr(summaries.time, "time", lambda: real() - 7200)
+    for path in glob.glob(str(tmp_path / "clock" / "iter_2.*")):
+        os.utime(path, (real() + 7200,) * 2)  # as if written after the others
+    assert run("clock", "--steps", "6", "--checkpoint_interval", "2", "--resume") == 0
+    captured = capsys.readouterr()
+    assert "resumed from {}".format(tmp_path / "clock" / "iter_4.ckpt") in captured.err
+    names = sorted(glob.glob(str(tmp_path / "clock" / "summary" / "train" / "*")))
+    steps = [[event.step for event in tf.train.summary_iterator(name) if event.step] for name in names]
+    assert len(names) == 2 and max(steps[0]) <= 4 < min(steps[1])
+
+
+def test_nothing_but_event_files_asks_for_the_time_of_day():
+    folders = ("alignment", "face_model", "gcn", "identity", "mesh_renderer", "synthesis", "training", "workspace")
+    sources = glob.glob(os.path.join(REPO_ROOT, "*.py")) + [
+        path for folder in folders for path in glob.glob(os.path.join(REPO_ROOT, folder, "**", "*.py"), recursive=True)]
+    asking = []
+    for path in sources:
+        with open(path, encoding="utf-8") as file:
+            if "time.time()" in file.read():
+                asking.append(os.path.relpath(path, REPO_ROOT))
+    assert asking == [os.path.join("training", "summaries.py")] and len(sources) > 50

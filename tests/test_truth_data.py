@@ -16,6 +16,7 @@ from training.faces import find_faces, read_face
 from training.options import TrainingOptions, learning_rate_at
 from training.photo_jitter import PhotoJitter
 from workspace.errors import InputError
+from workspace.lock import folder_lock
 from workspace.paths import REPO_ROOT
 
 COEFFICIENTS = 9
@@ -126,6 +127,12 @@ def test_a_killed_writer_leaves_no_arrays(folder, tmp_path):
     process = subprocess.run([sys.executable, "-c", script, folder, str(tmp_path / "cache")], cwd=REPO_ROOT)
     assert process.returncode == -signal.SIGKILL
     assert cached_folders(tmp_path / "cache") == []
+    living = tmp_path / "cache" / ".partial-faces-living"
+    living.mkdir()
+    with folder_lock(str(living)):
+        open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path / "cache"))
+        partial = [name for name in os.listdir(str(tmp_path / "cache")) if name.startswith(".partial-")]
+    assert partial == [living.name]  # what the killed writer left is gone, what a living one holds is not
     cache = open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path / "cache"))
     np.testing.assert_array_equal(cache.images[4], read_face(find_faces(folder).faces[4]).image)
 

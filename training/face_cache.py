@@ -6,11 +6,11 @@ a folder is decoded once, into arrays beside each other in ``.cache``; a change 
 """
 
 import concurrent.futures
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
-import time
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from face_decoder import IMAGE_SIZE
 from training.faces import BrokenFace, FaceFolder, read_face
 from workspace.errors import InputError
+from workspace.lock import folder_lock
 from workspace.numpy_files import npy_header
 from workspace.paths import CACHE_DIR
 
@@ -25,7 +26,6 @@ COEFFICIENT_FOLDER = "coeff"
 _FORMAT = "1"  # of the arrays: raise it when they change
 _PREFIX, _PARTIAL_PREFIX = "faces-", ".partial-"
 _ARRAYS = ("images", "landmarks", "coefficients", "kept")
-_ABANDONED = 24 * 3600  # seconds
 _CHUNK = 64  # faces decoded at once; bounds what is in memory
 
 
@@ -122,13 +122,14 @@ def _write(folder, coefficient_count, path):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=_PARTIAL_PREFIX + _PREFIX, dir=os.path.dirname(path))
     try:
-        _write_arrays(folder, coefficient_count, temporary)
-        os.chmod(temporary, 0o755)  # mkdtemp makes folders private
-        try:
-            os.rename(temporary, path)
-        except OSError:
-            if not os.path.isdir(path):  # else another process was first, with the same arrays
-                raise
+        with folder_lock(temporary):
+            _write_arrays(folder, coefficient_count, temporary)
+            os.chmod(temporary, 0o755)  # mkdtemp makes folders private
+            try:
+                os.rename(temporary, path)
+            except OSError:
+                if not os.path.isdir(path):  # else another process was first, with the same arrays
+                    raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -181,10 +182,12 @@ def _load(folder, path):
 def _remove_stale(cache_dir, prefix, current):
     """Remove arrays of earlier states of a folder; a run that still reads them keeps its files open.
 
-    What killed writers left goes too, once it is too old to belong to a living one.
+    What killed writers left goes too: a living one would hold its folder.
     """
     for name in os.listdir(cache_dir):
         path = os.path.join(cache_dir, name)
-        abandoned = name.startswith(_PARTIAL_PREFIX + _PREFIX) and time.time() - os.path.getmtime(path) > _ABANDONED
-        if abandoned or name.startswith(prefix) and path != current:
+        if name.startswith(_PARTIAL_PREFIX + _PREFIX):
+            with contextlib.suppress(InputError), folder_lock(path):
+                shutil.rmtree(path, ignore_errors=True)
+        elif name.startswith(prefix) and path != current:
             shutil.rmtree(path, ignore_errors=True)

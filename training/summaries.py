@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import os
+import re
 import socket
 import time
 
@@ -15,6 +16,7 @@ from workspace.errors import InputError
 from workspace.installed import is_installed
 
 _EVENT_FILE = "events.out.tfevents.{:010d}.{}.{}"  # seconds, host, process: TensorBoard reads them in this order
+_EVENT_SECONDS = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
 _EVENT_VERSION = "brain.Event:2"  # of the format, in the first event
 MESH_PLUGIN = "tensorboard.plugins.mesh"
 
@@ -32,9 +34,11 @@ class SummaryWriter:
 
     def __init__(self, folder, first_step=0):
         # TensorFlow's own FileWriter writes from a thread, where a full disk ends in a traceback.
-        self._path = os.path.join(folder, _EVENT_FILE.format(int(time.time()), socket.gethostname(), os.getpid()))
+        self._path = folder
         with self._faults_named():
             os.makedirs(folder, exist_ok=True)
+            self._path = os.path.join(folder, _EVENT_FILE.format(
+                _next_second(folder), socket.gethostname(), os.getpid()))
             self._file = tf.python_io.TFRecordWriter(self._path)
         self._write(file_version=_EVENT_VERSION)
         if first_step:
@@ -102,6 +106,12 @@ class SummaryWriter:
         except (OSError, tf.errors.OpError) as error:
             raise InputError("{}: cannot be written ({}); make room, then go on with --resume".format(
                 self._path, write_fault(error))) from None
+
+
+def _next_second(folder):
+    """Return the time of day, or what follows the newest event file, should the clock have been set back since."""
+    taken = (_EVENT_SECONDS.match(name) for name in os.listdir(folder))
+    return max([int(time.time())] + [int(match.group(1)) + 1 for match in taken if match])
 
 
 def mesh_plugin_available():

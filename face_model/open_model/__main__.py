@@ -29,7 +29,7 @@ def parse_arguments(argv):
 def main(argv=None):
     """Build, write, summarise."""
     arguments = parse_arguments(argv)
-    start = time.time()
+    start = time.monotonic()
     # Five steps: the wheel, what build_open_face_model announces, and the file.
     with tqdm(total=5, unit="step", initial=-1, disable=None, leave=False, file=sys.stderr) as bar:
         def progress(text):
@@ -44,7 +44,7 @@ def main(argv=None):
         if arguments.preview:
             from face_model.open_model.preview import write_preview  # draws with TensorFlow: only when asked for
             write_preview(model, arguments.preview)
-    summary = _summary(arguments.output, model, statistics, time.time() - start)
+    summary = _summary(arguments.output, model, statistics, time.monotonic() - start)
     print(summary)  # noqa: T201
 
 

@@ -33,14 +33,14 @@ def main(argv=None):
     parser.add_argument("names", nargs="*", help="of commands; by default all: " + ", ".join(NAMES))
     names, folder = parser.parse_args(argv).names or NAMES, tempfile.mkdtemp(prefix="twice-")
     data = write_data(os.path.join(folder, "data"))
-    _write_truth(os.path.join(data, "faces"))
+    write_truth(os.path.join(data, "faces"))
     warm_up()
     different = [name for name in names if not _compare(name, data, os.path.join(folder, name))]
     shutil.rmtree(folder)
     return 1 if different else 0
 
 
-def _write_truth(faces):
+def write_truth(faces):
     """Write the coefficients that --supervision truth compares with."""
     os.makedirs(os.path.join(faces, "coeff"))
     names = sorted(name[:-len(".png")] for name in os.listdir(faces) if name.endswith(".png"))
