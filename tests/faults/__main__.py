@@ -14,7 +14,7 @@ from tests.faults.disturbances import DISKS, SIGNALS, Bench, can_mount, full_dis
 from tests.faults.processes import Fault, warm_up
 
 _COLD = 8  # of so many kills, one is of a command that was started anew
-_LONGEST_CHAIN = 4  # kills one after the other before a command may run to its end
+_LONGEST_CHAIN = 6  # kills one after the other before a command may run to its end
 
 
 def parse_arguments(argv=None):
@@ -39,7 +39,7 @@ class Tally:
         self.counts, self.faults = collections.Counter(), []
 
     def take(self, name, label, disturb):
-        """Disturb, and count how it ended."""
+        """Disturb, and count and return how it ended."""
         begin = time.monotonic()
         try:
             end = disturb()
@@ -50,6 +50,7 @@ class Tally:
             print("{}, {}: {}".format(name, label, end), flush=True)
         if self._verbose:
             print("{}, {}: {} ({:.1f} s)".format(name, label, end, time.monotonic() - begin), flush=True)
+        return end
 
 
 def main(argv=None):
@@ -99,12 +100,13 @@ def _kills(bench, arguments, tally):
     chain = dice.randrange(1, _LONGEST_CHAIN + 1)
     for number in range(arguments.count):
         kind, cold = kinds[number % len(kinds)], not arguments.quick and number % _COLD == 0
-        tally.take(bench.name, "{}, number {}{}".format(kind, number, ", started anew" if cold else ""),
-                   lambda kind=kind, number=number, cold=cold: kill(
-                       bench, kind, arguments.seed * 1000 + number, cold))
+        end = tally.take(bench.name, "{}, number {}{}".format(kind, number, ", started anew" if cold else ""),
+                         lambda kind=kind, number=number, cold=cold: kill(
+                             bench, kind, arguments.seed * 1000 + number, cold))
         chain -= 1
-        if not chain or number == arguments.count - 1:
+        if end == "stopped" and (not chain or number == arguments.count - 1):
             tally.take(bench.name, "run again, after number {}".format(number), lambda: bench.complete() or "complete")
+        if end != "stopped" or not chain:
             emptied(bench.output)
             chain = dice.randrange(1, _LONGEST_CHAIN + 1)
 

@@ -46,7 +46,7 @@ def warm_up():
 
 
 class Process:
-    """A command that runs in a session of its own.
+    """A command that runs in a process group of its own.
 
     Args:
         arguments: script and its command line, or any program with ``cold``.
@@ -68,15 +68,18 @@ class Process:
         self.pid = os.fork()
         if not self.pid:
             try:
-                os.setsid()
+                os.setpgid(0, 0)
                 _redirect(folder)
                 os.chdir(ROOT)
                 os.environ.update(_ENVIRONMENT, PYTHONFAULTHANDLER="1")
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells ignore it in what they start with "&"
                 if cold:
                     os.execvp(arguments[0], arguments)
                 _run_here(arguments)
             finally:
                 os._exit(99)
+        with contextlib.suppress(OSError):  # whoever is first: the group must be there before a signal goes to it
+            os.setpgid(self.pid, self.pid)
 
     def look(self):
         """See whether it still runs, and how much it has computed; returns whether it runs."""
@@ -105,7 +108,7 @@ class Process:
         return False
 
     def signal(self, number, group=False):
-        """Send a signal to the process, or as a terminal does to all of its session."""
+        """Send a signal to the process, or as a terminal does to all of its group."""
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, number)
 
@@ -117,9 +120,9 @@ class Process:
         """
         self.wait_until(lambda: False)
         deadline = time.monotonic() + _ORPHANS_PATIENCE
-        while _session(self.pid):
+        while _group(self.pid):
             if time.monotonic() > deadline:
-                names = [_name(pid) for pid in _session(self.pid)]
+                names = [_name(pid) for pid in _group(self.pid)]
                 self.signal(signal.SIGKILL, group=True)
                 raise Fault("processes were left behind: {}".format(", ".join(names)))
             time.sleep(_LOOK)
@@ -195,14 +198,14 @@ def _processor_time(pid):
     return total
 
 
-def _session(leader):
-    """Return the living processes of a session."""
+def _group(leader):
+    """Return the living processes of a group."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError, IndexError):
-                state, _, _, session = _stat(name)[:4]
-                if int(session) == leader and state != "Z":
+                state, _, group = _stat(name)[:3]
+                if int(group) == leader and state != "Z":
                     found.append(int(name))
     return found
 
