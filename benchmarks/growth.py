@@ -1,10 +1,12 @@
 """How cost grows with size: ``python -m benchmarks.growth [--output DIR] [--json]``.
 
 Curves as PNG, each with the exponent of the power law that fits best: the rasteriser over triangles,
-resolution and batch; decoding and rendering over the batch. ``benchmarks.growth_photos`` draws those over photos.
+resolution and batch; decoding and rendering over the batch. Beside the time stands the processor time of
+all cores, which tells more on a busy machine. ``benchmarks.growth_photos`` draws the curves over photos.
 """
 
 import os
+import time
 
 import numpy as np
 
@@ -46,12 +48,25 @@ def fitted_exponent(sizes, seconds):
 
 def _curve(sizes, work_of, arguments):
     """Time work of all sizes alternately."""
-    runs = {size: work_of(size) for size in sizes}
-    sides = {size: (lambda run=run: seconds_of(run)) for size, run in runs.items()}
-    seconds = alternate(sides, arguments.repetitions)
+    spent = {size: [] for size in sizes}
+
+    def side(size):
+        run = work_of(size)
+
+        def timed():
+            begin = time.process_time()
+            seconds = seconds_of(run)
+            spent[size].append(time.process_time() - begin)
+            return seconds
+        return timed
+
+    seconds = alternate({size: side(size) for size in sizes}, arguments.repetitions)
     values = [seconds[size] for size in sizes]
+    processor = [float(np.median(spent[size][1:])) for size in sizes]  # the first does not count there either
     return {"sizes": list(sizes), "milliseconds": [1e3 * value for value in values],
-            "exponent": fitted_exponent(sizes, values)}
+            "exponent": fitted_exponent(sizes, values),
+            "processor_milliseconds": [1e3 * value for value in processor],
+            "processor_exponent": fitted_exponent(sizes, processor)}
 
 
 def _rasterize(batch, grid, size):
@@ -75,11 +90,17 @@ def _draw(name, curve, path):
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    figure, axes = pyplot.subplots(figsize=(5, 3.6))
-    axes.loglog(curve["sizes"], curve["milliseconds"], "o-")
+    figure, axes = pyplot.subplots(figsize=(5.6, 3.8))
+    axes.loglog(curve["sizes"], curve["milliseconds"], "o-", label="time, power {:.2f}".format(curve["exponent"]))
+    axes.loglog(curve["sizes"], curve["processor_milliseconds"], "s--", label="processor time, power {:.2f}".format(
+        curve["processor_exponent"]))
+    axes.set_xticks(curve["sizes"])
+    axes.set_xticklabels(["{:g}k".format(size / 1000) if size >= 5000 else str(size) for size in curve["sizes"]])
+    axes.minorticks_off()
     axes.set_xlabel(name)
     axes.set_ylabel("milliseconds")
-    axes.set_title("{}: grows with the power {:.2f}".format(name, curve["exponent"]))
+    axes.set_title("{}: how time grows".format(name))
+    axes.legend()
     axes.grid(True, which="both", alpha=0.3)
     figure.tight_layout()
     with atomic_path(path) as temporary:

@@ -8,12 +8,14 @@ every half second. Curves as PNG. 10,000 photos take half an hour on two idle co
 
 import glob
 import os
+import resource
 import sys
 import tempfile
 import time
 
 import numpy as np
 
+from benchmarks.growth import fitted_exponent
 from benchmarks.measuring import row_main
 from benchmarks.memory import watch
 from benchmarks.photo_set import write_photos
@@ -34,31 +36,37 @@ def measure(arguments):
     report = {"name": "growth over photos"}
     for command in arguments.only:
         runs = [_run(command, count, arguments.limit) for count in sorted(arguments.counts)]
-        report[command] = _growth(runs)
+        report[command] = _growth([run for run, _ in runs], [spent for _, spent in runs])
         path = os.path.join(arguments.output, "growth_photos_{}.png".format(os.path.splitext(command)[0]))
-        _draw(command, report[command], runs[-1], path)
+        _draw(command, report[command], runs[-1][0], path)
     return report
 
 
 def _run(command, count, limit):
-    """Return [looks, 3] of one run: seconds, MiB, photos done; its end included."""
+    """Return [looks, 3] of one run, seconds, MiB, photos done, its end included; and its processor time, seconds."""
     with tempfile.TemporaryDirectory() as folder:
         photos, output = os.path.join(folder, "photos"), os.path.join(folder, "output")
         _write_links(folder, photos, count)
         flags = {"preprocess_img.py": ["--img_path", photos, "--save_path", output],
                  "demo.py": ["--input", photos, "--output", output, "--steps", "0"]}[command]
         results = _Results(output, ".png" if command == "preprocess_img.py" else ".mat", command == "demo.py")
-        begin = time.monotonic()
+        begin, spent_before = time.monotonic(), _processor_seconds()
         samples = watch([sys.executable, command, "--quiet"] + flags, limit, results.look)
-        seconds = time.monotonic() - begin
+        seconds, spent = time.monotonic() - begin, _processor_seconds() - spent_before
         results.look()
     if not results.counts[-1]:
         raise InputError("{} did not do one of {} photos in {:.0f} s".format(command, count, seconds))
     done = results.counts[:len(samples)] + [results.counts[-1]]
-    print("{}: {} of {} photos in {:.0f} s, at most {:.0f} MiB".format(
-        command, done[-1], count, seconds, samples[:, 1].max() / _MEBIBYTE), file=sys.stderr, flush=True)
+    print("{}: {} of {} photos in {:.0f} s, {:.0f} s of processor time, at most {:.0f} MiB".format(
+        command, done[-1], count, seconds, spent, samples[:, 1].max() / _MEBIBYTE), file=sys.stderr, flush=True)
     ended = np.concatenate([samples, [[seconds, samples[-1, 1]]]]) / [1, _MEBIBYTE]
-    return np.column_stack([ended, done])
+    return np.column_stack([ended, done]), spent
+
+
+def _processor_seconds():
+    """Return what all processes that were started from here and have ended took, system included."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 class _Results:
@@ -93,18 +101,21 @@ def _write_links(folder, photos, count):
         os.link(os.path.join(views, names[i % len(names)]), os.path.join(photos, "photo{:05d}.jpg".format(i)))
 
 
-def _growth(runs):
+def _growth(runs, spent):
     done, seconds = [int(run[-1, 2]) for run in runs], [float(run[-1, 0]) for run in runs]
     longest = runs[-1]
     # The first quarter, in which pools and caches fill, apart.
     later = longest[longest[:, 2] >= longest[-1, 2] / 4]
     moved = later[-1, 2] > later[0, 2]
-    result = {"photos": done, "seconds": seconds, "peak_mib": [float(run[:, 1].max()) for run in runs],
+    result = {"photos": done, "seconds": seconds, "processor_seconds": spent,
+              "peak_mib": [float(run[:, 1].max()) for run in runs],
               "mib_per_thousand_photos": 1000 * float(np.polyfit(later[:, 2], later[:, 1], 1)[0]) if moved else None}
     if len(set(done)) > 1:
-        result["exponent"] = float(np.polyfit(np.log(done), np.log(seconds), 1)[0])
+        result["exponent"] = fitted_exponent(done, seconds)
         # Start-up outweighs few photos: the exponent between the two largest runs.
-        result["exponent_at_the_end"] = float(np.log(seconds[-1] / seconds[-2]) / np.log(done[-1] / done[-2]))
+        result["exponent_at_the_end"] = fitted_exponent(done[-2:], seconds[-2:])
+        result["processor_exponent"] = fitted_exponent(done, spent)
+        result["processor_milliseconds_per_photo"] = 1e3 * (spent[-1] - spent[-2]) / (done[-1] - done[-2])
         result["photos_per_second"] = (done[-1] - done[-2]) / (seconds[-1] - seconds[-2])
     return result
 
@@ -114,11 +125,14 @@ def _draw(command, growth, longest, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6))
-    left.loglog(growth["photos"], growth["seconds"], "o-")
+    left.loglog(growth["photos"], growth["seconds"], "o-", label="time, power {:.2f}, at the end {:.2f}".format(
+        growth.get("exponent", np.nan), growth.get("exponent_at_the_end", np.nan)))
+    left.loglog(growth["photos"], growth["processor_seconds"], "s--", label="processor time, power {:.2f}".format(
+        growth.get("processor_exponent", np.nan)))
     left.set_xlabel("photos")
     left.set_ylabel("seconds")
-    left.set_title("{}: power {:.2f}, at the end {:.2f}".format(
-        command, growth.get("exponent", np.nan), growth.get("exponent_at_the_end", np.nan)))
+    left.set_title("{}: how time grows".format(command))
+    left.legend()
     left.grid(True, which="both", alpha=0.3)
     right.plot(longest[:, 2], longest[:, 1])
     right.set_ylim(bottom=0)

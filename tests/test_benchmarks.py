@@ -84,9 +84,10 @@ def test_growth_over_photos_tells_time_and_memory():
     few = np.array([[0, 100, 0], [5, 500, 10]], float)
     done = np.arange(0, 101.0)
     many = np.column_stack([4 + done, 500 + 0.02 * done, done])
-    found = growth_photos._growth([few, many])
+    found = growth_photos._growth([few, many], [8.0, 98.0])
     assert found["photos"] == [10, 100] and found["seconds"] == [5, 104]
     assert found["mib_per_thousand_photos"] == pytest.approx(20)
+    assert found["processor_milliseconds_per_photo"] == pytest.approx(1000)
     assert found["photos_per_second"] == pytest.approx(90 / 99.0)
     assert found["exponent_at_the_end"] == pytest.approx(np.log10(104 / 5.0))
 
