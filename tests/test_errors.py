@@ -16,9 +16,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 @pytest.fixture(autouse=True)
 def restored_signals():
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def end_of(error, capsys):
@@ -53,6 +54,13 @@ def test_ctrl_c_says_that_it_stopped(capsys):
 def test_faults_of_the_program_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
         run_main(lambda argv: 1 // 0)
+
+
+def test_once_a_script_is_done_signals_end_it_without_a_word():
+    code = ("import atexit, os, signal, sys\nfrom workspace.errors import run_main\n"
+            "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\nrun_main(lambda argv: 0)\n")
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE)
+    assert process.communicate()[1] == b"" and process.returncode == -signal.SIGINT
 
 
 @pytest.mark.skipif(sys.version_info < (3, 8), reason="Python tells of dropped exceptions since 3.8")

@@ -52,6 +52,8 @@ def run_main(main, argv=None):
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         status = _SIGNALLED + signal.SIGINT
+    if argv is None:  # a script, which ends here: nothing is left to clean up when a signal comes from now on
+        _let_signals_end_it()
     sys.exit(status or 0)
 
 
@@ -63,6 +65,12 @@ def _complain(sentence):
 def _terminate(number, frame):
     """End as after an error, so that no half-written file stays."""
     raise _Terminated(_SIGNALLED + number)
+
+
+def _let_signals_end_it():
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -86,3 +94,4 @@ def _no_signal_lost():
     finally:
         if dropped is not None:
             sys.unraisablehook = dropped
+        signal.setitimer(signal.ITIMER_REAL, 0)

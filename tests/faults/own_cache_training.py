@@ -12,4 +12,4 @@ from workspace.errors import run_main
 if __name__ == "__main__":
     folder = sys.argv[sys.argv.index("--result_path") + 1]
     trainer.open_face_cache = functools.partial(open_face_cache, cache_dir=os.path.join(folder + "-cache"))
-    run_main(train.main, sys.argv[1:])
+    run_main(train.main)

@@ -1,6 +1,5 @@
 """train.py with a network of one weight: everything around the network is as it is."""
 
-import sys
 
 import train
 from tests.fuzz.stand_ins import tiny_step
@@ -8,4 +7,4 @@ from workspace.errors import run_main
 
 if __name__ == "__main__":
     train._STEPS = {"r_net": (tiny_step, train.initialise_r_net)}
-    run_main(train.main, sys.argv[1:])
+    run_main(train.main)
