@@ -51,8 +51,9 @@ def _preprocess(data, output):
 
 
 def _demo(data, output):
-    return _script("demo.py") + ["--input", os.path.join(data, "photos"), "--output", output, "--face_model",
-                                 TOY_MODEL, "--method", "fit", "--steps", "2", "--batch_size", "2", "--quiet"]
+    return _script("tests", "faults", "tiny_demo.py") + [
+        "--input", os.path.join(data, "photos"), "--output", output, "--face_model", TOY_MODEL, "--method", "fit",
+        "--steps", "2", "--batch_size", "2", "--quiet"]
 
 
 def _synthesize(data, output):

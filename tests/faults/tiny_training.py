@@ -1,6 +1,5 @@
 """train.py with a network of one weight: everything around the network is as it is."""
 
-
 import train
 from tests.fuzz.stand_ins import tiny_step
 from workspace.errors import run_main
