@@ -7,14 +7,15 @@ from concurrent import futures
 
 import numpy as np
 
-from alignment.align import flip_y
+from alignment.align import CROP_SIZE, flip_y
 from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from checkpoints import checkpoint_exists
+from face_decoder import coefficient_sizes
 from face_graph import FaceGraph
 from fitting import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FaceObservation, FitSettings
 from identity.features import FACE_NET_CHECKPOINT, load_identity_network
-from mesh_refinement import MeshRefiner
+from mesh_refinement import OVERLAY_SIZE, MeshRefiner
 from reconstruction import LocatedFace, crop_landmarks, model_content, reconstructions, write_reconstruction
 from regression import CoefficientRegressor
 from workspace.errors import InputError
@@ -54,15 +55,18 @@ class FacePipeline:
         self._all_faces = all_faces
         self._steps = steps
         self._locator = FaceLocator(detector)
-        self._face_graph = FaceGraph(model)
-        self._network = (CoefficientRegressor(weights, model)
-                         if method in ("network", "both") else None)
+        with futures.ThreadPoolExecutor(max_workers=1) as executor:
+            face_graph = executor.submit(FaceGraph, model)  # lays out the model, while the network is read
+            self._network = (CoefficientRegressor(weights, model)
+                             if method in ("network", "both") else None)
+            self._face_graph = face_graph.result()
         self._fitter = (FaceFitter(self._face_graph, FitSettings(steps), _face_net())
                         if method in ("fit", "both") else None)
         self.description = {
             "fit": "fitted to the photo in {} steps".format(steps),
             "network": "from {}".format(_shown(weights)),
             "both": "from {}, refined in {} steps".format(_shown(weights), steps)}[method]
+        self._warming_up = None
         self._refiner = None
         if refine:
             self._refiner = MeshRefiner(refine, model, weights)
@@ -99,6 +103,9 @@ class FacePipeline:
             faces: list of ``LocatedFace``.
             progress: callable taking the number of finished fitting steps, or None.
         """
+        if self._warming_up:
+            self._warming_up.result()
+            self._warming_up = None
         start = self._network.predict([face.alignment.crop for face in faces]) if self._network else None
         if self._fitter is None:
             return start
@@ -137,8 +144,12 @@ class FacePipeline:
             on_result(result)
 
     def located(self, photos, report):
-        """Yield the faces of photos one by one; in the photos that follow they are looked for meanwhile."""
-        with futures.ThreadPoolExecutor(max_workers=1) as executor:
+        """Yield the faces of photos one by one; in the photos that follow they are looked for meanwhile.
+
+        While the first is looked for, everything that is to reconstruct it is run once.
+        """
+        with futures.ThreadPoolExecutor(max_workers=1) as executor, futures.ThreadPoolExecutor(max_workers=1) as other:
+            self._warming_up = other.submit(self._warm_up)
             for photo, future in _ahead(executor, self.locate, photos):
                 try:
                     faces = future.result()
@@ -147,6 +158,16 @@ class FacePipeline:
                     continue
                 report.expect(len(faces) - 1)
                 yield from faces
+
+
+    def _warm_up(self):
+        """Reconstruct nothing: the first run of a TensorFlow graph takes up to a second."""
+        if self._network:
+            self._network.predict(np.zeros((1, CROP_SIZE, CROP_SIZE, 3), np.uint8))
+        coefficients = np.zeros((1, sum(coefficient_sizes(self.model))), np.float32)
+        self._face_graph.decode(coefficients, overlay_size=OVERLAY_SIZE)
+        if self._fitter:
+            self._fitter.prepare()
 
 
 def _ahead(executor, function, items):

@@ -131,6 +131,18 @@ class FaceFitter:
         best = np.argmin(np.where(np.isfinite(losses), losses, np.inf), axis=0)
         return np.array([starts[choice][face] for face, choice in enumerate(best)], np.float32)
 
+    def prepare(self):
+        """Run once all that fitting runs, on nothing: the first run of a TensorFlow graph takes up to a second."""
+        objective = self._built_objective()
+        nothing = FaceObservation(np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8), np.zeros((IMAGE_SIZE, IMAGE_SIZE)),
+                                  np.zeros((68, 2)), np.zeros(68))
+        coefficients = np.zeros((1, sum(self._sizes)), np.float32)
+        self._with_light_and_albedo(coefficients, [nothing])
+        feed = objective.feed([nothing])
+        self._losses(coefficients, feed)
+        feed[objective.robust_scale], feed[self._face_graph.coefficients] = _LAST_ROBUST_SCALE, coefficients
+        self._face_graph.session.run([objective.loss, objective.gradient], feed)
+
     def fit_landmarks(self, observations):
         """Return [B, 257] coefficients from the landmarks alone; light and albedo stay average."""
         rows = []

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from concurrent import futures
 from typing import Any, List, NamedTuple
 
 from face_model import FACE_MODEL_HELP, load_face_model
@@ -12,12 +13,14 @@ from graph_safety import TRUST_GRAPH_HELP, trust_graphs
 from mesh_refinement import coefficient_weights, is_mesh_generator
 from regression import SHIPPED_NETWORK, shipped_network
 from stored_faces import StoredFaces
+from tf_runtime import tensorflow_version
 from workspace.errors import InputError
 from workspace.example import example_photo
 from workspace.installed import shortfalls
 from workspace.paths import INPUT_DIR, NETWORK_DIR
 from workspace.photos import find_photos
 
+_COMPLAINING = 0.02  # seconds in which a missing face model is noticed, before TensorFlow's import begins
 FROZEN_NETWORK = os.path.join(NETWORK_DIR, "FaceReconModel.pb")
 
 
@@ -87,7 +90,11 @@ def start(arguments):
     """
     photos = input_photos(arguments.input)
     network_weights(arguments)  # complain before the face model is read
-    model = load_face_model(arguments.face_model)
+    with futures.ThreadPoolExecutor(max_workers=1) as executor:
+        model = executor.submit(load_face_model, arguments.face_model)
+        if not futures.wait([model], _COMPLAINING).done:
+            tensorflow_version()  # imports TensorFlow meanwhile
+        model = model.result()
     pipeline = make_pipeline(arguments, model, arguments.all_faces)
     return Start(photos, model, pipeline, "face model: {} ({} vertices); coefficients: {}".format(
         model.name, model.vertex_count, pipeline.description))

@@ -7,7 +7,7 @@ import numpy as np
 import checkpoints
 import networks
 from face_decoder import IMAGE_SIZE, coefficient_sizes
-from tf_runtime import session_config, tf
+from tf_runtime import inference_config, tf
 from training.records import is_for_face_model, require_face_model, trained_image_size
 from workspace.errors import InputError
 from workspace.paths import NETWORK_DIR
@@ -35,7 +35,7 @@ class CoefficientRegressor:
             self._coefficients = coefficient_network(path, self._images, model).coefficients
         self._count = sum(coefficient_sizes(model))
         self._path = path
-        self._session = tf.Session(graph=self._graph, config=session_config())
+        self._session = tf.Session(graph=self._graph, config=inference_config())
 
     def predict(self, crops):
         """Return coefficients, [B, 257] float32.

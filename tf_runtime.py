@@ -22,6 +22,12 @@ import types
 from workspace.errors import InputError
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# TensorFlow 2 imports Keras and that draws with matplotlib, where they are installed: a quarter of the time.
+_NOT_NEEDED = ("keras", "matplotlib")
+# Passes of the graph rewriter that find nothing in a network of constants but take a second to look.
+_FRUITLESS_PASSES = (
+    "arithmetic_optimization", "common_subgraph_elimination", "dependency_optimization", "function_optimization",
+    "layout_optimizer", "loop_optimization", "shape_optimization")
 _BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of the graph rewriter
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of /proc/cpuinfo
 
@@ -44,7 +50,7 @@ def _import_tensorflow():
     os.environ[_LOG_LEVEL] = "2"
     # TensorFlow 2.21 writes its greeting (oneDNN, missing CUDA) before it reads the log level,
     # and again when the first session looks for devices.
-    with _stderr_kept_back():
+    with hidden_modules(*_NOT_NEEDED), _stderr_kept_back():
         v1 = _version_1_api(importlib.import_module("tensorflow"))
         if not v1.VERSION.startswith("1."):
             v1.Session(graph=v1.Graph(), config=_config(v1)).close()
@@ -61,6 +67,18 @@ def _version_1_api(tensorflow):
     v1.disable_resource_variables()
     v1.disable_control_flow_v2()
     return v1
+
+
+@contextlib.contextmanager
+def hidden_modules(*names):
+    """Make modules that are not imported yet look as if they were not installed: nothing imports them in passing."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update((name, None) for name in hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
 
 
 @contextlib.contextmanager
@@ -99,6 +117,18 @@ def session_config(intra_op_threads=0, inter_op_threads=0):
     """
     return _config(tf, intra_op_parallelism_threads=intra_op_threads,
                    inter_op_parallelism_threads=inter_op_threads)
+
+
+def inference_config():
+    """Return a ``tf.ConfigProto`` for networks whose weights are constants: they are folded and fused, and no more."""
+    config = session_config()
+    rewriter = config.graph_options.rewrite_options
+    for name in _FRUITLESS_PASSES:
+        if hasattr(rewriter, name):
+            setattr(rewriter, name, type(rewriter).OFF)
+    rewriter.memory_optimization = type(rewriter).NO_MEM_OPT
+    rewriter.meta_optimizer_iterations = type(rewriter).ONE
+    return config
 
 
 def use_bfloat16(config):

@@ -10,6 +10,7 @@ import html
 import io
 import json
 import os
+from concurrent import futures
 
 import numpy as np
 from PIL import Image
@@ -90,7 +91,9 @@ class ResultPage:
 
     def __init__(self, model):
         self._model = model
-        self._unwrapping = unwrap(model)
+        executor = futures.ThreadPoolExecutor(max_workers=1)
+        self._unwrapping = executor.submit(unwrap, model)  # a quarter of a second; the first face comes later
+        executor.shutdown(wait=False)
         self._figures = []
         self._count = 0
 
@@ -104,7 +107,7 @@ class ResultPage:
         """Write the page, atomically."""
         shared = {"triangles": _base64(self._model.triangles.astype("<u4")),
                   "coordinates": _base64(np.rint(
-                      (self._unwrapping.coordinates * [1, -1] + [0, 1]) * _QUANTA).astype("<u2"))}
+                      (self._unwrapping.result().coordinates * [1, -1] + [0, 1]) * _QUANTA).astype("<u2"))}
         with open(_VIEWER, encoding="utf-8") as file:
             viewer = file.read()
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -133,7 +136,7 @@ class ResultPage:
         step = np.maximum(np.ptp(vertices, axis=0), 1e-6) / _QUANTA
         located = version.face
         overlaid = paste_crop(located.photo, version.overlay, located.alignment.trans_params)
-        texture = bake_texture(version, self._model, self._unwrapping, _TEXTURE_SIZE)
+        texture = bake_texture(version, self._model, self._unwrapping.result(), _TEXTURE_SIZE)
         return {"positions": _base64(np.rint((vertices - low) / step).astype("<u2")), "low": low.tolist(),
                 "step": step.tolist(), "texture": _data_url(texture),
                 "overlay": _data_url(_around_face(located, overlaid))}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from alignment.five_points import five_from_68
 from alignment.landmarks import LandmarkPredictor
-from tf_runtime import tf
+from tf_runtime import hidden_modules, tf
 from workspace.errors import InputError
 from workspace.installed import is_installed
 
@@ -105,7 +105,8 @@ class _Mtcnn:
         for gpu in tf.config.experimental.list_physical_devices("GPU"):
             with contextlib.suppress(RuntimeError):  # a GPU in use keeps its settings
                 tf.config.experimental.set_memory_growth(gpu, True)
-        detector = importlib.import_module("mtcnn").MTCNN(device="CPU:0")
+        with hidden_modules("matplotlib"):  # with which Keras, imported here, can draw
+            detector = importlib.import_module("mtcnn").MTCNN(device="CPU:0")
         # Keras, layer by layer, takes three times as long as the layers' arithmetic: each network becomes
         # one graph instead, of the same results. Its arguments are images of any number and size.
         images = tf.TensorSpec([None, None, None, 3], tf.float32)

@@ -9,7 +9,7 @@ from alignment.five_points import yaw_and_roll
 from alignment.landmarks import Landmarks
 from alignment.trust import landmark_weights
 from checkpoints import evaluate, load_frozen_graph
-from tf_runtime import session_config, tf
+from tf_runtime import inference_config, tf
 from workspace.paths import NETWORK_DIR
 
 LANDMARK_NETWORK = os.path.join(NETWORK_DIR, "landmark68_detector.pb")
@@ -31,7 +31,7 @@ class LandmarkNetwork:
             self._images = tf.placeholder(tf.float32, [None, CROP_SIZE, CROP_SIZE, 3], "photo_bgr")
             self._landmarks, = load_frozen_graph(path, {"input_imgs:0": self._images}, ["landmark:0"])
         self._path = path
-        self._session = tf.Session(graph=graph, config=session_config())
+        self._session = tf.Session(graph=graph, config=inference_config())
 
     def predict_in_crops(self, crops):
         """Return landmarks in aligned crops, [B, 68, 2] (x, y), y down.
