@@ -140,8 +140,10 @@ def _build_cuda(path, stem, nvcc, sources, flags, link_flags):
             objects.append(os.path.join(folder, source + ".o"))
             _run([nvcc, "-c", os.path.join(SOURCE_DIR, source), "-o", objects[-1]] + source_flags)
         library = os.path.join(folder, "library.so")
+        # Where it comes from PyPI, nvcc looks in lib64 for what is in lib.
+        folder_of_runtime = "-L" + os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(nvcc))), "lib")
         _run([nvcc] + list(_CUDA_LINK_FLAGS) + ["-o", library] + objects
-             + list(_CUDA_RUNTIME_FLAGS + link_flags))
+             + [folder_of_runtime] + list(_CUDA_RUNTIME_FLAGS + link_flags))
         _install(library, path, stem)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mesh_renderer import cuda_core
 from mesh_renderer.build import gpu_operation_library, operation_library
 from mesh_renderer.published import published_is_chosen, rasterize_as_published
 from tf_runtime import tf
@@ -137,7 +138,8 @@ def _has_cuda_driver():
 def _load_gpu_kernels():
     """Let TensorFlow choose the kernels for GPUs, if they are built or can be."""
     try:
-        path = gpu_operation_library()
+        # The same runtime without TensorFlow: it tells of drivers that are too old for these kernels.
+        path = gpu_operation_library() if cuda_core.device_count() else None
         if path is not None:
             tf.load_op_library(path)
     except (InputError, tf.errors.OpError) as error:

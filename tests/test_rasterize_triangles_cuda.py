@@ -9,17 +9,19 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 from benchmarks.rasterizer import clip_vertices_of
 from benchmarks.synthetic_mesh import posed_batch
-from mesh_renderer import build, core, cuda_core
+from mesh_renderer import build, core, cuda_core, rasterize_triangles
 from mesh_renderer.nvcc import architecture_flags, find_nvcc
 from mesh_renderer.rasterize_triangles import Rasterization, interpolate_attributes, operations
 from tests.test_rasterize_triangles import KINDS, random_scene, run
 from tf_runtime import tf
+from workspace.errors import InputError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 needs_nvcc = pytest.mark.skipif(find_nvcc() is None, reason="no CUDA compiler")
@@ -243,6 +245,23 @@ def test_operations_have_kernels_for_gpus_and_go_on_without_one():
     process = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              universal_newlines=True, timeout=300)
     assert process.stdout.splitlines() == ["CPU GPU"] * 4 + ["32"], process.stderr[-2000:]
+
+
+@pytest.mark.parametrize("devices, error, loaded", [(1, None, True), (0, None, False), (1, InputError("no"), False)])
+def test_kernels_for_gpus_are_loaded_where_there_is_a_gpu_and_they_compile(monkeypatch, devices, error, loaded):
+    def library():
+        if error:
+            raise error
+        return "gpu.so"
+    found = []
+    monkeypatch.setattr(rasterize_triangles.cuda_core, "device_count", lambda: devices)
+    monkeypatch.setattr(rasterize_triangles, "gpu_operation_library", library)
+    monkeypatch.setattr(tf, "load_op_library", found.append)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        rasterize_triangles._load_gpu_kernels()
+    assert found == ["gpu.so"] * loaded
+    assert [str(one.message) for one in told] == (["Rasterisation stays on the CPU: no"] if error else [])
 
 
 @needs_nvcc
