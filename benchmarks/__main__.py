@@ -23,7 +23,6 @@ ROWS = {"rasterizer": 60, "render": 90, "gradient": 150, "training_step": 240, "
         "preprocess": 300, "fitting": 300, "synthesize": 360, "startup": 150}
 WITHOUT_PEER = ("preprocess", "fitting", "synthesize", "startup")
 OTHERS = {"floors": 60, "growth": 240, "growth_photos": 600, "rasterizer_cuda": 120}
-_PHOTO_RUNS = 8  # of growth_photos: two commands, four numbers of photos
 _PATIENCE = 20  # seconds that a row that is told to end may clean up
 
 
@@ -137,9 +136,8 @@ class Bench:
         if name == "growth":
             return ["--output", self._arguments.output]
         if name == "growth_photos":
-            share = min(OTHERS[name], self._left()) / _PHOTO_RUNS - _PATIENCE / 4.0
-            # Few photos take little of their share, which the many may have.
-            return ["--output", self._arguments.output, "--limit", "{:.0f}".format(max(2 * share, 1))]
+            seconds = min(OTHERS[name], self._left()) - _PATIENCE  # it draws afterwards
+            return ["--output", self._arguments.output, "--seconds", "{:.0f}".format(max(seconds, 1))]
         return []
 
     def _has_peer(self):

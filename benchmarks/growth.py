@@ -90,13 +90,15 @@ def _draw(name, curve, path):
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.ticker import NullLocator, ScalarFormatter
     figure, axes = pyplot.subplots(figsize=(5.6, 3.8))
     axes.loglog(curve["sizes"], curve["milliseconds"], "o-", label="time, power {:.2f}".format(curve["exponent"]))
     axes.loglog(curve["sizes"], curve["processor_milliseconds"], "s--", label="processor time, power {:.2f}".format(
         curve["processor_exponent"]))
     axes.set_xticks(curve["sizes"])
     axes.set_xticklabels(["{:g}k".format(size / 1000) if size >= 5000 else str(size) for size in curve["sizes"]])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.set_xlabel(name)
     axes.set_ylabel("milliseconds")
     axes.set_title("{}: how time grows".format(name))

@@ -2,8 +2,8 @@
 
 ``preprocess_img.py`` (detection included) and ``demo.py --steps 0`` (the network that comes along, detection
 included) over so many photos of 500 pixels, whole commands, start-up included; what they hold is looked at
-every half second. Curves as PNG. 10,000 photos take half an hour on two idle cores; a run that outlasts
-``--limit`` is stopped, and counts for the photos it has done.
+every half second. Curves as PNG. 10,000 photos take half an hour on two idle cores; within ``--seconds`` a
+run that takes more than half of what is left is stopped, and counts for the photos it has done.
 """
 
 import glob
@@ -20,7 +20,7 @@ from benchmarks.measuring import row_main
 from benchmarks.memory import watch
 from benchmarks.photo_set import write_photos
 from workspace.atomic import atomic_path
-from workspace.errors import InputError, run_main
+from workspace.errors import run_main
 from workspace.paths import RESULT_DIR
 
 COUNTS = (1, 10, 100, 1000)
@@ -33,17 +33,25 @@ _MEBIBYTE = 2.0 ** 20
 def measure(arguments):
     """Return, for each command, the growth of time and memory; draws it too."""
     os.makedirs(arguments.output, exist_ok=True)
-    report = {"name": "growth over photos"}
-    for command in arguments.only:
-        runs = [_run(command, count, arguments.limit) for count in sorted(arguments.counts)]
-        report[command] = _growth([run for run, _ in runs], [spent for _, spent in runs])
+    report, end = {"name": "growth over photos"}, time.monotonic() + arguments.seconds
+    waiting = [(command, count) for command in arguments.only for count in sorted(arguments.counts)]
+    runs = {command: [] for command in arguments.only}
+    for i, (command, count) in enumerate(waiting):
+        left = max(end - time.monotonic(), 1)
+        run = _run(command, count, left / 2 if i + 1 < len(waiting) else left)
+        runs[command] += [run] if run else []
+    for command, (series, spent) in ((command, tuple(zip(*found))) for command, found in runs.items() if found):
+        report[command] = _growth(series, spent)
         path = os.path.join(arguments.output, "growth_photos_{}.png".format(os.path.splitext(command)[0]))
-        _draw(command, report[command], runs[-1][0], path)
+        _draw(command, report[command], series[-1], path)
     return report
 
 
 def _run(command, count, limit):
-    """Return [looks, 3] of one run, seconds, MiB, photos done, its end included; and its processor time, seconds."""
+    """Return [looks, 3] of one run, seconds, MiB and photos done, the end included; and its processor time.
+
+    None where not one photo was done within the limit.
+    """
     with tempfile.TemporaryDirectory() as folder:
         photos, output = os.path.join(folder, "photos"), os.path.join(folder, "output")
         _write_links(folder, photos, count)
@@ -55,7 +63,8 @@ def _run(command, count, limit):
         seconds, spent = time.monotonic() - begin, _processor_seconds() - spent_before
         results.look()
     if not results.counts[-1]:
-        raise InputError("{} did not do one of {} photos in {:.0f} s".format(command, count, seconds))
+        print("{}: not one of {} photos in {:.0f} s".format(command, count, seconds), file=sys.stderr, flush=True)
+        return None
     done = results.counts[:len(samples)] + [results.counts[-1]]
     print("{}: {} of {} photos in {:.0f} s, {:.0f} s of processor time, at most {:.0f} MiB".format(
         command, done[-1], count, seconds, spent, samples[:, 1].max() / _MEBIBYTE), file=sys.stderr, flush=True)
@@ -104,13 +113,13 @@ def _write_links(folder, photos, count):
 def _growth(runs, spent):
     done, seconds = [int(run[-1, 2]) for run in runs], [float(run[-1, 0]) for run in runs]
     longest = runs[-1]
-    # The first quarter, in which pools and caches fill, apart.
-    later = longest[longest[:, 2] >= longest[-1, 2] / 4]
-    moved = later[-1, 2] > later[0, 2]
-    result = {"photos": done, "seconds": seconds, "processor_seconds": spent,
+    # Without the first quarter, in which pools and caches fill, and the end, when all is given back.
+    later = longest[(longest[:, 2] >= longest[-1, 2] / 4) & (longest[:, 2] < longest[-1, 2])]
+    moved = len(later) and later[-1, 2] > later[0, 2]
+    result = {"photos": done, "seconds": seconds, "processor_seconds": list(spent),
               "peak_mib": [float(run[:, 1].max()) for run in runs],
               "mib_per_thousand_photos": 1000 * float(np.polyfit(later[:, 2], later[:, 1], 1)[0]) if moved else None}
-    if len(set(done)) > 1:
+    if len(done) > 1 and done[-1] > done[-2]:
         result["exponent"] = fitted_exponent(done, seconds)
         # Start-up outweighs few photos: the exponent between the two largest runs.
         result["exponent_at_the_end"] = fitted_exponent(done[-2:], seconds[-2:])
@@ -151,7 +160,7 @@ def _flags(parser):
     parser.add_argument("--output", default=os.path.join(RESULT_DIR, "benchmarks"), metavar="DIR",
                         help="folder for the curves")
     parser.add_argument("--counts", nargs="+", type=int, default=COUNTS, metavar="N", help="numbers of photos")
-    parser.add_argument("--limit", type=float, help="seconds after which a run is stopped")
+    parser.add_argument("--seconds", type=float, default=7200, help="for all runs")
     parser.add_argument("--only", nargs="+", choices=COMMANDS, default=COMMANDS, help="which commands")
 
 
