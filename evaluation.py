@@ -59,7 +59,8 @@ def read_ground_truth(path):
     """
     fields = read_mat(path)
     landmarks, pose = np.asarray(fields.get("pt3d_68")), np.asarray(fields.get("Pose_Para"))
-    if landmarks.ndim != 2 or landmarks.shape[0] < 2 or landmarks.shape[1] != LANDMARK_COUNT or pose.size < 2:
+    if (landmarks.ndim != 2 or landmarks.shape[0] < 2 or landmarks.shape[1] != LANDMARK_COUNT or pose.size < 2
+            or landmarks.dtype.kind not in "fiu" or pose.dtype.kind not in "fiu"):
         raise InputError("{}: not an AFLW2000-3D annotation, pt3d_68 [3, 68] or Pose_Para [1, 7] is missing".format(
             path))
     landmarks, yaw = landmarks[:2].T.astype(np.float64), float(np.degrees(np.ravel(pose)[1]))

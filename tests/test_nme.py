@@ -13,7 +13,7 @@ from PIL import Image
 
 import evaluation_data
 import nme
-from evaluation import normalised_mean_error, yaw_bin
+from evaluation import normalised_mean_error, read_ground_truth, yaw_bin
 from workspace.errors import InputError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -161,6 +161,16 @@ def test_another_ground_truth_and_pose_replace_those_of_the_mat_files(data, tmp_
                     "--yaw", tmp_path / "yaw.npy")
     assert record["all"]["bin_counts"] == [0, 0, len(YAWS)] and record["all"]["mean"] == 0
     assert record["all"]["bin_means"][:2] == [None, None] and record["all"]["mean_of_bins"] == 0
+
+
+@pytest.mark.parametrize("field", ["pt3d_68", "Pose_Para"])
+@pytest.mark.parametrize("change", [lambda values: values * 1j, lambda values: values.astype(str)])
+def test_annotations_that_are_no_real_numbers_are_refused(tmp_path, field, change):
+    path = str(tmp_path / "a.mat")
+    fields = {"pt3d_68": np.ones((3, 68)), "Pose_Para": np.ones((1, 7))}
+    scipy.io.savemat(path, dict(fields, **{field: change(fields[field])}))
+    with pytest.raises(InputError, match="a.mat: not an AFLW2000-3D annotation"):
+        read_ground_truth(path)
 
 
 def test_photos_without_annotation_are_told(data, tmp_path, capsys):
