@@ -95,7 +95,7 @@ MATLAB_FILES = {
     "a field as one number": _mat(lambda random, field: 3.0), "a field turned": _mat(lambda random, field: field.T),
     "a field with three dimensions": _mat(lambda random, field: np.asarray(field)[..., np.newaxis].repeat(2, -1)),
     "a row missing": _mat(lambda random, field: field[:-1]),
-    "a column missing": _mat(lambda random, field: field[:, :-1]),
+    "a column missing": _mat(lambda random, field: field[..., :-1]),
     "a field doubled": _mat(lambda random, field: np.concatenate([field, field])),
     "all fields sparse": _mat(lambda random, field: scipy.sparse.csc_matrix((5, 5))),
     "a claim of 2^31 numbers": _mat_of(_matrix("meanshape", (1, _HUGE), bytes(80))),
