@@ -1,7 +1,8 @@
 """Time demo.py from its start to its first result: ``python -m benchmarks.startup [--json]``.
 
-One photo of 500 pixels without five points, a frozen R-Net with random weights, no page of results:
-Python's start, imports, face model, network, detection, reconstruction, files.
+One photo of 500 pixels without five points, a frozen R-Net with random weights: Python's start, imports, face
+model, network, detection, reconstruction, files and page. ``--shipped`` tells besides the same with the network
+that comes along, alone (``--steps 0``) and refined by fitting, which is what users start.
 """
 
 import os
@@ -22,7 +23,7 @@ GOAL = 6  # seconds
 
 def measure(arguments):
     """Return the row."""
-    seconds = []
+    seconds, alone, refined = [], [], []
     model = load_face_model()
     with tempfile.TemporaryDirectory() as folder, random_checkpoint(model) as checkpoint:
         weights = os.path.join(folder, "network.pb")
@@ -30,15 +31,21 @@ def measure(arguments):
         photos = os.path.join(folder, "photos")
         os.mkdir(photos)
         write_photos(photos, 1, with_points=False)
+        flags = ("--input", photos, "--output", os.path.join(folder, "output"), "--quiet")
         for _ in range(arguments.repetitions):
-            seconds.append(run_command("demo.py", "--input", photos, "--output", os.path.join(folder, "output"),
-                                       "--use_pb", 0, "--pretrain_weights", weights, "--quiet").seconds)
+            seconds.append(run_command("demo.py", "--use_pb", 0, "--pretrain_weights", weights, *flags).seconds)
+            if arguments.shipped:
+                alone.append(run_command("demo.py", "--steps", 0, *flags).seconds)
+                refined.append(run_command("demo.py", *flags).seconds)
     row = absolute("demo.py, import to first result", float(np.median(seconds)), "s", GOAL, False)
+    if alone:
+        row.update(shipped_network_seconds=float(np.median(alone)), shipped_refined_seconds=float(np.median(refined)))
     return dict(row, face_model=model.name, repetitions=arguments.repetitions)
 
 
 def _flags(parser):
     parser.set_defaults(repetitions=7)
+    parser.add_argument("--shipped", action="store_true", help="time the network that comes along as well")
 
 
 def main(argv=None):
