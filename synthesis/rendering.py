@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from face_decoder import draw_face
 from face_graph import FaceGraph
 from tf_runtime import tf
 
@@ -29,13 +30,10 @@ class FaceRenderer:
 
     def __init__(self, model, image_size):
         self._graph = FaceGraph(model)
-        rendering = self._graph.rendering(image_size)
         face = self._graph.face
         with self._graph.graph.as_default():
-            # Rounded inside of the graph: a quarter of the bytes leaves it.
-            rgba = tf.concat([tf.reverse(rendering.image, [-1]), 255 * rendering.mask], axis=-1)
             self._outputs = RenderedFaces(
-                tf.cast(tf.clip_by_value(tf.round(rgba), 0, 255), tf.uint8), face.landmarks,
+                draw_face(face, model, image_size).picture, face.landmarks,
                 tf.gather(face.shape, model.landmarks, axis=1), tf.gather(face.world_shape, model.landmarks, axis=1))
 
     def render(self, coefficients):
