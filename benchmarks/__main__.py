@@ -46,7 +46,7 @@ def run_row(name, flags, limit):
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
                                start_new_session=True)
     try:
-        output, errors = process.communicate(timeout=max(limit, 1))
+        output, errors = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         _end(process)
         raise RowFailed("took longer than {:.0f} s".format(limit)) from None
@@ -127,6 +127,8 @@ class Bench:
 
     def _measured(self, name, flags, limit):
         try:
+            if self._left() < 1:
+                raise RowFailed("no time was left")
             return run_row(name, flags, min(limit, self._left()))
         except RowFailed as error:
             self.complete = False

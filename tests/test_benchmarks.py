@@ -63,6 +63,14 @@ def test_without_the_published_system_our_side_is_measured(tmp_path, monkeypatch
     assert "without the published system: needs Python 3.6" in capsys.readouterr().out
 
 
+def test_when_time_is_up_nothing_more_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "run_row", lambda *_: pytest.fail("begun"))
+    monkeypatch.setattr(bench, "machine", dict)
+    arguments = ["--output", str(tmp_path), "--rows", "render", "--no_peer", "--no_curves", "--minutes", "0"]
+    assert bench.main(arguments) == 1
+    assert "**not measured**: no time was left" in (tmp_path / "bench.md").read_text()
+
+
 def test_a_row_that_takes_too_long_ends_with_all_its_processes(monkeypatch):
     monkeypatch.setattr(bench.sys, "executable", "/bin/sleep")
     with pytest.raises(bench.RowFailed):

@@ -128,6 +128,13 @@ def test_vertices_that_do_not_exist_leave_their_triangles_out(emulation):
     assert_same_bits(drawn, core.rasterize(vertices, triangles, 24, 24, layers=kept))
 
 
+@pytest.mark.parametrize("images, vertices, triangles", [(0, 3, 1), (2, 0, 0), (1, 3, 0), (0, 0, 0)])
+def test_nothing_gives_empty_images(emulation, images, vertices, triangles):
+    drawn, _ = emulate(emulation, np.zeros((images, vertices, 4), np.float32), np.zeros((triangles, 3), np.int32), 8, 5)
+    assert not drawn[0].any() and not drawn[1].any() and (drawn[2] == 1).all()
+    assert not drawn[3].any() and not drawn[4].any()
+
+
 # Gradients -----------------------------------------------------------------------------------
 
 
