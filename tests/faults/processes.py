@@ -7,7 +7,6 @@ imported everything and started no thread; the others show what happens to one t
 import atexit
 import contextlib
 import faulthandler
-import glob
 import importlib
 import os
 import runpy
@@ -23,7 +22,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
 _IMPORTS = ("demo", "preprocess_img", "synthesize", "train", "dlib", "tests.faults.tiny_training",
             "tensorboard.plugins.mesh.summary", "PIL.ImageFilter", "scipy.sparse")
-_LOOK = 0.004  # seconds between looks
+_LOOK, _SELDOM_LOOK = 0.01, 0.1  # seconds between looks; looking takes processor time from what is looked at
 # A process that gets no processor time for so long waits for something that does not come.
 _IDLE_PATIENCE, _BUSY_PATIENCE = 120, 300  # seconds on the clock; seconds of processor time
 _ORPHANS_PATIENCE = 20  # seconds in which what a command has started must end after it
@@ -90,7 +89,7 @@ class Process:
                 self.returncode = -os.WTERMSIG(state) if os.WIFSIGNALED(state) else os.WEXITSTATUS(state)
         return self.returncode is None
 
-    def wait_until(self, condition):
+    def wait_until(self, condition, interval=_LOOK):
         """Wait until ``condition()`` holds or it has ended; returns whether it still runs.
 
         Raises:
@@ -104,7 +103,7 @@ class Process:
                 computed, since = self.processor_time, time.monotonic()
             if time.monotonic() - since > _IDLE_PATIENCE or computed > _BUSY_PATIENCE:
                 raise Fault("it hangs:\n{}".format(self._abort()))
-            time.sleep(_LOOK)
+            time.sleep(interval)
         return False
 
     def signal(self, number, group=False):
@@ -118,14 +117,14 @@ class Process:
         Raises:
             Fault: it hangs, told something else than sentences, or left processes behind.
         """
-        self.wait_until(lambda: False)
+        self.wait_until(lambda: False, _SELDOM_LOOK)
         deadline = time.monotonic() + _ORPHANS_PATIENCE
         while _group(self.pid):
             if time.monotonic() > deadline:
                 names = [_name(pid) for pid in _group(self.pid)]
                 self.signal(signal.SIGKILL, group=True)
                 raise Fault("processes were left behind: {}".format(", ".join(names)))
-            time.sleep(_LOOK)
+            time.sleep(_SELDOM_LOOK)
         self._read_stderr()
         if "Traceback" in self.stderr and self.returncode not in (-signal.SIGKILL, -signal.SIGINT):
             raise Fault("a traceback:\n{}".format(self.stderr))
@@ -192,8 +191,8 @@ def _processor_time(pid):
         pid = waiting.pop()
         with contextlib.suppress(OSError, IndexError):  # it ended meanwhile
             total += sum(int(ticks) for ticks in _stat(pid)[11:15]) / _TICKS
-            for path in glob.glob("/proc/{}/task/*/children".format(pid)):
-                with open(path) as file:
+            for thread in os.listdir("/proc/{}/task".format(pid)):
+                with open("/proc/{}/task/{}/children".format(pid, thread)) as file:
                     waiting += file.read().split()
     return total
 
