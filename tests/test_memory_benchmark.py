@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.memory import family_memory, follow, parse_arguments, report, trend
+from workspace.paths import REPO_ROOT
 
 
 def test_a_slope_is_that_after_the_warm_up():
@@ -50,3 +51,13 @@ def test_what_grows_is_seen_drawn_and_written(tmp_path, capsys):
     line = capsys.readouterr().out
     slope = float(line.split("slope ")[1].split()[0])
     assert slope > 100 and line.startswith("grows: ") and os.path.getsize(str(tmp_path / "memory_grows.png")) > 5000
+
+
+def test_what_was_freed_is_given_back():
+    code = ("import os\nfrom benchmarks.memory import family_memory\n"
+            "from workspace.heap import give_back_freed_memory\n"
+            "held = [b'x' * 100000 for _ in range(1000)]\ndel held[:-1]\n"  # the last keeps the heap from shrinking
+            "before = family_memory(os.getpid())[0]\ngive_back_freed_memory()\n"
+            "print(before - family_memory(os.getpid())[0])\n")
+    freed = subprocess.check_output([sys.executable, "-c", code], cwd=REPO_ROOT, universal_newlines=True)
+    assert int(freed) > 60e6
