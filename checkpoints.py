@@ -67,7 +67,8 @@ def read_variables(path, shapes):
     """
     if path.endswith(".pb"):
         try:
-            constants = _graph_constants(read_graph_def(path), shapes)
+            with np.errstate(all="ignore"):  # of variances below zero
+                constants = _graph_constants(read_graph_def(path), shapes)
         except (TypeError, ValueError):
             raise InputError("{}: its constants do not fit each other; copy or download the graph again".format(
                 path)) from None

@@ -201,7 +201,7 @@ def unfolded(constants):
     values = {name: np.float32(value) for name, value in constants.items()}
     for name in constants:
         scope = name[:-len("/BatchNorm/moving_variance")]
-        if name.endswith("/BatchNorm/moving_variance") and scope + "/biases" in constants:
+        if name.endswith("/BatchNorm/moving_variance") and {scope + "/biases", scope + "/weights"} <= set(constants):
             del values[scope + "/biases"]
             scale = _normalisation_scale(constants, scope)
             values[scope + "/weights"] = np.float32(constants[scope + "/weights"] / np.where(scale == 0, 1, scale))

@@ -139,6 +139,24 @@ def test_constants_of_a_frozen_graph_are_read_by_name(tmp_path):
         checkpoints.read_variables(path, {"layer/weights": [1, 2], "layer/biases": [2]})
 
 
+@pytest.mark.parametrize("missing", ["weights", "biases", "BatchNorm/moving_variance"])
+def test_parts_missing_from_a_folded_graph_are_named(tmp_path, missing):
+    names = ["a/weights", "a/biases", "a/BatchNorm/moving_variance", "a/BatchNorm/beta"]
+    path = str(tmp_path / "net.pb")
+    with tf.Graph().as_default() as graph:
+        for name in names:
+            if name != "a/" + missing:
+                tf.constant(-np.ones([1, 1, 2, 2] if name == "a/weights" else [2], np.float32), name=name)
+        with open(path, "wb") as file:
+            file.write(graph.as_graph_def().SerializeToString())
+    wanted = {name: [1, 1, 2, 2] if name == "a/weights" else [2] for name in names if name != "a/biases"}
+    if missing == "biases":  # then nothing was folded
+        assert set(checkpoints.read_variables(path, wanted)) == set(wanted)
+    else:
+        with pytest.raises(InputError, match="1 of 3 variables missing .a/" + missing):
+            checkpoints.read_variables(path, wanted)
+
+
 def test_head_widths_come_from_the_checkpoint(checkpoint):
     values, counts = checkpoints.read_r_net(checkpoint)
     assert counts == {"identity_count": 80, "expression_count": 64, "albedo_count": 80}
