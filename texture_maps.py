@@ -27,7 +27,7 @@ _CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (8.0, 22.0)  # from here on, th
 _DISAGREEMENT = 30.0  # grey levels from what lies further in, that halve the weight of an uncertain pixel
 _OUTLINE_STEP = 0.3  # dm: what is this much nearer than the surface beside it ends there
 _DEPTH_TOLERANCE = 0.02  # dm, behind the nearest surface, of what still counts as seen
-_DEPTH_IMAGE = 1024  # pixels, for that test
+_LARGEST_DEPTH_IMAGE = 1024  # pixels, for that test
 _DEPTH_RANGE = 10.0  # dm in front of and behind the origin
 _ENOUGH_SEEN = 0.05  # share of an eyeball or tooth that must be seen to tell the colour of the rest
 _SOFTNESS = 1 / 150.0  # of the texture's width, of the edge between seen and unseen
@@ -110,7 +110,7 @@ def _texels(reconstruction, model, unwrapping, size):
     attributes = np.concatenate([
         world, surface_normals(world, model.triangles), reconstruction.colors, columns_rows[:, ::-1]],
         axis=1).astype(np.float32)
-    depth = _depth_image(world, model.triangles)
+    depth = _depth_image(world, model.triangles, min(size, _LARGEST_DEPTH_IMAGE))
     outline = _outline_distance(depth)
     photo, corner = _part_of_photo(reconstruction)
     texels = _Texels(covered, np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32),
@@ -130,7 +130,7 @@ def _texels(reconstruction, model, unwrapping, size):
         texels.part[rows, columns] = unwrapping.parts[model.triangles[ids[rows, columns], 0]]
         texels.mirror[:, rows, columns] = values[:, 9:].T
         inside = np.all((pixels > 0) & (pixels < np.array(photo[0].shape[::-1]) - 1), axis=1)
-        cells = _depth_cells(values[:, :3])
+        cells = _depth_cells(values[:, :3], len(depth))
         seen = -values[:, 2] <= depth[cells] + _DEPTH_TOLERANCE
         facing, away = _facing(values[:, :3], values[:, 3:6]), outline[cells]
         texels.weight[rows, columns] = inside & seen
@@ -162,22 +162,22 @@ def _part_of_photo(reconstruction):
     return [scipy.ndimage.spline_filter(part[..., i].astype(np.float32), output=np.float32) for i in range(3)], first
 
 
-def _depth_image(world, triangles):
-    """Return the depth, dm from the origin away from the camera, of the nearest surface in the crop."""
+def _depth_image(world, triangles, size):
+    """Return the depth [size, size], dm from the origin away from the camera, of the nearest surface in the crop."""
     screen = _crop_corners(world) / CROP_SIZE * 2 - 1
     clip = np.stack([screen[:, 0], -screen[:, 1], -world[:, 2] / _DEPTH_RANGE, np.ones(len(world))], axis=1)
-    return rasterize(clip[np.newaxis], triangles, _DEPTH_IMAGE, _DEPTH_IMAGE, masks=False)[2][0] * _DEPTH_RANGE
+    return rasterize(clip[np.newaxis], triangles, size, size, masks=False)[2][0] * _DEPTH_RANGE
 
 
 def _outline_distance(depth):
     """Return how far, in crop pixels, each pixel of a depth image is from where the surface ends."""
     ends = scipy.ndimage.maximum_filter(depth, 3) - depth > _OUTLINE_STEP
-    return scipy.ndimage.distance_transform_edt(~ends).astype(np.float32) * (CROP_SIZE / _DEPTH_IMAGE)
+    return scipy.ndimage.distance_transform_edt(~ends).astype(np.float32) * (CROP_SIZE / len(depth))
 
 
-def _depth_cells(points):
+def _depth_cells(points, size):
     """Return row and column of world points [n, 3] in a depth image; the nearest ones outside of the crop."""
-    cells = np.clip(np.floor(_crop_corners(points) * _DEPTH_IMAGE / CROP_SIZE), 0, _DEPTH_IMAGE - 1).astype(int)
+    cells = np.clip(np.floor(_crop_corners(points) * size / CROP_SIZE), 0, size - 1).astype(int)
     return cells[:, 1], cells[:, 0]
 
 
