@@ -124,12 +124,12 @@ class _Recorder:
             if event == "open":
                 path, _, flags = arguments
                 if isinstance(flags, int) and flags & _WRITES and isinstance(path, (str, bytes)):
-                    self._check(event, path)
+                    self._check(event, path, not flags & os.O_NOFOLLOW)
             elif event in _CHANGES:
                 for position in _CHANGES[event]:
                     if isinstance(arguments[position], (str, bytes)):
                         self._check(event, os.path.join(self._folder(event, arguments), os.fsdecode(
-                            arguments[position])))
+                            arguments[position])), False)
             elif event in _FOREIGN:
                 self._note(event, repr(arguments))
             elif event == "subprocess.Popen" and arguments[0] not in _KNOWN_PROGRAMS:
@@ -143,13 +143,13 @@ class _Recorder:
         descriptor = arguments[_FOLDER_DESCRIPTORS[event]] if event in _FOLDER_DESCRIPTORS else -1
         return "" if descriptor == -1 else os.readlink("/proc/self/fd/{}".format(descriptor))
 
-    def _check(self, event, path):
+    def _check(self, event, path, follows):
         path = os.fsdecode(path)
         if path in _DEVICES:
             return
         folder, name = os.path.split(os.path.abspath(path))
         real = os.path.join(os.path.realpath(folder), name)
-        if event == "open":  # which follows links
+        if follows:
             real = os.path.realpath(real)
         if not (real + os.sep).startswith(self._writable):
             self._note(event, real)
