@@ -133,7 +133,8 @@ def test_landmarks_agree_with_a_predictor_on_renders(model):
 def test_jaw_line_is_where_300w_lp_and_aflw2000_have_it(model):
     """BFM's mean (similarity_Lm3D_all.mat of the published system), laid onto the mean head by eyes, nose and mouth."""
     half = [[-0.74, 0.23, -0.63], [-0.72, 0.03, -0.61], [-0.68, -0.15, -0.6], [-0.65, -0.32, -0.56],
-            [-0.59, -0.5, -0.47], [-0.49, -0.64, -0.31], [-0.37, -0.73, -0.11], [-0.22, -0.8, 0.07], [0.0, -0.84, 0.15]]  # dm
+            [-0.59, -0.5, -0.47], [-0.49, -0.64, -0.31], [-0.37, -0.73, -0.11], [-0.22, -0.8, 0.07],
+            [0.0, -0.84, 0.15]]  # dm
     distances = np.linalg.norm(centred(model)[model.landmarks[:9]] - half, axis=1)
     assert distances.max() < 0.055
 
