@@ -60,19 +60,21 @@ demo: setup
 # Where the processor lacks bfloat16: PRECISION=float32, which takes half as long again.
 PRECISION := bfloat16
 NETWORK_DATA := processed_data/network
-NETWORK_RUN := network_56
-TRAIN_NETWORK = $(PY) train.py --supervision truth --model_name $(NETWORK_RUN) --image_size 56 --batch_size 64 \
-	--learning_rate 1e-3 --head_rate 0.03 --schedule cool_down --warm_up 200 --augment --init_weights none \
-	--precision $(PRECISION) --seed 0 --resume --data_path $(NETWORK_DATA)/training \
-	--val_data_path $(NETWORK_DATA)/validation --val_faces 256 \
-	--checkpoint_interval 300 --val_interval 300 --image_interval 1000
+TRAIN_NETWORK = $(PY) train.py --supervision truth --batch_size 64 --schedule cool_down --augment --resume \
+	--precision $(PRECISION) --data_path $(NETWORK_DATA)/training --val_data_path $(NETWORK_DATA)/validation \
+	--val_faces 256 --checkpoint_interval 300 --val_interval 300 --image_interval 1000
+TRAIN_56 = $(TRAIN_NETWORK) --model_name network_56 --image_size 56 --learning_rate 1e-3 --head_rate 0.03 \
+	--warm_up 200 --init_weights none --seed 0
+TRAIN_112 = $(TRAIN_NETWORK) --model_name network_112 --image_size 112 --learning_rate 5e-4 --head_rate 0.1 \
+	--warm_up 100 --init_weights result/network_56/iter_4800.ckpt --seed 1
 
 network: setup
 	$(PY) synthesize.py --output $(NETWORK_DATA)/validation --count 500 --seed 1 --max_yaw 60
-	$(PY) synthesize.py --output $(NETWORK_DATA)/training --count 20000 --seed 0
-	$(TRAIN_NETWORK) --steps 1800 --cool_down 1
-	$(TRAIN_NETWORK) --steps 4800 --cool_down 1800 --loss_weights albedo=0.06 light=0.06
-	$(PY) -m checkpoints result/$(NETWORK_RUN)/iter_4800.ckpt network/open_face_model_r_net.pb --half
+	$(PY) synthesize.py --output $(NETWORK_DATA)/training --count 24000 --seed 0
+	$(TRAIN_56) --steps 1800 --cool_down 1
+	$(TRAIN_56) --steps 4800 --cool_down 1800 --loss_weights albedo=0.06 light=0.06
+	$(TRAIN_112) --steps 2600 --cool_down 700 --loss_weights albedo=0.06 light=0.06 landmark=1
+	$(PY) -m checkpoints result/network_112/iter_2600.ckpt network/open_face_model_r_net.pb --half
 
 test: setup lint
 	@$(PY) -m pytest $(PARALLEL)
