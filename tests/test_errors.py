@@ -76,8 +76,12 @@ def test_a_signal_in_a_destructor_is_not_lost(number, status, capsys):
         time.sleep(30)
         return 0
     hook, start = sys.unraisablehook, time.monotonic()
-    with pytest.raises(SystemExit) as caught:
-        run_main(main)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        with pytest.raises(SystemExit) as caught:
+            run_main(main)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert caught.value.code == status and time.monotonic() - start < 20 and sys.unraisablehook is hook
     assert "Traceback" not in capsys.readouterr().err
 

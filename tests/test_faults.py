@@ -76,6 +76,7 @@ def test_ctrl_c_while_workers_start_waits_and_does_not_reach_them(tmp_path):
     code = ("import multiprocessing, os, signal, sys\nfrom workspace.workers import starting_workers\n"
             "context = multiprocessing.get_context('spawn')\n"
             "if __name__ == '__main__':\n"
+            "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
             "    process = context.Process(target=os.getpid)\n"
             "    with starting_workers():\n"
             "        process.start()\n        os.killpg(0, signal.SIGINT)\n        process.join(5)\n"

@@ -250,7 +250,7 @@ class _Pictures:
 
 def test_an_event_file_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "train").write_text("not a folder")
-    with pytest.raises(InputError, match="train/events.out.tfevents.*cannot be written.*--resume"):
+    with pytest.raises(InputError, match="train.*cannot be written.*--resume"):
         SummaryWriter(str(tmp_path / "train"))
 
 
