@@ -30,10 +30,11 @@ FIVE_POINT_NOISE = 2.5  # pixels of the crop
 # Rows that turn 68 landmarks into the five points of the alignment (counted from 0).
 FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))
 
-# A jaw landmark of a 2-D detector slides along the outline as the head turns, and brows are
-# drawn where hair is, so both say less about the vertices they stand for.
+# A jaw landmark of a 2-D detector slides along the outline as the head turns and from person to
+# person, and brows are drawn where hair is, so both say less about the vertices they stand for.
+# With a trust of 0.25 in the jaw, mouths opened to reach the chin, and NME was 0.14 higher.
 _JAW, _BROWS = slice(0, 17), slice(17, 27)
-_JAW_TRUST, _BROW_TRUST = 0.25, 0.5
+_JAW_TRUST, _BROW_TRUST = 0.05, 0.5
 INNER_LANDMARKS = slice(17, 68)  # all but the jaw line
 _INNER_TRUST = 46 / 51.0  # mean trust of the inner landmarks of a perfect detector, brows at a half
 # Five points say nothing about expression: where the 68 are not trusted it stays close to neutral,
