@@ -10,13 +10,13 @@ import time
 
 import numpy as np
 
+from benchmarks.curves import written_figure
 from benchmarks.measuring import alternate, row_main, seconds_of
 from benchmarks.rasterizer import clip_vertices_of
 from benchmarks.synthetic_mesh import GRID, posed_batch
 from benchmarks.synthetic_model import random_coefficients, synthetic_face_model
 from face_graph import FaceGraph
 from mesh_renderer import core
-from workspace.atomic import atomic_path
 from workspace.errors import run_main
 from workspace.paths import RESULT_DIR
 
@@ -87,27 +87,20 @@ class _Decoder:
 
 
 def _draw(name, curve, path):
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
     from matplotlib.ticker import NullLocator, ScalarFormatter
-    figure, axes = pyplot.subplots(figsize=(5.6, 3.8))
-    axes.loglog(curve["sizes"], curve["milliseconds"], "o-", label="time, power {:.2f}".format(curve["exponent"]))
-    axes.loglog(curve["sizes"], curve["processor_milliseconds"], "s--", label="processor time, power {:.2f}".format(
-        curve["processor_exponent"]))
-    axes.set_xticks(curve["sizes"])
-    axes.set_xticklabels(["{:g}k".format(size / 1000) if size >= 5000 else str(size) for size in curve["sizes"]])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.set_xlabel(name)
-    axes.set_ylabel("milliseconds")
-    axes.set_title("{}: how time grows".format(name))
-    axes.legend()
-    axes.grid(True, which="both", alpha=0.3)
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
+    with written_figure(path, (5.6, 3.8)) as axes:
+        axes.loglog(curve["sizes"], curve["milliseconds"], "o-", label="time, power {:.2f}".format(curve["exponent"]))
+        axes.loglog(curve["sizes"], curve["processor_milliseconds"], "s--", label="processor time, power {:.2f}".format(
+            curve["processor_exponent"]))
+        axes.set_xticks(curve["sizes"])
+        axes.set_xticklabels(["{:g}k".format(size / 1000) if size >= 5000 else str(size) for size in curve["sizes"]])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.set_xlabel(name)
+        axes.set_ylabel("milliseconds")
+        axes.set_title("{}: how time grows".format(name))
+        axes.legend()
+        axes.grid(True, which="both", alpha=0.3)
 
 
 def _flags(parser):

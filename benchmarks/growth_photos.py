@@ -15,11 +15,11 @@ import time
 
 import numpy as np
 
+from benchmarks.curves import written_figure
 from benchmarks.growth import fitted_exponent
 from benchmarks.measuring import row_main
 from benchmarks.memory import watch
 from benchmarks.photo_set import write_photos
-from workspace.atomic import atomic_path
 from workspace.errors import run_main
 from workspace.paths import RESULT_DIR
 
@@ -130,30 +130,23 @@ def _growth(runs, spent):
 
 
 def _draw(command, growth, longest, path):
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6))
-    left.loglog(growth["photos"], growth["seconds"], "o-", label="time, power {:.2f}, at the end {:.2f}".format(
-        growth.get("exponent", np.nan), growth.get("exponent_at_the_end", np.nan)))
-    left.loglog(growth["photos"], growth["processor_seconds"], "s--", label="processor time, power {:.2f}".format(
-        growth.get("processor_exponent", np.nan)))
-    left.set_xlabel("photos")
-    left.set_ylabel("seconds")
-    left.set_title("{}: how time grows".format(command))
-    left.legend()
-    left.grid(True, which="both", alpha=0.3)
-    right.plot(longest[:, 2], longest[:, 1])
-    right.set_ylim(bottom=0)
-    right.set_xlabel("photos done")
-    right.set_ylabel("MiB held, all processes")
-    right.set_title("memory over {} photos: {:+.1f} MiB per thousand".format(
-        growth["photos"][-1], growth["mib_per_thousand_photos"] or 0))
-    right.grid(True, alpha=0.3)
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
+    with written_figure(path, (10, 3.6), columns=2) as (left, right):
+        left.loglog(growth["photos"], growth["seconds"], "o-", label="time, power {:.2f}, at the end {:.2f}".format(
+            growth.get("exponent", np.nan), growth.get("exponent_at_the_end", np.nan)))
+        left.loglog(growth["photos"], growth["processor_seconds"], "s--", label="processor time, power {:.2f}".format(
+            growth.get("processor_exponent", np.nan)))
+        left.set_xlabel("photos")
+        left.set_ylabel("seconds")
+        left.set_title("{}: how time grows".format(command))
+        left.legend()
+        left.grid(True, which="both", alpha=0.3)
+        right.plot(longest[:, 2], longest[:, 1])
+        right.set_ylim(bottom=0)
+        right.set_xlabel("photos done")
+        right.set_ylabel("MiB held, all processes")
+        right.set_title("memory over {} photos: {:+.1f} MiB per thousand".format(
+            growth["photos"][-1], growth["mib_per_thousand_photos"] or 0))
+        right.grid(True, alpha=0.3)
 
 
 def _flags(parser):

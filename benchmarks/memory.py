@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.curves import written_figure
 from workspace.atomic import atomic_path
 from workspace.paths import REPO_ROOT
 
@@ -209,24 +210,17 @@ def report(name, samples, arguments):
 
 
 def _draw(name, samples, trends, path):
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-    figure, axes = pyplot.subplots(figsize=(7, 3.6))
-    minutes = samples[:, 0] / 60
-    for column, kind, found in ((1, "anonymous", trends[0]), (2, "file-backed", trends[1])):
-        line, = axes.plot(minutes, samples[:, column], label="{}: {:+.2f} MiB a minute".format(kind, found.slope))
-        counted = samples[:, 0] >= found.begin
-        fit = np.poly1d(np.polyfit(minutes[counted], samples[counted, column], 1))
-        axes.plot(minutes[counted], fit(minutes[counted]), "--", color=line.get_color(), alpha=0.6)
-    axes.axvspan(0, trends[0].begin / 60, color="0.93", label="warm-up")
-    axes.set(xlabel="minutes", ylabel="MiB", title=name, ylim=(0, None), xlim=(0, minutes[-1]))
-    axes.legend(loc="lower right")
-    axes.grid(alpha=0.3)
-    figure.tight_layout()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
-    pyplot.close(figure)
+    with written_figure(path, (7, 3.6)) as axes:
+        minutes = samples[:, 0] / 60
+        for column, kind, found in ((1, "anonymous", trends[0]), (2, "file-backed", trends[1])):
+            line, = axes.plot(minutes, samples[:, column], label="{}: {:+.2f} MiB a minute".format(kind, found.slope))
+            counted = samples[:, 0] >= found.begin
+            fit = np.poly1d(np.polyfit(minutes[counted], samples[counted, column], 1))
+            axes.plot(minutes[counted], fit(minutes[counted]), "--", color=line.get_color(), alpha=0.6)
+        axes.axvspan(0, trends[0].begin / 60, color="0.93", label="warm-up")
+        axes.set(xlabel="minutes", ylabel="MiB", title=name, ylim=(0, None), xlim=(0, minutes[-1]))
+        axes.legend(loc="lower right")
+        axes.grid(alpha=0.3)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy as np
 
 from alignment.align import align, crop_to_photo, flip_y
 from alignment.five_points import five_from_68, five_points_path, read_five_points
+from benchmarks.curves import written_figure
 from evaluation import normalised_mean_error, summarize
 from evaluation_data import read_annotated_photos
 from face_decoder import coefficient_sizes, project, split_coefficients
@@ -167,25 +168,18 @@ def _read_curve(path):
 
 def draw_curve(curves, path):
     """Draw the errors of runs one after another, against the hours of training, pauses included."""
-    import matplotlib
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 4.5))
-    for name, label in _COLUMNS:
-        seen, before = [], 0
-        for curve in curves:
-            steps = sorted(curve, key=int)
-            seen += [(before + curve[step]["hours"], curve[step][name]) for step in steps if name in curve[step]]
-            before += max([curve[step]["hours"] for step in steps] or [0])
-        if seen:
-            axes.plot(*zip(*seen), marker=".", label=label)
-    axes.set(xlabel="hours of training", ylabel="error", ylim=(0, 15))
-    axes.legend()
-    axes.grid(alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    with written_figure(path, (8, 4.5)) as axes:
+        for name, label in _COLUMNS:
+            seen, before = [], 0
+            for curve in curves:
+                steps = sorted(curve, key=int)
+                seen += [(before + curve[step]["hours"], curve[step][name]) for step in steps if name in curve[step]]
+                before += max([curve[step]["hours"] for step in steps] or [0])
+            if seen:
+                axes.plot(*zip(*seen), marker=".", label=label)
+        axes.set(xlabel="hours of training", ylabel="error", ylim=(0, 15))
+        axes.legend()
+        axes.grid(alpha=0.3)
 
 
 def _line(name, figures):
