@@ -44,9 +44,9 @@ def rasterize(clip_vertices, triangles, image_width, image_height, *, layers=Non
     if out is None:
         out = _allocate(batch, image_height, image_width, masks)
     failed = library().mesh_renderer_rasterize_triangles(
-        _pointer(clip_vertices), _pointer(triangles), _pointer(layers), ctypes.c_int64(batch),
+        pointer(clip_vertices), pointer(triangles), pointer(layers), ctypes.c_int64(batch),
         ctypes.c_int64(vertex_count), ctypes.c_int64(len(triangles)), ctypes.c_int(image_width),
-        ctypes.c_int(image_height), ctypes.c_int(threads), *(_pointer(array) for array in out))
+        ctypes.c_int(image_height), ctypes.c_int(threads), *(pointer(array) for array in out))
     if failed:
         raise ValueError("triangles must index vertices 0 to {}".format(vertex_count - 1))
     return out
@@ -59,7 +59,8 @@ def _allocate(batch, height, width, masks):
             pair[0], pair[1])
 
 
-def _pointer(array):
+def pointer(array):
+    """Return the address of an array for a C function, or None for None; the array must be densely packed."""
     return None if array is None else array.ctypes.data_as(ctypes.c_void_p)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mesh_renderer.build import cuda_library
+from mesh_renderer.core import pointer
 
 _NAME_SIZE = 256
 
@@ -130,7 +131,7 @@ def _call(name, *arguments):
 def _pointer(array):
     if array is not None and not array.flags.c_contiguous:
         raise ValueError("arrays must be densely packed")
-    return None if array is None else array.ctypes.data_as(ctypes.c_void_p)
+    return pointer(array)
 
 
 @functools.lru_cache(maxsize=None)

@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 
-from mesh_renderer.core import library
+from mesh_renderer.core import library, pointer
 
 _LINE, _NUMBER = 16, 16  # characters: a guess at a line's frame and at a number
 _SPARE = 1 << 14  # what the core wants to be left before it begins a line
@@ -22,7 +22,7 @@ def format_rows(prefix, values, decimals):
     rows, columns = values.shape
     digits = (ctypes.c_int * columns)(*decimals)
     return _text(rows, columns, lambda room, out: library().mesh_renderer_format_rows(
-        prefix.encode("ascii"), _pointer(values), ctypes.c_int64(rows), ctypes.c_int(columns), digits, room, out))
+        prefix.encode("ascii"), pointer(values), ctypes.c_int64(rows), ctypes.c_int(columns), digits, room, out))
 
 
 def format_triangles(triangles):
@@ -33,7 +33,7 @@ def format_triangles(triangles):
     """
     triangles = np.ascontiguousarray(triangles, np.int32)
     return _text(len(triangles), 3, lambda room, out: library().mesh_renderer_format_triangles(
-        _pointer(triangles), ctypes.c_int64(len(triangles)), room, out))
+        pointer(triangles), ctypes.c_int64(len(triangles)), room, out))
 
 
 def _text(rows, columns, write):
@@ -41,11 +41,7 @@ def _text(rows, columns, write):
     room = _SPARE + rows * (_LINE + _NUMBER * columns)
     while True:
         memory = np.empty(room, np.uint8)
-        length = write(ctypes.c_int64(room), _pointer(memory))
+        length = write(ctypes.c_int64(room), pointer(memory))
         if length >= 0:
             return memory[:length].tobytes()
         room *= 4
-
-
-def _pointer(array):
-    return array.ctypes.data_as(ctypes.c_void_p)

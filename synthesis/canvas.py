@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from alignment.align import CROP_SIZE
 from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
-from mesh_renderer.core import library
+from mesh_renderer.core import library, pointer
 from synthesis.lighting import linear_light
 
 TEXTURE_SHAPE = (32, 512)  # of an ellipsoid's texture: over its height, and around it
@@ -90,7 +90,7 @@ class Canvas:
         line = np.interp(_LINE_KNOTS, surface.depths, surface.heights).astype(np.float32)
         texture = np.require(surface.texture, np.float32, ["C"])
         library().mesh_renderer_paint_ellipsoid(
-            self._struct(hides), ctypes.byref(struct), _pointer(texture), _pointer(line))
+            self._struct(hides), ctypes.byref(struct), pointer(texture), pointer(line))
 
     def strokes(self, points, radii, colours, hides=False, roundness=0.0, opacity=1.0):
         """Paint lines with round ends.
@@ -107,7 +107,7 @@ class Canvas:
         radii = _rows(np.asarray(radii) * self.zoom, (len(points), 2))
         colours = _rows(colours, (len(points), 3))
         library().mesh_renderer_paint_strokes(
-            self._struct(hides), _pointer(points), _pointer(radii), _pointer(colours), ctypes.c_int64(len(points)),
+            self._struct(hides), pointer(points), pointer(radii), pointer(colours), ctypes.c_int64(len(points)),
             ctypes.c_int(points.shape[1]), ctypes.c_float(roundness), ctypes.c_float(opacity))
 
     def mask(self, opacity, corner, colour, hides=False):
@@ -115,7 +115,7 @@ class Canvas:
         opacity, colour = np.require(opacity, np.uint8, ["C"]), np.require(colour, np.float32, ["C"])
         height, width = opacity.shape
         library().mesh_renderer_paint_mask(
-            self._struct(hides), _pointer(colour), _pointer(opacity), *(
+            self._struct(hides), pointer(colour), pointer(opacity), *(
                 ctypes.c_int(int(value)) for value in (corner[0], corner[1], width, height)))
 
     def polygon(self, points, colour, hides=False, opacity=1.0):
@@ -137,26 +137,26 @@ class Canvas:
         start, width, gain = shine
         struct = _SkinStruct(unevenness, start, 1.0 / width, gain, 1.0 / self.zoom, int(corner[0]), int(corner[1]))
         library().mesh_renderer_paint_face(
-            self._struct(False), _pointer(rgba), ctypes.byref(struct), _pointer(skin_texture()))
+            self._struct(False), pointer(rgba), ctypes.byref(struct), pointer(skin_texture()))
 
     def tone(self, tables, shadow=(0, 0, 0, 0), grey=False):
         """Map colours by tables [3, 256] uint8; ``shadow`` is as of ``mesh_renderer_tone``."""
         tables, shadow = np.require(tables, np.uint8, ["C"]), np.require(shadow, np.float32, ["C"])
-        library().mesh_renderer_tone(self._struct(False), _pointer(tables), _pointer(shadow), ctypes.c_int(int(grey)))
+        library().mesh_renderer_tone(self._struct(False), pointer(tables), pointer(shadow), ctypes.c_int(int(grey)))
 
     def blur(self, radius, amount=-1.0):
         """Blur as a box of ``radius`` does, or with an ``amount`` above 0 sharpen (unsharp mask)."""
         reach = int(np.ceil(radius))
         kernel = np.clip(radius + 1 - np.abs(np.arange(-reach, reach + 1)), 0, 1)
         kernel = (kernel / kernel.sum()).astype(np.float32)
-        library().mesh_renderer_filter(self._struct(False), _pointer(kernel), ctypes.c_int(reach),
+        library().mesh_renderer_filter(self._struct(False), pointer(kernel), ctypes.c_int(reach),
                                        ctypes.c_float(amount))
 
     def grain(self, start, level):
         """Add noise with a standard deviation of ``level``, from place ``start`` of the common noise on."""
         noise = camera_noise()
         library().mesh_renderer_grain(
-            self._struct(False), _pointer(noise), ctypes.c_int64(len(noise)), ctypes.c_int64(int(start)),
+            self._struct(False), pointer(noise), ctypes.c_int64(len(noise)), ctypes.c_int64(int(start)),
             ctypes.c_int(int(round(256 * level / _NOISE_LEVELS))))
 
     def look_up(self, table):
@@ -164,7 +164,7 @@ class Canvas:
         if table.shape != (_COLOURS,) or table.dtype != np.uint8:
             raise ValueError("need a table [256^3] uint8, got {} {}".format(table.shape, table.dtype))
         mask = np.empty((self.size, self.size), np.uint8)
-        library().mesh_renderer_look_up(self._struct(True), _pointer(table), _pointer(mask))
+        library().mesh_renderer_look_up(self._struct(True), pointer(table), pointer(mask))
         return mask
 
     def _struct(self, hides):
@@ -218,7 +218,3 @@ def camera_noise():
 
 def _rows(values, shape):
     return np.ascontiguousarray(np.broadcast_to(np.asarray(values, np.float32), shape))
-
-
-def _pointer(array):
-    return array.ctypes.data_as(ctypes.c_void_p)

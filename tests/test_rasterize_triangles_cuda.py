@@ -17,6 +17,7 @@ import pytest
 from benchmarks.rasterizer import clip_vertices_of
 from benchmarks.synthetic_mesh import posed_batch
 from mesh_renderer import build, core, cuda_core, rasterize_triangles
+from mesh_renderer.core import pointer
 from mesh_renderer.nvcc import architecture_flags, find_nvcc
 from mesh_renderer.rasterize_triangles import Rasterization, interpolate_attributes, operations
 from tests.test_rasterize_triangles import KINDS, random_scene, run
@@ -37,10 +38,6 @@ def emulation(tmp_path_factory):
     loaded.emulate_rasterize_triangles.restype = ctypes.c_int64
     loaded.emulate_fixed_point_sum.restype = ctypes.c_float
     return loaded
-
-
-def pointer(array):
-    return None if array is None else array.ctypes.data_as(ctypes.c_void_p)
 
 
 def sizes(vertices, triangles, width, height):

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from mesh_renderer.core import library
+from mesh_renderer.core import library, pointer
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SPARE = 4096  # bytes for what the core writes beside pixels
@@ -23,8 +23,8 @@ def encode_png(picture):
     memory = np.empty(2 * 3 * height * width + 4 * height + _SPARE, np.uint8)
     compress = library().mesh_renderer_compress_png
     compress.restype = ctypes.c_int64
-    length = compress(picture.ctypes.data_as(ctypes.c_void_p), ctypes.c_int(height), ctypes.c_int(width),
-                      ctypes.c_int(picture.ndim == 2), memory.ctypes.data_as(ctypes.c_void_p))
+    length = compress(pointer(picture), ctypes.c_int(height), ctypes.c_int(width),
+                      ctypes.c_int(picture.ndim == 2), pointer(memory))
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB, no interlacing
     return b"".join([_PNG_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", memory[:length].tobytes()),
                      _chunk(b"IEND", b"")])
