@@ -115,11 +115,16 @@ def _backgrounds(stage):
                           os.path.join(stage.inputs, "photos"), "--workers", "1", "--quiet"]
 
 
+def _with(command, flag, value):
+    """Return a command (module, arguments) with another value of one of its flags."""
+    module, arguments = command
+    place = arguments.index(flag) + 1
+    return module, arguments[:place] + [value] + arguments[place + 1:]
+
+
 def _demo_of_bfm(stage):
     stand_ins.use_bfm_folder(os.path.join(stage.outputs, "BFM"))
-    module, arguments = _demo_without_page(stage)
-    arguments[arguments.index("--face_model") + 1] = "bfm"
-    return module, arguments
+    return _with(_demo_without_page(stage), "--face_model", "bfm")
 
 
 def _demo_with_landmark_network(stage):
@@ -143,9 +148,7 @@ def _refine(stage):
 
 
 def _demo_of_checkpoint(stage):
-    module, arguments = _demo_without_page(stage)
-    arguments[arguments.index("--pretrain_weights") + 1] = os.path.join(stage.inputs, "net.ckpt")
-    return module, arguments
+    return _with(_demo_without_page(stage), "--pretrain_weights", os.path.join(stage.inputs, "net.ckpt"))
 
 
 def _export(name):
@@ -179,24 +182,19 @@ def _resume(stage):
 
 def _start_from(name):
     def command(stage):
-        module, arguments = _training(stage, "--mesh_targets", "coefficients")
-        arguments[arguments.index("--init_weights") + 1] = os.path.join(stage.inputs, name)
-        return module, arguments
+        return _with(_training(stage, "--mesh_targets", "coefficients"), "--init_weights",
+                     os.path.join(stage.inputs, name))
     return command
 
 
 def _train_with_dlib(stage):
     stand_ins.use_weights_folder(os.path.join(stage.inputs, "weights"))
-    module, arguments = _train(stage)
-    arguments[arguments.index("--identity") + 1] = "dlib"
-    return module, arguments
+    return _with(_train(stage), "--identity", "dlib")
 
 
 def _train_with_face_net(stage):
     stand_ins.use_face_net(os.path.join(stage.inputs, "face_net"))
-    module, arguments = _train(stage)
-    arguments[arguments.index("--identity") + 1] = "facenet"
-    return module, arguments
+    return _with(_train(stage), "--identity", "facenet")
 
 
 def _train_on_truth(stage):
@@ -224,9 +222,7 @@ def _nme_of_yaw(stage):
 
 
 def _nme_of_folder(stage):
-    module, arguments = _nme(stage)
-    arguments[arguments.index("--predictions") + 1] = os.path.join(stage.inputs, "predicted")
-    return module, arguments
+    return _with(_nme(stage), "--predictions", os.path.join(stage.inputs, "predicted"))
 
 
 def _nme_by_network(stage):
