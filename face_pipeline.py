@@ -159,7 +159,6 @@ class FacePipeline:
                 report.expect(len(faces) - 1)
                 yield from faces
 
-
     def _warm_up(self):
         """Reconstruct nothing: the first run of a TensorFlow graph takes up to a second."""
         if self._network:

@@ -16,7 +16,6 @@ class HeadGeometry(NamedTuple):
 
     centre: np.ndarray  # [3] of the skull
     radii: np.ndarray  # [3] of the skull
-    eye_height: float  # y
     chin_height: float  # y
 
 
@@ -47,4 +46,4 @@ def head_geometry(landmarks):
     height = eye - chin
     radii = np.array([1.0 * half_width, 0.93 * height, 0.5 * (brow_depth - ear_depth) + 0.62 * half_width])
     centre = np.array([0.0, eye + 0.08 * height, brow_depth - radii[2] - 0.02])
-    return HeadGeometry(centre, radii, eye, chin)
+    return HeadGeometry(centre, radii, chin)
