@@ -262,7 +262,7 @@ def export_r_net(checkpoint, path, image_size=IMAGE_SIZE, half=False):
         graph_def = _portable_graph_def(graph)
     with atomic_path(path) as temporary:
         with open(temporary, "wb") as file:
-            file.write(graph_def.SerializeToString())
+            file.write(graph_def.SerializeToString(deterministic=True))
 
 
 def _portable_graph_def(graph):

@@ -4,7 +4,6 @@ import os
 from typing import NamedTuple, Optional
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
 from alignment.align import CROP_SIZE, Alignment, crop_to_photo, flip_y, paste_crop, photo_to_crop
@@ -12,6 +11,7 @@ from mesh_files import write_obj
 from mesh_refinement import OVERLAY_SIZE, RefinedMesh
 from mesh_renderer.obj_text import format_triangles
 from workspace.atomic import atomic_path
+from workspace.mat_files import write_mat
 from workspace.png_files import encode_png
 
 REFINED_SUFFIX = "_refined"  # of the names of a refined face's files
@@ -135,8 +135,8 @@ def write_reconstruction(reconstruction, model, folder, content=None):
     """
     content = content or model_content(model)
     paths = [os.path.join(folder, reconstruction.face.name + ".mat")]
-    with atomic_path(paths[0]) as temporary:
-        scipy.io.savemat(temporary, mat_fields(reconstruction, model, content), do_compression=False)
+    with atomic_path(paths[0]) as temporary, open(temporary, "wb") as file:
+        write_mat(file, mat_fields(reconstruction, model, content))
     for version in versions(reconstruction):
         stem = os.path.join(folder, version.face.name)
         paths += [stem + "_mesh.obj", stem + ".png"]

@@ -108,6 +108,15 @@ def tensorflow_version():
     return tuple(int(part) for part in tf.VERSION.split(".")[:2])
 
 
+def as_it_is(function):
+    """Mark a function of graph operations alone, for ``tf.data`` to call as it is.
+
+    TensorFlow 2 would otherwise look for Python loops to convert: that takes a while, and leaves a file in the
+    temporary folder if the process is killed.
+    """
+    return tf.autograph.experimental.do_not_convert(function) if hasattr(tf, "autograph") else function
+
+
 def session_config(intra_op_threads=0, inter_op_threads=0):
     """Return a ``tf.ConfigProto`` that grows GPU memory on demand.
 

@@ -9,11 +9,10 @@ import os
 from typing import NamedTuple, Tuple
 
 import numpy as np
-import scipy.io
 
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
-from workspace.mat_files import read_mat
+from workspace.mat_files import read_mat, write_mat
 
 LANDMARK_COUNT = 68
 _LARGEST_INDEX = 2 ** 31 - 1
@@ -130,8 +129,8 @@ def write_face_model(model, path):
         "model_name": model.name,
         "expression_names": np.array(model.expression_names, dtype=object),
     }
-    with atomic_path(path) as temporary:
-        scipy.io.savemat(temporary, fields)
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        write_mat(file, fields)
 
 
 def vertex_triangle_table(triangles, vertex_count):

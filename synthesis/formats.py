@@ -10,13 +10,12 @@ from alignment.align import CROP_SIZE
 from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
 from synthesis.pose import aflw_angles
 from workspace.atomic import write_atomically
+from workspace.mat_files import write_mat
 from workspace.png_files import encode_png
 
 FORMATS = ("processed", "aflw2000")
 _LANDMARK_BYTES = 68 * 2 * 8
 _JPEG_QUALITY = 92
-_MAT_HEADER = b"MATLAB 5.0 MAT-file"
-_MAT_HEADER_SIZE = 116  # bytes of text; scipy puts the time there, which would make every run differ
 _UNITS_PER_DM = 1e5  # of AFLW2000-3D's face model, micrometres
 _ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".txt": b"\n"}
 
@@ -97,10 +96,10 @@ def write_photo(folder, name, image, landmarks, world_landmarks, angles, transla
     origin = translation[:2] * scale + size / 2 - 0.5
     pose = np.concatenate([aflw_angles(angles), origin, [0], [scale / _UNITS_PER_DM]])
     truth, photo = io.BytesIO(), io.BytesIO()
-    scipy.io.savemat(truth, {"pt3d_68": points.astype(np.float64), "Pose_Para": pose.reshape(1, -1)})
+    write_mat(truth, {"pt3d_68": points.astype(np.float64), "Pose_Para": pose.reshape(1, -1)})
     image.save(photo, "JPEG", quality=_JPEG_QUALITY)
     _write(item_files(folder, "aflw2000", name),
-           (_MAT_HEADER.ljust(_MAT_HEADER_SIZE) + truth.getvalue()[_MAT_HEADER_SIZE:], photo.getvalue()))
+           (truth.getvalue(), photo.getvalue()))
 
 
 def _write(paths, contents):

@@ -2,8 +2,10 @@
 
 import ast
 import functools
+import io
 import os
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import scipy.io
 from tests.fuzz.forged_arrays import MATLAB_FILES, NPY_FILES, NPZ_FILES, Trap, npy_claiming
 from workspace.errors import InputError
 from workspace.json_files import read_json_object
-from workspace.mat_files import read_mat
+from workspace.mat_files import read_mat, write_mat
 from workspace.numpy_files import npy_header, read_npy, read_npz
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -39,6 +41,16 @@ def test_matlab_files_come_back_as_scipy_reads_them(tmp_path, compressed):
     assert set(found) == set(fields)
     for name in fields:
         np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_the_time_of_day_is_not_in_a_matlab_file(monkeypatch):
+    contents = []
+    for now in ("Mon Jan  1 00:00:00 2001", "Tue Jan  1 00:00:00 2002"):
+        monkeypatch.setattr(time, "asctime", lambda now=now: now)
+        contents.append(io.BytesIO())
+        write_mat(contents[-1], {"a": np.ones((2, 3))})
+    assert contents[0].getvalue() == contents[1].getvalue()
+    np.testing.assert_array_equal(scipy.io.loadmat(contents[0])["a"], np.ones((2, 3)))
 
 
 def test_structures_and_nested_cells_are_passed_over(tmp_path):

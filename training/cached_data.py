@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from face_decoder import IMAGE_SIZE
-from tf_runtime import tf
+from tf_runtime import as_it_is, tf
 from training.data import PREFETCHED_BATCHES, BatchQueue
 from training.photo_jitter import PhotoJitter
 
@@ -107,6 +107,6 @@ def cached_batch_queue(stream, batch_size):
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
         first = tf.placeholder(tf.int64, [], "first")
         dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max, batch_size)
-        dataset = dataset.map(read_tensors, num_parallel_calls=1).prefetch(PREFETCHED_BATCHES)
+        dataset = dataset.map(as_it_is(read_tensors), num_parallel_calls=1).prefetch(PREFETCHED_BATCHES)
         iterator = dataset.make_initializable_iterator()
         return BatchQueue(TruthBatch(*iterator.get_next()), iterator.initializer, first)

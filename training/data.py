@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from face_decoder import IMAGE_SIZE
-from tf_runtime import tf
+from tf_runtime import as_it_is, tf
 from training.augmentation import augment, draw_augmentation
 from training.faces import BrokenFace, read_face
 from workspace.errors import InputError
@@ -126,7 +126,7 @@ def batch_queue(stream, batch_size, threads=0):
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
         first = tf.placeholder(tf.int64, [], "first")
         dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
-        dataset = dataset.map(functools.partial(_read, stream), num_parallel_calls=threads or os.cpu_count())
+        dataset = dataset.map(as_it_is(functools.partial(_read, stream)), num_parallel_calls=threads or os.cpu_count())
         dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
         iterator = dataset.make_initializable_iterator()
         images, attention, landmarks, indices = iterator.get_next()

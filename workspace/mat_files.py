@@ -1,4 +1,7 @@
-"""MATLAB files, maybe from strangers: what they claim is compared with what they hold before it is allocated."""
+"""MATLAB files: those we write, and those we read.
+
+The latter may come from strangers: what they claim is compared with what they hold before it is allocated.
+"""
 
 import os
 import struct
@@ -13,6 +16,7 @@ from workspace.errors import InputError
 MAX_BYTES = 1 << 30
 
 _HEADER_SIZE, _TAG_SIZE = 128, 8
+_DESCRIPTION = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy's has the time of day in it
 _MATRIX, _COMPRESSED = 14, 15  # types of an element
 _CELLS, _CHARACTERS, _NUMBERS = 1, 4, range(6, 16)  # classes of an array
 _READ_SIZE = 1 << 16
@@ -23,6 +27,19 @@ class _Variable(NamedTuple):
     name: str
     kind: int  # class
     start: bytes  # its first bytes, unpacked
+
+
+def write_mat(file, fields, compressed=False):
+    """Write a MATLAB 5 file that depends on its content alone.
+
+    Args:
+        file: a seekable binary file, at its beginning.
+        fields: name -> array, string, or object array of strings.
+        compressed: whether to pack the variables.
+    """
+    scipy.io.savemat(file, fields, do_compression=compressed)
+    file.seek(0)
+    file.write(_DESCRIPTION)
 
 
 def read_mat(path):

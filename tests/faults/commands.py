@@ -7,7 +7,6 @@ import shutil
 from typing import Callable, NamedTuple
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
 from alignment.five_points import STANDARD_POINTS_3D
@@ -75,7 +74,7 @@ COMMANDS = {command.name: command for command in (
 
 
 def contents(folder):
-    """Return path -> digest of what a folder holds; of files with times in them, of what they mean."""
+    """Return path -> digest of what a folder holds."""
     found = {}
     for place, _, files in os.walk(folder):
         for name in sorted(files):
@@ -88,13 +87,8 @@ def contents(folder):
 def _digest(path):
     if path.endswith(_UNCOMPARED):
         return "read"
-    if path.endswith(".mat") and not os.path.basename(path).startswith(".partial-"):
-        fields = scipy.io.loadmat(path)
-        parts = [fields[name].tobytes() for name in sorted(fields) if not name.startswith("__")]
-    else:
-        with open(path, "rb") as file:
-            parts = [file.read()]
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def incomplete(folder, wanted):

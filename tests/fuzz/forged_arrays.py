@@ -13,6 +13,8 @@ import numpy as np
 import scipy.io
 import scipy.sparse
 
+from workspace.mat_files import write_mat
+
 _HUGE = 2 ** 31 - 1
 
 
@@ -35,7 +37,7 @@ def _mat(change):
         if fields[name] is None:
             del fields[name]
         stream = io.BytesIO()
-        scipy.io.savemat(stream, fields)
+        write_mat(stream, fields)
         return stream.getvalue()
     return forge
 

@@ -16,7 +16,7 @@ def _graph(change):
         graph_def = tf.GraphDef()
         graph_def.ParseFromString(data)
         change(random, graph_def)
-        return graph_def.SerializeToString()
+        return graph_def.SerializeToString(deterministic=True)
     return forge
 
 

@@ -1,5 +1,6 @@
 """One whole, small file of every kind, which the damaged ones are made of."""
 
+import glob
 import os
 import shutil
 
@@ -23,6 +24,7 @@ from tests.training_data import TOY_MODEL, write_faces
 from tf_runtime import tf
 from training.options import TrainingOptions
 from training.records import record_path, run_record, write_json
+from workspace.mat_files import write_mat
 
 SIDE = 160  # of photos, pixels
 PHOTO_FORMATS = ("png", "jpg", "bmp", "webp", "gif", "tif", "jp2", "ppm", "tga")
@@ -54,10 +56,25 @@ def write_originals(folder):
     train.main(["--data_path", os.path.join(folder, "faces"), "--face_model", TOY_MODEL, "--result_path", folder,
                 "--model_name", "run", "--steps", "2", "--checkpoint_interval", "1", "--batch_size", "2", "--identity",
                 "none", "--init_weights", "none", "--mesh_targets", "coefficients", "--quiet"])
+    _forget_folder(folder, "run")
     _write_faces_of_demo(folder)
     _write_generator(_made(folder, "generator"), _made(folder, "pyramids"), os.path.join(folder, "model.mat"))
     synthesize.main(["--output", os.path.join(folder, "synthetic"), "--face_model", TOY_MODEL, "--count", "2",
                      "--workers", "1", "--quiet"])
+
+
+def _write_mat(path, fields, compressed=True):
+    with open(path, "wb") as file:
+        write_mat(file, fields, compressed)
+
+
+def _forget_folder(folder, name):
+    """Name no temporary folder in the records: the same seed then damages the same bytes."""
+    for path in glob.glob(os.path.join(folder, name, "*.json")):
+        with open(path) as file:
+            text = file.read()
+        with open(path, "w") as file:
+            file.write(text.replace(folder, "/originals"))
 
 
 def _made(*parts):
@@ -87,7 +104,7 @@ def _write_model(path):
     """The small face model, also with the fields that only this project's files have."""
     fields = {name: value for name, value in scipy.io.loadmat(TOY_MODEL).items() if not name.startswith("__")}
     names = np.array(["jawOpen", "mouthClose"], dtype=object)
-    scipy.io.savemat(path, dict(fields, model_name="toy", expression_names=names), do_compression=True)
+    _write_mat(path, dict(fields, model_name="toy", expression_names=names))
 
 
 def _write_networks(folder):
@@ -109,13 +126,14 @@ def _write_networks(folder):
         grid = np.tile(np.linspace(40, 180, 136, dtype=np.float32), (3, 1)) / 384
         tf.matmul(tf.clip_by_value(tf.reduce_mean(images, [1, 2]), 127, 128), tf.constant(grid), name="landmark")
         with open(os.path.join(folder, "landmarks.pb"), "wb") as file:
-            file.write(graph.as_graph_def().SerializeToString())
+            file.write(graph.as_graph_def().SerializeToString(deterministic=True))
 
 
 def _write_face_net(folder):
     """A network of FaceNet's form, as checkpoint and as graph."""
     prefix, wanted = os.path.join(folder, os.path.basename(FACE_NET_CHECKPOINT)), stand_ins.FACE_NET_SHAPES
     with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(2)
         for name, shape in wanted.items():
             tf.get_variable(name, shape)
         session.run(tf.global_variables_initializer())
@@ -125,7 +143,7 @@ def _write_face_net(folder):
             tf.constant(np.zeros(shape, np.float32), name=name)
         tf.identity(tf.placeholder(tf.float32, name="input_imgs"), name="coeff")  # what forgeries look for
         with open(os.path.join(folder, os.path.basename(FACE_NET_GRAPH)), "wb") as file:
-            file.write(graph.as_graph_def().SerializeToString())
+            file.write(graph.as_graph_def().SerializeToString(deterministic=True))
 
 
 def _write_faces_of_demo(folder):
@@ -159,16 +177,15 @@ def _write_annotated(folder):
     random = np.random.RandomState(3)
     Image.fromarray(picture()).save(os.path.join(folder, NAME + ".jpg"))
     points = random.uniform(30, 130, (2, 68))
-    scipy.io.savemat(os.path.join(folder, NAME + ".mat"), {
+    _write_mat(os.path.join(folder, NAME + ".mat"), {
         "pt3d_68": np.float32(np.vstack([points, random.uniform(0, 50, 68)])),
         "Pose_Para": np.float32([[0.1, 0.5, -0.1, 80, 80, 0, 1e-3]]), "roi": np.int16([[1, 160, 1, 160]]),
-        "Shape_Para": random.standard_normal((199, 1))})
+        "Shape_Para": random.standard_normal((199, 1))}, compressed=False)
     predictions = points.T + random.normal(0, 2, (68, 2))
     np.savez(os.path.join(folder, "plain.npz"), **{NAME: predictions})
     np.savez_compressed(os.path.join(folder, "packed.npz"), **{NAME: predictions})
     np.save(os.path.join(folder, "truth.npy"), points.T[np.newaxis])
     np.save(os.path.join(folder, "yaw.npy"), np.array([12.5]))
     os.makedirs(os.path.join(folder, "predicted"), exist_ok=True)
-    scipy.io.savemat(os.path.join(folder, "predicted", NAME + ".mat"), {
-        "lm_68p_photo": predictions, "coeff": np.zeros((1, 257), np.float32), "lm_68p": predictions},
-        do_compression=True)
+    _write_mat(os.path.join(folder, "predicted", NAME + ".mat"), {
+        "lm_68p_photo": predictions, "coeff": np.zeros((1, 257), np.float32), "lm_68p": predictions})

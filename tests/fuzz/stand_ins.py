@@ -19,7 +19,7 @@ from identity import features
 from synthesis import dataset, painting
 from tests.training_data import TOY_MODEL
 from tf_runtime import tf
-from training import data, face_cache, records
+from training import face_cache, records
 from training.faces import find_faces
 from training.mesh_targets import mesh_targets
 from training.step import Pictures, TrainingStep
@@ -57,8 +57,6 @@ def _read_once():
     revision = records.git_revision()
     records.git_revision = lambda: revision
     reconstruction._PICTURE_HEIGHTS = (96, 96)
-    if hasattr(tf, "autograph"):  # there is nothing to be converted, which takes TensorFlow a while to find out
-        data._read = tf.autograph.experimental.do_not_convert(data._read)
     for module in list(sys.modules.values()):  # small graphs that run once are not worth being optimised
         if getattr(module, "session_config", None) is tf_runtime.session_config:
             module.session_config = _plain_session_config
