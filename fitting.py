@@ -21,6 +21,7 @@ from face_decoder import (
     IMAGE_SIZE,
     Coefficients,
     coefficient_sizes,
+    row_from_y_up,
     spherical_harmonics,
     split_coefficients,
 )
@@ -46,6 +47,9 @@ _STEP_SIZES = Coefficients(
     identity=0.04, expression=0.02, albedo=0.06, angles=0.004, gamma=0.02, translation=0.004)
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Kingma & Ba, ICLR 2015; short memory for a short run
 _FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 250.0, 150.0  # grey levels at which a pixel keeps a quarter
+# A fringe has the colours of skin to the classifier, and the albedo could learn to paint it: above the brows,
+# in distances from the mouth to the eyes above the eyes, a pixel may differ less.
+_FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.3
 # Brows, lips and irises are not skin for the classifier, yet belong to the face.
 _ATTENTION_FLOOR = 0.5
 
@@ -231,9 +235,10 @@ class _Objective:
             self.five_points = tf.placeholder(tf.float32, [None, 5, 2], "five_points")
             self.doubt = tf.placeholder(tf.float32, [None], "doubt")
             self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
+            self.scale_shares = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 1], "scale_shares")
             self.harmonics = spherical_harmonics(face.normals)
             mask = rendering.front_mask * self.attention * _robust_weight(
-                self.photo, rendering.image, self.robust_scale)
+                self.photo, rendering.image, self.robust_scale * self.scale_shares)
             parts = split_coefficients(face_graph.coefficients, coefficient_sizes(model))
             # One loss a photo: what one photo does must not depend on its neighbours in the batch.
             self.loss = (
@@ -263,6 +268,7 @@ class _Objective:
             self.photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
             self.attention: np.maximum(
                 np.stack([o.attention for o in observations]), _ATTENTION_FLOOR)[..., np.newaxis],
+            self.scale_shares: np.stack([_scale_shares(o) for o in observations])[..., np.newaxis],
             self.landmarks: np.stack([o.landmarks for o in observations]),
             self.landmark_weights: np.stack([o.landmark_weights * weights for o in observations]),
             self.five_points: np.stack([np.zeros((5, 2)) if o.five_points is None else o.five_points
@@ -281,6 +287,20 @@ def _five_point_losses(landmarks, five_points):
     """Return the mean squared distance of the five alignment points, [B], pixels squared."""
     predicted = tf.stack([tf.reduce_mean(tf.gather(landmarks, rows, axis=1), axis=1) for rows in FIVE_FROM_68], axis=1)
     return tf.reduce_mean(tf.reduce_sum(tf.square(predicted - five_points), axis=2), axis=1)
+
+
+def _scale_shares(observation):
+    """Return the share of the robust scale that each pixel gets, [224, 224] float32: less on the forehead."""
+    points = observation.five_points
+    if points is None:
+        points = np.stack([observation.landmarks[list(rows)].mean(axis=0) for rows in FIVE_FROM_68])
+    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+    upwards = eyes - mouth
+    rows, columns = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
+    pixels = np.stack([columns, row_from_y_up(rows)], axis=2)
+    height = (pixels - eyes).dot(upwards) / max(upwards.dot(upwards), 1.0)
+    share = np.clip((height - _FOREHEAD[0]) / (_FOREHEAD[1] - _FOREHEAD[0]), 0, 1)
+    return (1 - share * (1 - _FOREHEAD_SCALE)).astype(np.float32)
 
 
 def _robust_weight(photo, rendered, scale):

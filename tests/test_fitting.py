@@ -1,5 +1,6 @@
 """Analysis by synthesis finds what was synthesised."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from benchmarks.recovery import draw_coefficients
 from evaluation import normalised_mean_error
+from face_decoder import IMAGE_SIZE
 from face_graph import FaceGraph
 from face_model import read_face_model
 from fitting import FaceFitter, FaceObservation, FitSettings
@@ -94,6 +96,26 @@ def test_an_occluder_does_not_pull_the_face(graph, truth):
     without = fitter.fit([clean]).coefficients
     difference = graph.decode(with_leaf).world_shape - graph.decode(without).world_shape
     assert np.linalg.norm(difference, axis=-1).mean() < 0.02  # dm
+
+
+def test_a_fringe_is_not_painted_on_the_forehead():
+    model = read_face_model(MODEL_PATH)
+    # The small model's front region ends at the brows.
+    model = model._replace(front_triangles=model.triangles, front_vertices=np.arange(model.vertex_count))
+    with contextlib.closing(FaceGraph(model)) as graph:
+        coefficients = draw_coefficients(model, 1, 4)
+        coefficients[:, 80:144] *= 0.3
+        truth = graph.decode(coefficients)
+        clean = observe(truth, 0)
+        top = int(IMAGE_SIZE - clean.landmarks[17:27, 1].max())  # row
+        crop = clean.crop.copy()
+        crop[:top] = (110, 80, 45)
+        fitter = FaceFitter(graph, FitSettings(40))
+        plain, fringed = (graph.decode(fitter.fit([clean._replace(crop=picture)]).coefficients).rendered[0, :top]
+                          for picture in (clean.crop, crop))
+    forehead = truth.front_mask[0, :top]
+    assert forehead.sum() > 1000
+    assert np.abs(fringed[forehead][:, :3].astype(float) - plain[forehead][:, :3]).mean() < 10  # grey levels
 
 
 def test_no_visible_face_gives_finite_coefficients(graph):
