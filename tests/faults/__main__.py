@@ -10,10 +10,21 @@ import tempfile
 import time
 
 from tests.faults.commands import COMMANDS, emptied, write_data
-from tests.faults.disturbances import DISKS, SIGNALS, Bench, can_mount, full_disk, kill, read_only, two_writers
+from tests.faults.disturbances import (
+    DISKS,
+    FINISHED_BEFORE,
+    SIGNALS,
+    Bench,
+    can_mount,
+    full_disk,
+    kill,
+    read_only,
+    two_writers,
+)
 from tests.faults.processes import Fault, warm_up
 
 _COLD = 8  # of so many kills, one is of a command that was started anew
+_MOST_TRIES = 3  # of each kill that is wanted: a moment may turn out to be after the end
 _LONGEST_CHAIN = 6  # kills one after the other before a command may run to its end
 
 
@@ -21,7 +32,8 @@ def parse_arguments(argv=None):
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--count", type=int, default=50, help="kills of each command, the three signals in turn")
+    parser.add_argument("--count", type=int, default=50, help="kills of each command while it runs, the three signals "
+                        "in turn")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--only", choices=sorted(COMMANDS), nargs="+", default=sorted(COMMANDS), help="commands")
     parser.add_argument("--disks", type=int, default=len(DISKS), help="how many sizes of full disks")
@@ -94,21 +106,22 @@ def _disturb(bench, arguments, tally):
 
 
 def _kills(bench, arguments, tally):
-    """Kill it again and again, and now and then let it run to its end."""
-    dice, kinds = random.Random(arguments.seed), sorted(SIGNALS)
+    """Kill it again and again, and now and then let it run to its end; kills that come too late are extra."""
+    dice, kinds, number, in_time = random.Random(arguments.seed), sorted(SIGNALS), 0, 0
     emptied(bench.output)
     chain = dice.randrange(1, _LONGEST_CHAIN + 1)
-    for number in range(arguments.count):
+    while in_time < arguments.count and number < _MOST_TRIES * arguments.count:
         kind, cold = kinds[number % len(kinds)], not arguments.quick and number % _COLD == 0
         end = tally.take(bench.name, "{}, number {}{}".format(kind, number, ", started anew" if cold else ""),
                          lambda kind=kind, number=number, cold=cold: kill(
                              bench, kind, arguments.seed * 1000 + number, cold))
-        chain -= 1
-        if end == "stopped" and (not chain or number == arguments.count - 1):
+        chain, in_time = chain - 1, in_time + (end != FINISHED_BEFORE)
+        if end == "stopped" and (not chain or in_time == arguments.count):
             tally.take(bench.name, "run again, after number {}".format(number), lambda: bench.complete() or "complete")
         if end != "stopped" or not chain:
             emptied(bench.output)
             chain = dice.randrange(1, _LONGEST_CHAIN + 1)
+        number += 1
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 from tests.faults.commands import COMMANDS, contents, emptied, incomplete, unfinished
 from tests.faults.processes import Fault, Process
 
+FINISHED_BEFORE = "finished before"  # the moment of the kill
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
 _STATUSES = {"SIGKILL": {-signal.SIGKILL}, "SIGTERM": {143, 130, -signal.SIGTERM}, "Ctrl-C": {130, -signal.SIGINT}}
 # Full disks of these sizes, bytes: from nothing at all to nearly enough.
@@ -75,7 +76,7 @@ def kill(bench, kind, seed, cold=False):
     for a command that is started anew it is a share, to meet it while it loads.
 
     Returns:
-        How it ended: "finished before", "finished all the same", or "stopped".
+        How it ended: :data:`FINISHED_BEFORE`, "finished all the same", or "stopped".
     """
     dice = random.Random("{} {} {}".format(bench.name, kind, seed))
     before = _files(bench.output)
@@ -100,7 +101,7 @@ def kill(bench, kind, seed, cold=False):
     _require(unfinished(bench.output, bench.wanted), "having ended with 0")
     if running and done < _MUST_STOP and not before:
         raise Fault("{} did not stop it".format(kind))
-    return "finished all the same" if running else "finished before"
+    return "finished all the same" if running else FINISHED_BEFORE
 
 
 def _files(folder):
