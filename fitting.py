@@ -49,7 +49,7 @@ _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Kingma & Ba, ICLR 2015; short me
 _FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 250.0, 150.0  # grey levels at which a pixel keeps a quarter
 # A fringe has the colours of skin to the classifier, and the albedo could learn to paint it: above the brows,
 # in distances from the mouth to the eyes above the eyes, a pixel may differ less.
-_FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.3
+_FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.15
 # Brows, lips and irises are not skin for the classifier, yet belong to the face.
 _ATTENTION_FLOOR = 0.5
 
