@@ -131,10 +131,10 @@ def _growth(runs, spent):
 
 def _draw(command, growth, longest, path):
     with written_figure(path, (10, 3.6), columns=2) as (left, right):
-        left.loglog(growth["photos"], growth["seconds"], "o-", label="time, power {:.2f}, at the end {:.2f}".format(
-            growth.get("exponent", np.nan), growth.get("exponent_at_the_end", np.nan)))
-        left.loglog(growth["photos"], growth["processor_seconds"], "s--", label="processor time, power {:.2f}".format(
-            growth.get("processor_exponent", np.nan)))
+        powers = [", power {:.2f}, at the end {:.2f}".format(growth["exponent"], growth["exponent_at_the_end"]),
+                  ", power {:.2f}".format(growth["processor_exponent"])] if "exponent" in growth else ["", ""]
+        left.loglog(growth["photos"], growth["seconds"], "o-", label="time" + powers[0])
+        left.loglog(growth["photos"], growth["processor_seconds"], "s--", label="processor time" + powers[1])
         left.set_xlabel("photos")
         left.set_ylabel("seconds")
         left.set_title("{}: how time grows".format(command))
@@ -144,8 +144,9 @@ def _draw(command, growth, longest, path):
         right.set_ylim(bottom=0)
         right.set_xlabel("photos done")
         right.set_ylabel("MiB held, all processes")
-        right.set_title("memory over {} photos: {:+.1f} MiB per thousand".format(
-            growth["photos"][-1], growth["mib_per_thousand_photos"] or 0))
+        slope = growth["mib_per_thousand_photos"]
+        right.set_title("memory over {} photos{}".format(
+            growth["photos"][-1], "" if slope is None else ": {:+.1f} MiB per thousand".format(slope)))
         right.grid(True, alpha=0.3)
 
 
