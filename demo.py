@@ -39,7 +39,7 @@ def main(argv=None):
     print(description)
     report = Report(len(photos), "face", "reconstructed", arguments.quiet)
     page = ResultPage(model) if arguments.page else None
-    with output_folder(arguments.output):
+    with output_folder(arguments.output, photos=photos):
         pipeline.run(photos, arguments.output, arguments.batch_size, report, page and page.add)
         if page and report.done_count:
             page.write(os.path.join(arguments.output, "index.html"))

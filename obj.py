@@ -57,7 +57,7 @@ def main(argv=None):
     unwrapping = unwrap(model)
     print(description)
     report = Report(len(photos), "face", "written", arguments.quiet)
-    with output_folder(arguments.output):
+    with output_folder(arguments.output, photos=photos):
         for faces in batches(pipeline.located(photos, report), arguments.batch_size):
             for reconstruction in pipeline.reconstruct(faces):
                 for version in versions(reconstruction):

@@ -51,7 +51,7 @@ def main(argv=None):
     photos = find_photos(arguments.img_path)
     if not photos:
         raise InputError("{}: no photos here".format(arguments.img_path))
-    with output_folder(arguments.save_path, OUTPUT_PARTS):
+    with output_folder(arguments.save_path, OUTPUT_PARTS, photos):
         todo = [photo for photo in photos if not is_done(arguments.save_path, photo.name)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
         _work(todo, arguments, report)

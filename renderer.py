@@ -51,7 +51,7 @@ def main(argv=None):
     photos, model, pipeline, description = start(arguments)
     print(description)
     report, rows = Report(len(photos), "face", "drawn", arguments.quiet), []
-    with output_folder(arguments.output):
+    with output_folder(arguments.output, photos=photos):
         for faces in batches(pipeline.located(photos, report), arguments.batch_size):
             for reconstruction in pipeline.reconstruct(faces):
                 drawn = [draw_face(version, model, arguments) for version in versions(reconstruction)]

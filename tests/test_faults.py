@@ -98,6 +98,24 @@ def test_a_folder_is_held_by_one(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("how", ["the same folder", "a linked folder", "a link to a photo in it"])
+def test_photos_are_not_replaced_by_results(tmp_path, how):
+    place, output = tmp_path / "photos", tmp_path / "photos"
+    place.mkdir()
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(str(place / "a.png"))
+    before = (place / "a.png").read_bytes()
+    if how == "a linked folder":
+        output = tmp_path / "other"
+        os.symlink(str(place), str(output))
+    elif how == "a link to a photo in it":
+        place = tmp_path / "links"
+        place.mkdir()
+        os.symlink(str(output / "a.png"), str(place / "a.png"))
+    with pytest.raises(InputError, match="a.png: lies in the output folder, where results could replace it"):
+        preprocess_img.main(["--img_path", str(place), "--save_path", str(output)])
+    assert os.listdir(str(output)) == ["a.png"] and (output / "a.png").read_bytes() == before
+
+
 def test_links_in_an_output_folder_are_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out").mkdir()

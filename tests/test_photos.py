@@ -238,6 +238,20 @@ def test_names_are_distinct(tmp_path):
     assert len({name.lower() for name in names}) == len(names)
 
 
+def test_no_photo_is_called_what_files_of_another_are(tmp_path):
+    touch(tmp_path, "a.jpg", "a_face2.jpg", "a_mesh.png", "a_refined.jpg", "a_face2_refined.png", "b_mesh.jpg",
+          "c_face.jpg", "c.jpg")
+    assert found(tmp_path) == [
+        ("a.jpg", "a"), ("a_face2.jpg", "a_face2_jpg"), ("a_face2_refined.png", "a_face2_refined_png"),
+        ("a_mesh.png", "a_mesh_png"), ("a_refined.jpg", "a_refined_jpg"), ("b_mesh.jpg", "b_mesh"), ("c.jpg", "c"),
+        ("c_face.jpg", "c_face")]
+
+
+def test_blanks_do_not_make_names_distinct(tmp_path):
+    touch(tmp_path, "IMG 1.jpg", "IMG_1.jpg")
+    assert found(tmp_path) == [("IMG 1.jpg", "IMG 1"), ("IMG_1.jpg", "IMG_1_jpg")]
+
+
 def test_name_does_not_depend_on_how_the_folder_is_written(tmp_path, monkeypatch):
     touch(tmp_path, "in/a.jpg", "in/b.jpg")
     monkeypatch.chdir(str(tmp_path))

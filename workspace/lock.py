@@ -38,22 +38,33 @@ def folder_lock(folder):
 
 
 @contextlib.contextmanager
-def output_folder(folder, parts=()):
+def output_folder(folder, parts=(), photos=()):
     """Hold an output folder as :func:`folder_lock` does, without what killed writers left half-written.
 
     Args:
         folder: made if missing.
         parts: names of the folders in it that will be written into. A link in the place of one is refused: it
             may have come with somebody's data, and would let files be written elsewhere.
+        photos: list of ``workspace.photos.Photo`` to be read. Results bear the names of photos, and would
+            replace one that lies in the folder.
 
     Raises:
-        InputError: as :func:`folder_lock`, or one of ``parts`` is a link or a file.
+        InputError: as :func:`folder_lock`, or one of ``parts`` is a link or a file, or a photo lies in the folder.
     """
+    _require_no_photo(folder, photos)
     with folder_lock(folder):
         require_own_folders(folder, parts)
         for part in ("",) + tuple(parts):
             remove_partial_files(os.path.join(folder, part))
         yield
+
+
+def _require_no_photo(folder, photos):
+    folder = os.path.realpath(folder)
+    for photo in photos:
+        if folder in (os.path.realpath(os.path.dirname(photo.path)), os.path.dirname(os.path.realpath(photo.path))):
+            raise InputError("{}: lies in the output folder, where results could replace it; choose another output "
+                             "folder".format(photo.path))
 
 
 def require_own_folders(folder, parts):

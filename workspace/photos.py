@@ -1,6 +1,7 @@
 """Finding photos, and reading whatever a camera, a scanner or a painter made into RGB."""
 
 import os
+import re
 import stat
 import warnings
 from typing import NamedTuple
@@ -18,6 +19,8 @@ MAX_FILE_SIZE = 1 << 30  # bytes; the largest photo, uncompressed and with 16 bi
 MAX_PIXELS = 150 * 10 ** 6  # beyond this a file is a mistake or an attack; half a GB as RGB
 _LONGEST_STEM = 200  # bytes, of 255 that file systems allow
 MIN_SIDE = 32  # pixels; no face detector or crop makes sense of less
+# What follows the name of a photo in the names of files made from it, before what says their kind.
+_PART = re.compile(r"(.+)_(?:face\d+|refined|mesh|photo)$")
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, as in viewers and browsers
 
 
@@ -38,9 +41,10 @@ def find_photos(paths):
 
     Each photo is called by its file name without extension. Where several share it, the first
     keeps it and the others are called ``stem_ext`` (``a_png``), then ``stem_ext_2``, and so on;
-    letter case does not make names distinct, because not every file system tells it apart. What cannot
-    be printed (line ends, terminal codes, bytes that are no characters) is "_" in names, and
-    names end after 200 bytes.
+    letter case does not make names distinct, because not every file system tells it apart, nor do
+    blanks and "_". A photo whose stem is what files of another one are called (``a_face2`` beside
+    ``a``) is called ``stem_ext``, too. What cannot be printed (line ends, terminal codes, bytes that
+    are no characters) is "_" in names, and names end after 200 bytes.
 
     Args:
         paths: a path, or an iterable of paths.
@@ -123,20 +127,32 @@ def _photo_files(path):
 def _distinct_names(files):
     """Return a name for each file, as :func:`find_photos` describes."""
     parts = [_printable_parts(os.path.basename(file)) for file in files]
-    taken = {stem.casefold() for stem, _ in parts}  # no made-up name may be another photo's own
+    stems = {_key(stem) for stem, _ in parts}
+    taken = set(stems)  # no made-up name may be another photo's own
     names, owned = [], set()
     for stem, extension in parts:
         name = stem
-        if stem.casefold() in owned:
+        if _key(stem) in owned or _is_of_another(_key(stem), stems):
             name = unnumbered = "{}_{}".format(stem, extension[1:].lower())
             number = 2
-            while name.casefold() in taken:
+            while _key(name) in taken:
                 name = "{}_{}".format(unnumbered, number)
                 number += 1
-        owned.add(stem.casefold())
-        taken.add(name.casefold())
+        owned.add(_key(stem))
+        taken.add(_key(name))
         names.append(name)
     return names
+
+
+def _key(stem):
+    """Return what is the same for stems whose files could be the same."""
+    return "_".join(stem.split()).casefold()
+
+
+def _is_of_another(key, keys):
+    """Tell whether the files of another photo bear this name."""
+    match = _PART.match(key)
+    return bool(match) and (match.group(1) in keys or _is_of_another(match.group(1), keys))
 
 
 def _printable_parts(name):
