@@ -178,7 +178,7 @@ class FaceFitter:
         return result
 
     def _descend(self, coefficients, observations, progress):
-        """Projected Adam; every photo keeps the coefficients of its own lowest loss."""
+        """Projected Adam, its pace falling to zero; every photo ends with the coefficients of the last step."""
         objective, run = self._built_objective(), self._face_graph.session.run
         feed = objective.feed(observations)
         step_sizes = np.concatenate([np.full(n, step) for n, step in zip(self._sizes, _STEP_SIZES)]).astype(np.float32)
