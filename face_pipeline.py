@@ -1,7 +1,6 @@
 """Photos in, reconstructions out: what demo.py, nme.py and the other commands share."""
 
 import collections
-import itertools
 import os
 from concurrent import futures
 
@@ -20,9 +19,10 @@ from reconstruction import LocatedFace, crop_landmarks, model_content, reconstru
 from regression import CoefficientRegressor
 from workspace.errors import InputError
 from workspace.paths import REPO_ROOT
-from workspace.photos import read_photo
+from workspace.photos import pixel_count, read_photo
 
 _PHOTOS_AHEAD = 8  # in which faces are looked for while others are reconstructed
+_PIXELS_TOGETHER = 60 * 10 ** 6  # of the photos ahead, and of a batch: 180 MB each; a photo may be larger
 
 
 class FacePipeline:
@@ -169,18 +169,20 @@ class FacePipeline:
             self._fitter.prepare()
 
 
-def _ahead(executor, function, items):
-    """Yield each item with the future of ``function(item)``; some more are under way already."""
+def _ahead(executor, function, photos):
+    """Yield each photo with the future of ``function(photo)``; some more are under way already."""
     pending = collections.deque()
     try:
-        for item in items:
-            pending.append((item, executor.submit(function, item)))
-            if len(pending) > _PHOTOS_AHEAD:
-                yield pending.popleft()
+        for photo in photos:
+            pixels = pixel_count(photo.path)
+            while pending and (len(pending) >= _PHOTOS_AHEAD
+                               or pixels + sum(other for _, _, other in pending) > _PIXELS_TOGETHER):
+                yield pending.popleft()[:2]
+            pending.append((photo, executor.submit(function, photo), pixels))
         while pending:
-            yield pending.popleft()
+            yield pending.popleft()[:2]
     finally:
-        for _, future in pending:
+        for _, future, _ in pending:
             future.cancel()
 
 
@@ -221,11 +223,15 @@ def observe(face):
         five_points=flip_y(alignment.five_points))
 
 
-def batches(items, size):
-    """Yield lists of up to ``size`` items."""
-    iterator = iter(items)
-    while True:
-        batch = list(itertools.islice(iterator, size))
-        if not batch:
-            return
+def batches(faces, size):
+    """Yield lists of up to ``size`` ``LocatedFace``, fewer where their photos are large."""
+    batch, pixels = [], 0
+    for face in faces:
+        if not batch or face.photo is not batch[-1].photo:
+            pixels += face.photo.shape[0] * face.photo.shape[1]
+        batch.append(face)
+        if len(batch) == size or pixels >= _PIXELS_TOGETHER:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
         yield batch
