@@ -3,8 +3,9 @@
 The face, the largest connected part of the mesh, becomes a disc: its outline goes to a circle
 and every other vertex to a weighted mean of its neighbours. With positive weights and a convex
 outline no triangle folds over (Tutte, "How to Draw a Graph", 1963); mean-value weights keep
-angles well (Floater, "Mean Value Coordinates", 2003). Small parts (eyeballs, teeth, tongue) are
-seen from the front, each in a corner that the disc leaves free.
+angles well (Floater, "Mean Value Coordinates", 2003). A closed mesh, which has no outline, is
+opened at a triangle behind. Small parts (eyeballs, teeth, tongue) are seen from the front, each in
+a corner that the disc leaves free.
 """
 
 from typing import NamedTuple
@@ -19,6 +20,7 @@ _MARGIN = 0.01  # around the disc and the small parts, in widths of the map
 _PART_SIZE = 0.12  # side of the square of a small part; the corners of the square leave 0.146
 _CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
 _MIDDLE = 0.8  # the middle of the disc, where eyes, nose and mouth are, is drawn 1.8 times as large
+_BEHIND = 0.1  # share of a closed mesh's depth within which it may be opened
 _LEAST_WEIGHT = 1e-6  # relative; keeps degenerate triangles from cutting the mesh apart
 
 
@@ -42,7 +44,9 @@ def unwrap(model):
     vertices, triangles = model.mean_shape.astype(np.float64), model.triangles
     parts = _connected_parts(triangles, len(vertices))
     coordinates = np.zeros((len(vertices), 2))
-    coordinates[parts[0]] = _disc(vertices, triangles[np.isin(triangles[:, 0], parts[0])])[parts[0]]
+    face = triangles[np.isin(triangles[:, 0], parts[0])]
+    flat = _disc(vertices, face) if _boundary_loops(face) else _disc_of_closed(vertices, face)
+    coordinates[parts[0]] = flat[parts[0]]
     coordinates[parts[0]] = 0.5 + _widen_middle(coordinates[parts[0]]) * (0.5 - _MARGIN)
     labels = np.zeros(len(vertices), int)
     for i, part in enumerate(parts[1:]):
@@ -93,6 +97,33 @@ def _disc(vertices, triangles):
     laplacian = scipy.sparse.diags(np.asarray(rows.sum(axis=1)).ravel()) - rows[:, free]
     flat[free] = scipy.sparse.linalg.splu(laplacian.tocsc()).solve(rows[:, outline].dot(flat[outline]))
     return flat[:len(vertices)]
+
+
+def _disc_of_closed(vertices, triangles):
+    """Return [N, 2] in the unit disc, for a part of the mesh without an outline; what is in front is in the middle.
+
+    A triangle behind becomes the outline. Everything else would shrink toward one spot of the disc; so the front
+    is moved to the middle, and radii are changed until circles hold their share of the surface.
+    """
+    corners = vertices[triangles]
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    depths = corners[:, :, 2].mean(axis=1)
+    behind = depths <= depths.min() + _BEHIND * np.ptp(depths)
+    opening = np.argmax(np.where(behind, areas / np.maximum(longest, 1e-9) ** 2, -1))  # no sliver: it distorts all
+    points = _disc(vertices, np.delete(triangles, opening, axis=0)).dot([1, 1j])
+    used = np.unique(triangles)
+    front = points[used[vertices[used, 2].argmax()]] * (1 - 1e-6)  # inside, also of a mesh without depth
+    points = ((points - front) / (1 - np.conj(front) * points))[used]  # keeps angles, and the disc (Moebius)
+    order = np.argsort(np.abs(points))
+    around = np.bincount(triangles.ravel(), np.repeat(areas, 3))[used[order]]
+    radii = np.empty(len(used))
+    radii[order] = np.sqrt((np.cumsum(around) - around / 2) / around.sum())
+    points *= radii / np.maximum(np.abs(points), 1e-300)
+    points *= np.exp(1j * np.angle(np.vdot(points, vertices[used, :2].dot([1, 1j]))))  # upright
+    flat = np.zeros((len(vertices), 2))
+    flat[used] = np.stack([points.real, points.imag], axis=1)
+    return flat
 
 
 def _widen_middle(flat):

@@ -17,7 +17,7 @@ from face_decoder import coefficient_sizes
 from face_model.surface_normals import surface_normals
 from face_pictures import draw, photo_view
 from gltf_files import write_glb
-from tests.toy_reconstruction import toy_face_model, toy_reconstruction
+from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reconstruction
 from unwrap import unwrap
 
 trimesh = pytest.importorskip("trimesh")
@@ -162,8 +162,27 @@ def test_no_triangle_of_the_unwrapped_face_folds_over():
     model = toy_face_model()
     flat = unwrap(model).coordinates
     assert flat.min() > 0 and flat.max() < 1
-    first, second = (flat[model.triangles[:, i]] - flat[model.triangles[:, 0]] for i in (1, 2))
-    assert np.all(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] > 0)
+    assert np.all(doubled_areas(flat, model.triangles) > 0)
+
+
+def doubled_areas(flat, triangles):
+    first, second = (flat[triangles[:, i]] - flat[triangles[:, 0]] for i in (1, 2))
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
+def test_a_closed_mesh_is_opened_behind_and_its_front_gets_most_of_the_map(tmp_path):
+    model = closed_face_model()
+    unwrapping = unwrap(model)
+    flat = unwrapping.coordinates
+    assert flat.min() > 0 and flat.max() < 1
+    areas = doubled_areas(flat, model.triangles[model.mean_shape[model.triangles, 2].min(axis=1) > 0])
+    assert areas.min() > 0.1 * np.median(areas) and areas.sum() > 0.8  # of a disc's 2 * 0.75
+    np.testing.assert_allclose(flat[model.mean_shape[:, 2].argmax()], 0.5, atol=0.05)
+    np.testing.assert_array_less([0.8, 0.8], [np.corrcoef(flat[:, i], model.mean_shape[:, i])[0, 1] for i in (0, 1)])
+    reconstruction = toy_reconstruction(model=model)
+    obj.write_meshes(reconstruction, model, unwrapping, str(tmp_path), texture_size=512)
+    face, = load(str(tmp_path), "face.glb").geometry.values()
+    np.testing.assert_allclose(face.visual.uv, flat, atol=1e-6)
 
 
 def test_mirror_of_the_mirror_is_the_vertex_itself():

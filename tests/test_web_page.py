@@ -14,7 +14,7 @@ from PIL import Image
 
 import web_page
 from mesh_refinement import RefinedMesh
-from tests.toy_reconstruction import toy_face_model, toy_reconstruction
+from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reconstruction
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRAG = """<script>setTimeout(() => {
@@ -75,6 +75,14 @@ def test_embedded_mesh_is_the_reconstruction_to_16_bits(page):
     for i, j in ((0, 50), (3, 200), (17, 120)):
         np.testing.assert_allclose(np.linalg.norm(vertices[i] - vertices[j]), np.linalg.norm(posed[i] - posed[j]),
                                    atol=2e-4)
+
+
+def test_a_closed_mesh_gets_its_page(tmp_path):
+    model = closed_face_model()
+    writer = web_page.ResultPage(model)
+    writer.add(toy_reconstruction(model=model))
+    writer.write(str(tmp_path / "index.html"))
+    assert read(str(tmp_path / "index.html")).count("<figure>") == 1
 
 
 def test_beyond_the_limit_faces_are_counted(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from PIL import Image
 from alignment.align import align
 from alignment.five_points import STANDARD_POINTS_3D
 from face_model import read_face_model
+from face_model.model import vertex_triangle_table
 from reconstruction import LocatedFace, Reconstruction
 
 GOLDEN_MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "toy_model.mat")
@@ -19,9 +20,26 @@ def toy_face_model():
     return read_face_model(GOLDEN_MODEL)
 
 
-def toy_reconstruction(name="face", photo_size=400):
-    """Its mean face, turned, before a photo of two colour ramps: red by column, green by row."""
-    model = toy_face_model()
+def closed_face_model():
+    """A head-like ellipsoid without any outline, as a face model of the golden one's kind."""
+    import trimesh
+    sphere = trimesh.creation.icosphere(subdivisions=3, radius=1.0)
+    vertices, triangles = (sphere.vertices * [0.8, 1.1, 0.9]).astype(np.float32), sphere.faces.astype(np.int32)
+    count, golden = len(vertices), toy_face_model()
+    front = np.flatnonzero(vertices[:, 2] > 0.3).astype(np.int32)
+    random = np.random.RandomState(0)
+    bases = [random.normal(0, 0.01, (3 * count, basis.shape[1])).astype(np.float32)
+             for basis in (golden.identity_basis, golden.expression_basis, golden.albedo_basis)]
+    return golden._replace(
+        name="closed", mean_shape=vertices, identity_basis=bases[0], expression_basis=bases[1], albedo_basis=bases[2],
+        mean_albedo=np.full((count, 3), 180, np.float32), triangles=triangles, front_vertices=front,
+        vertex_triangles=vertex_triangle_table(triangles, count), skin_mask=np.ones(count, np.float32),
+        front_triangles=triangles[np.isin(triangles, front).all(axis=1)], landmarks=front[np.arange(68) % len(front)])
+
+
+def toy_reconstruction(name="face", photo_size=400, model=None):
+    """A model's (the toy's) mean face, turned, before a photo of two colour ramps: red by column, green by row."""
+    model = model or toy_face_model()
     ramp = np.linspace(0, 255, photo_size)
     photo = np.stack(np.broadcast_arrays(ramp[np.newaxis, :], ramp[:, np.newaxis], 128.0), axis=2).astype(np.uint8)
     five_points = photo_size / 2 + STANDARD_POINTS_3D[:, :2] * [150, -150]
