@@ -1,5 +1,6 @@
 """The five points of a face: where they lie in 3-D, in files, and among 68 landmarks."""
 
+import codecs
 import itertools
 import os
 
@@ -32,7 +33,7 @@ def five_from_68(landmarks):
 
 ORDER = "left eye, right eye, nose tip, left and right mouth corner, as seen in the image"
 _NAMES = ("left eye", "right eye", "nose tip", "left mouth corner", "right mouth corner")
-_LONGEST_TEXT = 1 << 12  # characters that are read; five points have a hundred
+_LONGEST_TEXT = 1 << 12  # bytes that are read; five points have a hundred characters
 _MARGIN = 0.25  # of the photo's size, that points of a face cut by the photo's edge may lie outside
 # Residual of a scaled orthographic camera, in dm of the face: up to .07 on detected points of 22
 # photos up to 66 degrees of yaw. In between, an order that fits twice as well is the right one.
@@ -49,7 +50,7 @@ def five_points_path(photo_path):
 
 
 def read_five_points(path, width, height):
-    """Read the five points of a photo: one ``x y`` per line, pixels, y down.
+    """Read the five points of a photo: one ``x y`` per line, pixels, y down; UTF-8, or UTF-16 with its mark.
 
     Args:
         path: the text file.
@@ -62,11 +63,14 @@ def read_five_points(path, width, height):
         InputError: the file does not hold five points, or they cannot be a face's in this order.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            values = [float(word) for word in file.read(_LONGEST_TEXT).replace(",", " ").split()]
+        with open(path, "rb") as file:
+            text = file.read(_LONGEST_TEXT)
+        # Editors under Windows put a mark of the encoding first.
+        encoding = "utf-16" if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+        values = [float(word) for word in text.decode(encoding).replace(",", " ").split()]
     except OSError as error:
         raise InputError("{}: cannot be read ({})".format(path, error.strerror)) from None
-    except (ValueError, UnicodeDecodeError):
+    except ValueError:
         raise InputError("{}: not numbers; expected five lines 'x y': {}".format(path, ORDER)) from None
     if len(values) != 10 or not np.all(np.isfinite(values)):
         raise InputError("{}: expected five lines 'x y' ({}), found {} numbers".format(path, ORDER, len(values)))

@@ -50,6 +50,20 @@ def test_read(tmp_path):
         np.testing.assert_allclose(read_five_points(write(tmp_path, text), WIDTH, HEIGHT), points, atol=0.006)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_read_what_a_windows_editor_wrote(tmp_path, encoding):
+    points = project(20, 5, 3)
+    (tmp_path / "face.txt").write_bytes(points_text(points).replace("\n", "\r\n").encode(encoding))
+    np.testing.assert_allclose(read_five_points(str(tmp_path / "face.txt"), WIDTH, HEIGHT), points, atol=0.006)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"\xff\xfe1", b"\xfe\xff\xd8\x00\xd8\x00", b"\xef\xbb\xbf\xff"])
+def test_broken_encodings_are_refused(tmp_path, content):
+    (tmp_path / "face.txt").write_bytes(content)
+    with pytest.raises(InputError, match="not numbers"):
+        read_five_points(str(tmp_path / "face.txt"), WIDTH, HEIGHT)
+
+
 @pytest.mark.parametrize("text, words", [
     ("", "found 0 numbers"), ("1 2\n3 4", "found 4 numbers"), ("a b\n" * 5, "not numbers"),
     ("nan 1\n" + "1 2\n" * 4, "expected five"), ("1 2\n" * 5, "one spot"), ("\x00\xff" * 20, "not numbers")])
