@@ -11,23 +11,23 @@ from face_pipeline import FacePipeline
 from fitting import DEFAULT_STEPS, REFINING_STEPS
 from graph_safety import TRUST_GRAPH_HELP, trust_graphs
 from mesh_refinement import coefficient_weights, is_mesh_generator
-from regression import SHIPPED_NETWORK, shipped_network
+from regression import FROZEN_NETWORK, SHIPPED_NETWORK, frozen_network, named_network_notice, shipped_network
 from stored_faces import StoredFaces
 from tf_runtime import tensorflow_version
-from workspace.errors import InputError
+from workspace.errors import InputError, printable
 from workspace.example import example_photo
 from workspace.installed import shortfalls
-from workspace.paths import INPUT_DIR, NETWORK_DIR
+from workspace.paths import INPUT_DIR
 from workspace.photos import find_photos
 
 _COMPLAINING = 0.02  # seconds in which a missing face model is noticed, before TensorFlow's import begins
-FROZEN_NETWORK = os.path.join(NETWORK_DIR, "FaceReconModel.pb")
 
 
 def add_reconstruction_flags(parser):
     """Add the flags for weights, face model, detector and fitting to an ``ArgumentParser``."""
     parser.add_argument("--use_pb", type=int, choices=(0, 1), default=1,
-                        help="1: the frozen network/FaceReconModel.pb, if it is there; 0: --pretrain_weights")
+                        help="1: the frozen network/FaceReconModel.pb, if it is there and the face model's (without "
+                             "a record it counts as BFM09's); 0: --pretrain_weights")
     parser.add_argument("--pretrain_weights", metavar="CKPT",
                         help="checkpoint of the coefficient network, e.g. result/NAME/iter_N.ckpt; for --use_pb 0; "
                              "that of a mesh generator stands for the network it was trained on")
@@ -126,7 +126,7 @@ def input_photos(paths):
 def make_pipeline(arguments, model, all_faces=False):
     """Return the ``FacePipeline``, or ``StoredFaces``, that the parsed flags ask for.
 
-    What detection must do without here is said on stderr.
+    What detection must do without here, and what is doubtful about the network, is said on stderr.
 
     Raises:
         InputError: weights are asked for and missing.
@@ -138,6 +138,9 @@ def make_pipeline(arguments, model, all_faces=False):
     weights, generator = network_weights(arguments, model), mesh_generator(arguments)
     if getattr(arguments, "coefficients", None):
         return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)
+    sentence = _network_notice(arguments, model, weights)
+    if sentence:
+        sys.stderr.write("note: {}\n".format(printable(sentence)))
     method = "both" if arguments.method == "auto" and weights == SHIPPED_NETWORK else arguments.method
     return FacePipeline(model, method=method, weights=weights, steps=arguments.steps,
                         detector=arguments.detector, all_faces=all_faces, refine=generator)
@@ -150,10 +153,19 @@ def mesh_generator(arguments):
     return arguments.refine
 
 
+def _network_notice(arguments, model, weights):
+    """Return what there is to say of the coefficient network that is used, or of the one that is not; or None."""
+    if arguments.method == "fit":
+        return None
+    if arguments.pretrain_weights:
+        return named_network_notice(weights, model)
+    return frozen_network(FROZEN_NETWORK, model)[1]
+
+
 def network_weights(arguments, model=None):
     """Return the path of the coefficient network's weights, or None to fit.
 
-    A file that the user put there comes before the network that comes along.
+    A file that the user put there comes before the network that comes along, if it is for the face model.
 
     Args:
         arguments: parsed flags.
@@ -169,11 +181,16 @@ def network_weights(arguments, model=None):
         return coefficient_weights(arguments.pretrain_weights)
     if not arguments.use_pb:
         raise InputError("--use_pb 0 needs --pretrain_weights, e.g. result/my_model/iter_200000.ckpt")
-    if os.path.isfile(FROZEN_NETWORK):
+    there = os.path.isfile(FROZEN_NETWORK)
+    if there and (model is None or frozen_network(FROZEN_NETWORK, model)[0]):
         return FROZEN_NETWORK
     shipped = shipped_network(model) if model else None
     may_come = os.path.isfile(SHIPPED_NETWORK) and model is None
     if arguments.method in ("network", "both") and not shipped and not may_come:
+        if there:
+            raise InputError("{}: is for BFM09, and --method {} needs a network for {}; give one as "
+                             "--pretrain_weights, or leave --method out".format(
+                                 FROZEN_NETWORK, arguments.method, model.name))
         raise InputError("{}: missing, and --method {} needs it; network/README.md says where it comes from".format(
             FROZEN_NETWORK, arguments.method))
     return shipped

@@ -8,10 +8,11 @@ import checkpoints
 import networks
 from face_decoder import IMAGE_SIZE, coefficient_sizes
 from tf_runtime import inference_config, tf
-from training.records import is_for_face_model, require_face_model, trained_image_size
+from training.records import counts_as_bfm09s, is_for_face_model, require_face_model, trained_image_size
 from workspace.errors import InputError
 from workspace.paths import NETWORK_DIR
 
+FROZEN_NETWORK = os.path.join(NETWORK_DIR, "FaceReconModel.pb")  # where users put the published one
 SHIPPED_NETWORK = os.path.join(NETWORK_DIR, "open_face_model_r_net.pb")
 
 
@@ -65,6 +66,38 @@ def shipped_network(model, path=SHIPPED_NETWORK):
     if not os.path.isfile(path):
         return None
     return path if is_for_face_model(path, model) else None
+
+
+def frozen_network(path, model):
+    """Return the path of the network that the user put in its place, and what there is to say of it.
+
+    Args:
+        path: of the frozen graph; without a record beside it, it counts as BFM09's.
+        model: the ``FaceModel`` that is to decode the coefficients.
+
+    Returns:
+        (path, sentence): either may be None.
+    """
+    if not os.path.isfile(path):
+        return None, None
+    if not counts_as_bfm09s(path, model):
+        return path, None
+    return None, ("{}: the network of this name is for BFM09, and the face model is {}: it is left aside; one of your "
+                  "own needs the record that python -m checkpoints writes beside it".format(path, model.name))
+
+
+def named_network_notice(path, model):
+    """Return what there is to say of a network that the user named, or None.
+
+    Args:
+        path: as of :class:`CoefficientRegressor`.
+        model: the ``FaceModel`` that is to decode the coefficients.
+    """
+    missing = not os.path.isfile(path) and not checkpoints.checkpoint_exists(path)
+    if missing or not counts_as_bfm09s(path, model):
+        return None
+    return ("{}: no record beside it says which face model it was trained for; a published network was trained for "
+            "BFM09, and its faces come out wrong in {}".format(path, model.name))
 
 
 def coefficient_network(path, images, model, with_pool5=False):

@@ -15,6 +15,7 @@ import argparse
 import math
 import os
 import signal
+import sys
 
 import checkpoints
 from face_decoder import IMAGE_SIZE
@@ -24,7 +25,7 @@ from gcn.losses import MeshLossWeights
 from graph_safety import TRUST_GRAPH_HELP, trust_graphs
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
-from regression import shipped_network
+from regression import FROZEN_NETWORK, frozen_network, named_network_notice, shipped_network
 from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
 from training.mesh_targets import MESH_TARGETS
 from training.options import (
@@ -40,10 +41,8 @@ from training.r_net_step import build_r_net_step, initialise_r_net
 from training.trainer import NO_IDENTITY, train
 from training.truth_losses import TruthWeights
 from training.truth_step import build_truth_step
-from workspace.errors import InputError, run_main
-from workspace.paths import NETWORK_DIR
+from workspace.errors import InputError, printable, run_main
 
-FROZEN_NETWORK = os.path.join(NETWORK_DIR, "FaceReconModel.pb")
 _STEPS = {"r_net": (build_r_net_step, initialise_r_net),
           "gcn": (build_mesh_generator_step, initialise_mesh_generator)}
 MAX_SEED = 2 ** 32 - 1
@@ -117,8 +116,8 @@ def _add_mesh_generator_arguments(parser):
     group = parser.add_argument_group("mesh generator (--model gcn)")
     group.add_argument("--coefficient_weights", metavar="PATH",
                        help="trained coefficient network, checkpoint or .pb, which stays as it is; None: "
-                            "network/FaceReconModel.pb if it is there, else the one that comes along if it is the "
-                            "face model's")
+                            "network/FaceReconModel.pb if it is there and the face model's (without a record it "
+                            "counts as BFM09's), else the one that comes along if it is the face model's")
     group.add_argument("--head", choices=HEADS,
                        help="residual: offsets to the coefficient mesh; absolute: positions, as published")
     group.add_argument("--mesh_targets", choices=MESH_TARGETS,
@@ -150,8 +149,8 @@ def main(argv=None):
     if options.supervision == "truth":
         build_step = build_truth_step
     model = load_face_model(options.face_model)
-    if options.model == "gcn" and options.coefficient_weights is None:
-        options = options._replace(coefficient_weights=shipped_network(model))
+    if options.model == "gcn":
+        options = options._replace(coefficient_weights=_coefficient_weights(options.coefficient_weights, model))
     print("face model: {} ({} vertices); {} steps of {} faces from {}".format(
         model.name, model.vertex_count, options.steps, options.batch_size, options.data_path), flush=True)
     outcome = train(options, model, build_step, initialise)
@@ -170,15 +169,25 @@ def _options(arguments):
             arguments.image_size, IMAGE_SIZE))
     kind = MeshLossWeights if is_gcn else TruthWeights if arguments.supervision == "truth" else LossWeights
     values["loss_weights"] = _loss_weights(arguments.loss_weights, kind())
-    if is_gcn and arguments.coefficient_weights is None and os.path.isfile(FROZEN_NETWORK):
-        values["coefficient_weights"] = FROZEN_NETWORK
-    elif is_gcn and arguments.coefficient_weights:
+    if is_gcn and arguments.coefficient_weights:
         values["coefficient_weights"] = os.path.abspath(arguments.coefficient_weights)  # demo.py looks it up
     if arguments.init_weights is None and not is_gcn and checkpoints.checkpoint_exists(IMAGENET_WEIGHTS):
         values["init_weights"] = IMAGENET_WEIGHTS
     elif arguments.init_weights == "none":
         values["init_weights"] = None
     return TrainingOptions(**values)
+
+
+def _coefficient_weights(named, model):
+    """Return the coefficient network under a mesh generator, or None without one; say what there is to say of it."""
+    if named:
+        weights, sentence = named, named_network_notice(named, model)
+    else:
+        weights, sentence = frozen_network(FROZEN_NETWORK, model)
+        weights = weights or shipped_network(model)
+    if sentence:
+        sys.stderr.write("note: {}\n".format(printable(sentence)))
+    return weights
 
 
 def _loss_weights(settings, weights):

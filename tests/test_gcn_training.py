@@ -22,7 +22,9 @@ from tests.network_parity import published_pyramid
 from tests.training_data import TOY_MODEL, write_faces
 from tf_runtime import tf
 from training import mesh_generator_step
+from training.records import BFM09_VERTICES
 from training.summaries import mesh_plugin_available
+from training.trainer import Outcome
 from workspace.errors import InputError
 
 
@@ -294,3 +296,25 @@ def test_the_network_that_comes_along_lies_under_the_generator(workshop, monkeyp
         with pytest.raises(InputError, match="far enough"):
             train.main(["--model", "gcn", "--face_model", TOY_MODEL, "--data_path", str(workshop / "faces"), *flags])
     assert asked == ["shipped.pb", weights]
+
+
+def test_the_published_network_lies_under_no_generator_of_another_face_model(workshop, monkeypatch, capsys):
+    asked, model, frozen = [], read_face_model(TOY_MODEL), str(workshop / "FaceReconModel.pb")
+    with open(frozen, "wb") as file:
+        file.write(b"a graph without record")
+
+    def nothing(options, *_):
+        asked.append(options.coefficient_weights)
+        return Outcome(0, 0, 0.0, 0, {}, {}, None, 0, None)
+
+    monkeypatch.setattr(train, "train", nothing)
+    monkeypatch.setattr(train, "shipped_network", lambda model: "shipped.pb")
+    monkeypatch.setattr(train, "FROZEN_NETWORK", frozen)
+    bfm09 = model._replace(mean_shape=np.zeros((BFM09_VERTICES, 3), np.float32))
+    for here, flags, told in ((model, (), "is for BFM09"), (bfm09, (), ""),
+                              (model, ("--coefficient_weights", frozen), "no record beside it")):
+        monkeypatch.setattr(train, "load_face_model", lambda choice, here=here: here)
+        train.main(["--model", "gcn", "--data_path", str(workshop / "faces"), *flags])
+        said = capsys.readouterr().err
+        assert told in said and said.count("FaceReconModel.pb: ") == bool(told)
+    assert asked == ["shipped.pb", frozen, frozen]

@@ -11,7 +11,7 @@ import regression
 from face_model import load_face_model
 from face_model.sketch import model_sketch
 from tests.toy_reconstruction import toy_face_model
-from training.records import record_path, write_json
+from training.records import BFM09_VERTICES, record_path, write_json
 from workspace.errors import InputError
 from workspace.paths import BFM_DIR
 
@@ -67,9 +67,56 @@ def test_what_the_user_put_there_comes_first(network):
     model = toy_face_model()
     assert reconstruction_flags.network_weights(flags("--pretrain_weights", "mine.pb"), model) == "mine.pb"
     assert reconstruction_flags.network_weights(flags("--method", "fit"), model) is None
-    with open(reconstruction_flags.FROZEN_NETWORK, "wb") as file:
-        file.write(b"a graph")
+    put(reconstruction_flags.FROZEN_NETWORK, model)
     assert reconstruction_flags.network_weights(flags(), model) == reconstruction_flags.FROZEN_NETWORK
+
+
+def put(path, model=None):
+    """Write a stand-in for a frozen graph; without a model there is no record beside it."""
+    with open(path, "wb") as file:
+        file.write(b"a graph")
+    if model is not None:
+        write_json(record_path(path), {"face_model": {"name": model.name, "fingerprint": model.fingerprint()}})
+
+
+@pytest.fixture
+def pipelines(monkeypatch):
+    """The arguments of each pipeline that is made: none reads a network here."""
+    made = []
+    monkeypatch.setattr(reconstruction_flags, "FacePipeline", lambda model, **keywords: made.append(keywords))
+    monkeypatch.setattr(reconstruction_flags, "shortfalls", lambda names: [])
+    return made
+
+
+def test_the_published_network_is_for_bfm09_only(network, pipelines, capsys):
+    """Its record is missing, and its number of coefficients is that of the open face model."""
+    frozen, model = reconstruction_flags.FROZEN_NETWORK, toy_face_model()
+    put(frozen)
+    bfm09 = model._replace(mean_shape=np.zeros((BFM09_VERTICES, 3), np.float32))
+    for here in (bfm09, model):
+        reconstruction_flags.make_pipeline(flags(), here)
+        said = capsys.readouterr().err
+        assert said.count("\n") == (0 if here is bfm09 else 1)
+    assert "FaceReconModel.pb: the network of this name is for BFM09" in said and "left aside" in said
+    assert [made["weights"] for made in pipelines] == [frozen, network]
+    assert [made["method"] for made in pipelines] == ["auto", "both"]
+    os.remove(network)
+    assert reconstruction_flags.network_weights(flags(), model) is None
+    assert reconstruction_flags.network_weights(flags("--method", "both"), bfm09) == frozen
+    with pytest.raises(InputError, match="FaceReconModel.pb: is for BFM09, and --method both needs a network for"):
+        reconstruction_flags.network_weights(flags("--method", "both"), model)
+
+
+def test_a_named_network_without_record_is_used_and_doubted(network, pipelines, tmp_path, capsys):
+    mine, model = str(tmp_path / "mine.pb"), toy_face_model()
+    for recorded in (None, model):
+        put(mine, recorded)
+        reconstruction_flags.make_pipeline(flags("--pretrain_weights", mine), model)
+        said = capsys.readouterr().err
+        assert ("mine.pb: no record beside it says which face model" in said) == (recorded is None)
+        assert said.count("\n") == (recorded is None)
+    reconstruction_flags.make_pipeline(flags("--pretrain_weights", "nowhere.pb"), model)
+    assert capsys.readouterr().err == "" and [made["weights"] for made in pipelines] == [mine, mine, "nowhere.pb"]
 
 
 def test_without_it_faces_are_fitted(network):

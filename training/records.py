@@ -18,6 +18,7 @@ from workspace.errors import InputError
 from workspace.json_files import read_json_object
 from workspace.paths import REPO_ROOT
 
+BFM09_VERTICES = 35709  # of the front of the head, which the published networks are for
 CHECKPOINT_EXTENSION = ".ckpt"
 RECORD_EXTENSION = ".json"
 _PARTS = ("options", "loss_weights", "face_model", "coefficient_sizes", "data", "files")  # objects in the record
@@ -152,11 +153,26 @@ def is_for_face_model(prefix, model):
     return trained.get("fingerprint") == model.fingerprint() or fits_sketch(model, trained.get("sketch"))
 
 
+def counts_as_bfm09s(prefix, model):
+    """Say whether a network is to be taken for BFM09's although ``model`` is another.
+
+    A network without a record of its face model is most likely a published one, and those are for
+    BFM09. Numbers of coefficients do not tell: the open face model has as many.
+
+    Args:
+        prefix: of the checkpoint, or path of the frozen graph.
+        model: a ``FaceModel``.
+    """
+    recorded = isinstance((read_record(prefix) or {}).get("face_model"), dict)
+    return not recorded and model.vertex_count != BFM09_VERTICES
+
+
 def require_face_model(prefix, model):
     """Raise an InputError if a checkpoint's record names another face model than ``model``.
 
     Args:
-        prefix: of the checkpoint; without a record (published checkpoints have none) nothing is said.
+        prefix: of the checkpoint; without a record (published checkpoints have none) nothing is said here,
+            see :func:`counts_as_bfm09s`.
         model: a ``FaceModel``.
     """
     trained = (read_record(prefix) or {}).get("face_model")
