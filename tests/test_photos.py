@@ -104,11 +104,42 @@ def test_sixteen_bit_is_scaled_not_clipped(tmp_path, extension):
     np.testing.assert_array_equal(read_photo(path)[..., 0], grey_ramp())
 
 
-@pytest.mark.parametrize("top", [1, 255, 65535])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("extension", ["png", "tif"])
+def test_fewer_bits_in_sixteen_are_as_bright(tmp_path, extension, bits):
+    top = 2 ** bits - 1
+    path = save(tmp_path, "deep." + extension, np.rint(grey_ramp() / 255.0 * top).astype(np.uint16))
+    np.testing.assert_array_equal(read_photo(path)[..., 0], grey_ramp())
+
+
+@pytest.mark.parametrize("top, range_top", [(1.2, 1), (4.0, 1), (261.0, 255), (4095.0, 4095)])
+def test_floating_point_beyond_its_range_is_clipped_and_as_bright(tmp_path, top, range_top):
+    samples = (grey_ramp() / 255.0 * range_top).astype(np.float32)
+    samples[0, 0], samples[0, 1] = top, -0.1 * range_top
+    photo = read_photo(save(tmp_path, "float.tif", samples))[..., 0].astype(int)
+    assert photo[0, 0] == 255 and photo[0, 1] == 0
+    assert np.abs(photo[1:] - grey_ramp()[1:]).max() <= 1
+
+
+def test_a_bright_window_does_not_darken_floating_point(tmp_path):
+    samples = (grey_ramp() / 255.0).astype(np.float32)
+    samples[:, -10:] = 9
+    photo = read_photo(save(tmp_path, "float.tif", samples))[..., 0].astype(int)
+    assert (photo[:, -10:] == 255).all() and np.abs(photo - grey_ramp())[:, :-10].max() <= 1
+
+
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf])
+def test_floating_point_that_is_no_picture_is_flat(tmp_path, value):
+    photo = read_photo(save(tmp_path, "float.tif", np.full((40, 40), value, np.float32)))
+    assert np.ptp(photo) == 0
+
+
+@pytest.mark.parametrize("top", [1, 1.2, 255, 65535])
 def test_floating_point(tmp_path, top):
     samples = (grey_ramp() / 255.0 * top).astype(np.float32)
     photo = read_photo(save(tmp_path, "float.tif", samples))
-    assert np.abs(photo[..., 0].astype(int) - grey_ramp()).max() <= 1
+    wanted = np.minimum(np.rint(grey_ramp() * 1.2), 255) if top == 1.2 else grey_ramp()
+    assert np.abs(photo[..., 0].astype(int) - wanted).max() <= 1
 
 
 @pytest.mark.parametrize("orientation, turn", [

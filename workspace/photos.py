@@ -21,6 +21,9 @@ _LONGEST_STEM = 200  # bytes, of 255 that file systems allow
 MIN_SIDE = 32  # pixels; no face detector or crop makes sense of less
 # What follows the name of a photo in the names of files made from it, before what says their kind.
 _PART = re.compile(r"(.+)_(?:face\d+|refined|mesh|photo)$")
+# Largest samples of 8, 10, 12, 14, 16 and 31 bits: cameras and scanners store any of them in 16 bits or more.
+_TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0, 2147483647.0)
+_LARGEST_OVERSHOOT = 16.0  # of samples meant as 0..1; a photo that is 0..255 and as dark as this shows nothing
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, as in viewers and browsers
 
 
@@ -238,13 +241,17 @@ def _to_rgb(image):
 def _scale_to_bytes(samples):
     """Scale samples of more than 8 bits to uint8 0..255.
 
-    The file does not tell the range: it is the least of 0..1 and 0..255 (floating point only),
-    0..65535 and 0..2^31 - 1 that holds all samples. Negative ones count as 0.
+    The file does not tell the range: it is the least of :data:`_TOPS` that holds all whole numbers. Of floating-point
+    samples, whose highlights may go beyond any range, it need hold all but the brightest hundredth of what is not
+    black; it is 0..1 if these stay below :data:`_LARGEST_OVERSHOOT`. What lies outside of the range is clipped.
     """
-    limits = (65535.0, 2147483647.0)
-    if samples.dtype.kind == "f":
-        limits = (1.0, 255.0) + limits
+    is_fraction = samples.dtype.kind == "f"
     samples = np.nan_to_num(samples.astype(np.float32))
     highest = samples.max()
-    top = next((limit for limit in limits if highest <= limit), highest)
+    if is_fraction and highest > 0:
+        highest = np.percentile(samples[samples > 0], 99)
+    if is_fraction and highest <= _LARGEST_OVERSHOOT:
+        top = 1.0
+    else:
+        top = next((top for top in _TOPS if highest <= top), highest)
     return np.rint(np.clip(samples / top, 0, 1) * 255).astype(np.uint8)
