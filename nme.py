@@ -40,7 +40,8 @@ def parse_arguments(argv):
     parser.add_argument("--output", default=os.path.join(OUTPUT_DIR, "nme"), metavar="DIR",
                         help="folder for table, record and pictures")
     parser.add_argument("--align", choices=("gt", "detect"), default="gt",
-                        help="where the five points of the crop come from: the ground truth's 68, or the detector")
+                        help="where the five points of the crop come from: the ground truth's 68, or the detector, of "
+                             "whose faces the one nearest to the ground truth is measured")
     parser.add_argument("--ground_truth", metavar="FILE.npy",
                         help="other landmarks, [n, 68, 2] in the order of the file names, e.g. the re-annotated ones")
     parser.add_argument("--yaw", metavar="FILE.npy", help="other yaw angles, [n] degrees, in that order")
@@ -55,11 +56,21 @@ def main(argv=None):
     """Measure the photos that the arguments name."""
     arguments = parse_arguments(argv)
     annotated, bare = read_annotated_photos(arguments.data_path, arguments.ground_truth, arguments.yaw)
+    pipeline = None
     if arguments.predictions:
         source = "read from {}".format(arguments.predictions)
         predictions = read_predictions(arguments.predictions, [item.photo.name for item in annotated])
     else:
-        source, predictions = _predict(annotated, arguments)
+        pipeline = _pipeline(arguments)
+        source = "{}, {}".format(pipeline.model.name, pipeline.description)
+    with output_folder(arguments.output):  # from here on, because predicting may take an hour
+        if pipeline:
+            predictions = _predict(annotated, pipeline, arguments)
+        return _measure(annotated, bare, predictions, source, arguments)
+
+
+def _measure(annotated, bare, predictions, source, arguments):
+    """Print and write the errors of predictions; return the exit status."""
     failed = np.array([item.photo.name not in predictions for item in annotated])
     errors = np.array([FAILURE_NME if failure else normalised_mean_error(predictions[item.photo.name], item.landmarks)
                        for item, failure in zip(annotated, failed)])
@@ -68,18 +79,21 @@ def main(argv=None):
     found = summarize(errors[~failed], yaws[~failed]) if failed.any() and not failed.all() else None
     settings = _settings(arguments, source, bare, failed)
     _print_results(summary, found, settings)
-    with output_folder(arguments.output):
-        _write_results(arguments.output, annotated, errors, failed, predictions)
-        write_summary(os.path.join(arguments.output, "nme.json"), summary,
-                      None if failed.all() else found or summary, settings)
+    _write_results(arguments.output, annotated, errors, failed, predictions)
+    write_summary(os.path.join(arguments.output, "nme.json"), summary,
+                  None if failed.all() else found or summary, settings)
     print("results in {}".format(arguments.output))
     return 1 if failed.all() else 0
 
 
-def _predict(annotated, arguments):
-    """Reconstruct the photos; return where landmarks come from, and a dict of name -> [68, 2]."""
+def _pipeline(arguments):
+    """Return the ``FacePipeline`` that the parsed flags ask for."""
     network_weights(arguments)  # complain before the face model is read
-    pipeline = make_pipeline(arguments, load_face_model(arguments.face_model))
+    return make_pipeline(arguments, load_face_model(arguments.face_model), all_faces=arguments.align == "detect")
+
+
+def _predict(annotated, pipeline, arguments):
+    """Reconstruct the photos; return a dict of name -> [68, 2]."""
     report = Report(len(annotated), "face", "measured", arguments.quiet)
     predictions = {}
     for faces in batches(_located(annotated, pipeline, arguments.align == "gt", report), arguments.batch_size):
@@ -88,18 +102,20 @@ def _predict(annotated, arguments):
             report.step()
     report.close()
     print(report.summary())
-    return "{}, {}".format(pipeline.model.name, pipeline.description), predictions
+    return predictions
 
 
 def _located(annotated, pipeline, given, report):
     """Yield the located faces; a photo without one is reported."""
     for item in annotated:
+        truth = five_from_68(item.landmarks)
         try:
-            faces = pipeline.locate(item.photo, five_from_68(item.landmarks) if given else None)
+            faces = pipeline.locate(item.photo, truth if given else None)
         except InputError as error:
             report.skip(item.photo.name, error)
             continue
-        yield faces[0]
+        nearest = min(faces, key=lambda face: np.linalg.norm(face.five_points - truth, axis=1).mean())
+        yield nearest._replace(name=item.photo.name)
 
 
 def _settings(arguments, source, bare, failed):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,8 +14,12 @@ from PIL import Image
 
 import evaluation_data
 import nme
+from alignment.five_points import five_from_68
 from evaluation import normalised_mean_error, read_ground_truth, yaw_bin
+from tests.toy_reconstruction import toy_reconstruction
 from workspace.errors import InputError
+from workspace.lock import folder_lock
+from workspace.photos import Photo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MODEL = os.path.join(ROOT, "BFM", "open_face_model.mat")
@@ -241,6 +246,37 @@ def test_bad_input_is_named_in_one_sentence_and_nothing_is_written(data, tmp_pat
         run(folder, predictions, tmp_path / "out", *more)
     assert wanted in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_busy_output_folder_is_noticed_before_anything_is_predicted(data, tmp_path, monkeypatch):
+    pipeline = mock.Mock()
+    monkeypatch.setattr(nme, "_pipeline", lambda arguments: pipeline)
+    (tmp_path / "out").mkdir()
+    with folder_lock(str(tmp_path / "out")):
+        with pytest.raises(InputError, match="another run is writing here"):
+            nme.main(["--data_path", str(data[0]), "--output", str(tmp_path / "out")])
+    pipeline.locate.assert_not_called()
+
+
+def test_of_several_faces_the_annotated_one_is_measured():
+    truth = random_face(np.random.RandomState(4))
+    item = evaluation_data.AnnotatedPhoto(Photo("group.jpg", "group"), truth, 0.0)
+    largest = toy_reconstruction(name="group").face
+    annotated = largest._replace(name="group_face2", five_points=five_from_68(truth) + 3)
+    farther = largest._replace(name="group_face3", five_points=five_from_68(truth) - 30)
+    pipeline = mock.Mock()
+    pipeline.locate.return_value = [largest, annotated, farther]
+    found, = nme._located([item], pipeline, False, mock.Mock())
+    assert found.name == "group" and found.five_points is annotated.five_points
+
+
+@pytest.mark.parametrize("align, all_faces", [("gt", False), ("detect", True)])
+def test_all_faces_are_looked_at_where_they_are_detected(monkeypatch, align, all_faces):
+    made = mock.Mock()
+    monkeypatch.setattr(nme, "load_face_model", lambda path: None)
+    monkeypatch.setattr(nme, "make_pipeline", made)
+    nme._pipeline(nme.parse_arguments(["--data_path", "data", "--method", "fit", "--align", align]))
+    assert made.call_args[1] == {"all_faces": all_faces}
 
 
 @pytest.mark.skipif(not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')")
