@@ -42,7 +42,8 @@ class MeshRefiner:
     Args:
         path: prefix of the generator's checkpoint; its variables tell head and identity network.
         model: the ``FaceModel`` that it was trained for.
-        coefficient_weights: R-Net's weights, used where the record names none that is there.
+        coefficient_weights: R-Net's weights, used where the record names none that is there; the embedding of
+            another network than it was trained on gives wrong meshes.
 
     Raises:
         InputError: the checkpoint is missing, damaged, holds no mesh generator, or was trained for
@@ -58,8 +59,7 @@ class MeshRefiner:
         kind = identity_kind(shapes[_FIRST_WEIGHTS][0], path)
         weights = trained_on(path) or coefficient_weights
         if weights is None:
-            raise InputError("{}: the coefficient network it was trained on is not where its record says; give it as "
-                             "--pretrain_weights".format(path))
+            raise network_missing(path)
         with tf.Graph().as_default() as graph:
             self._photos = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
             self._coefficients = tf.placeholder(tf.float32, [None, sum(coefficient_sizes(model))], "coefficients")
@@ -109,6 +109,12 @@ def coefficient_weights(path):
         raise InputError("{}: a mesh generator, but the coefficient network it was trained on is not where its record "
                          "says; give that as --pretrain_weights and this as --refine".format(path))
     return weights
+
+
+def network_missing(path):
+    """Return the InputError of a generator whose coefficient network is not there."""
+    return InputError("{}: the coefficient network it was trained on is not where its record says; give it as "
+                      "--pretrain_weights".format(path))
 
 
 def trained_on(path):

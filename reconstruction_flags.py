@@ -10,10 +10,11 @@ from face_model import FACE_MODEL_HELP, load_face_model
 from face_pipeline import FacePipeline
 from fitting import DEFAULT_STEPS, REFINING_STEPS
 from graph_safety import TRUST_GRAPH_HELP, trust_graphs
-from mesh_refinement import coefficient_weights, is_mesh_generator
+from mesh_refinement import coefficient_weights, is_mesh_generator, network_missing, trained_on
 from regression import FROZEN_NETWORK, SHIPPED_NETWORK, frozen_network, named_network_notice, shipped_network
 from stored_faces import StoredFaces
 from tf_runtime import tensorflow_version
+from training.records import read_record
 from workspace.errors import InputError, printable
 from workspace.example import example_photo
 from workspace.installed import shortfalls
@@ -136,6 +137,8 @@ def make_pipeline(arguments, model, all_faces=False):
     if arguments.trust_graph:
         trust_graphs()
     weights, generator = network_weights(arguments, model), mesh_generator(arguments)
+    if generator:
+        weights = _weights_under(generator, weights, arguments.pretrain_weights)
     if getattr(arguments, "coefficients", None):
         return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)
     sentence = _network_notice(arguments, model, weights)
@@ -151,6 +154,29 @@ def mesh_generator(arguments):
     if arguments.refine is None and arguments.pretrain_weights and is_mesh_generator(arguments.pretrain_weights):
         return arguments.pretrain_weights
     return arguments.refine
+
+
+def _weights_under(generator, weights, named):
+    """Return the coefficient network's weights to pass on beside a mesh generator.
+
+    They stand in where the record's are not there. Only the user knows that a network is the one the generator was
+    trained on, so none that was merely found may. A published generator, which has no record, was trained on the
+    published network.
+
+    Args:
+        generator: prefix of its checkpoint.
+        weights: that give the coefficients, or None to fit.
+        named: ``--pretrain_weights``, or None.
+
+    Raises:
+        InputError: the record names weights that are not there, and the user none.
+    """
+    if named:
+        return weights or coefficient_weights(named)
+    of_published = read_record(generator) is None and weights == FROZEN_NETWORK
+    if is_mesh_generator(generator) and not trained_on(generator) and not of_published:
+        raise network_missing(generator)
+    return weights
 
 
 def _network_notice(arguments, model, weights):

@@ -1,5 +1,6 @@
 """The mesh generator at work: what demo.py --refine relies on."""
 
+import argparse
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import scipy.io
 
 import mesh_refinement
+import reconstruction_flags
 from alignment.align import Alignment
 from face_decoder import coefficient_sizes
 from face_graph import FaceGraph
@@ -20,7 +22,7 @@ from tests.network_parity import published_pyramid
 from tests.training_data import TOY_MODEL
 from tf_runtime import tf
 from training.options import TrainingOptions
-from training.records import record_path, run_record, write_json
+from training.records import read_record, record_path, run_record, write_json
 from workspace.errors import InputError
 
 WIDTH = 2048  # of the embedding: pool5 alone
@@ -114,6 +116,46 @@ def test_a_generator_without_record_takes_the_given_network(model, trained, no_l
         coefficient_weights(prefix)
     MeshRefiner(prefix, model, "given.ckpt").close()
     assert no_large_networks == [("given.ckpt", None)]
+
+
+def _copied(trained, folder):
+    """Copy a generator's checkpoint, and the record, to where its coefficient network is not."""
+    prefix = str(folder / "iter_7.ckpt")
+    for name in os.listdir(os.path.dirname(trained[0])):
+        if name.startswith("iter_7.ckpt."):
+            os.link(os.path.join(os.path.dirname(trained[0]), name), str(folder / name))
+    record = read_record(trained[0])
+    record["options"]["coefficient_weights"] = "/elsewhere/iter_9.ckpt"
+    write_json(record_path(prefix), record)
+    return prefix
+
+
+def test_no_network_that_is_merely_found_stands_in_for_the_one_of_the_record(model, trained, tmp_path, monkeypatch):
+    prefix, made = _copied(trained, tmp_path), []
+    shipped, frozen = str(tmp_path / "shipped.pb"), str(tmp_path / "frozen.pb")
+    monkeypatch.setattr(reconstruction_flags, "FacePipeline", lambda model, **keywords: made.append(keywords))
+    monkeypatch.setattr(reconstruction_flags, "SHIPPED_NETWORK", shipped)
+    monkeypatch.setattr(reconstruction_flags, "shipped_network", lambda model: shipped)
+    monkeypatch.setattr(reconstruction_flags, "FROZEN_NETWORK", frozen)
+
+    def reconstruct(*words):
+        parser = argparse.ArgumentParser()
+        reconstruction_flags.add_reconstruction_flags(parser)
+        reconstruction_flags.make_pipeline(parser.parse_args(["--refine"] + list(words)), model)
+        return made[-1]["refine"], made[-1]["weights"]
+
+    with pytest.raises(InputError, match="iter_7.ckpt: the coefficient network .* --pretrain_weights"):
+        reconstruct(prefix)
+    assert reconstruct(prefix, "--pretrain_weights", "r.ckpt") == (prefix, "r.ckpt")
+    assert reconstruct(prefix, "--pretrain_weights", "r.ckpt", "--method", "fit") == (prefix, "r.ckpt")
+    assert reconstruct(trained[0]) == (trained[0], shipped)  # the record's is there
+    os.remove(record_path(prefix))
+    with pytest.raises(InputError, match="iter_7.ckpt: the coefficient network"):
+        reconstruct(prefix)
+    with open(frozen, "wb") as file:
+        file.write(b"a graph")
+    monkeypatch.setattr(reconstruction_flags, "frozen_network", lambda path, model: (path, None))
+    assert reconstruct(prefix) == (prefix, frozen)  # both published
 
 
 def test_a_generator_is_known_by_its_variables(trained, tmp_path):
