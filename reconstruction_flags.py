@@ -34,8 +34,8 @@ def add_reconstruction_flags(parser):
                              "that of a mesh generator stands for the network it was trained on")
     parser.add_argument("--method", choices=("auto", "fit", "network", "both"), default="auto",
                         help="fit: analysis by synthesis; network: one forward pass; both: the network's answer, "
-                             "then refined by fitting; auto: network where you put its weights, both with the "
-                             "network that comes along for the open face model, else fit")
+                             "then refined by fitting; auto: network where you put its weights (both with --steps "
+                             "above 0), both with the network that comes along for the open face model, else fit")
     parser.add_argument("--refine", metavar="CKPT",
                         help="checkpoint of a mesh generator (train.py --model gcn): its mesh as well, in files called "
                              "NAME_refined; None: --pretrain_weights, if that is one")
@@ -141,11 +141,9 @@ def make_pipeline(arguments, model, all_faces=False):
         weights = _weights_under(generator, weights, arguments.pretrain_weights)
     if getattr(arguments, "coefficients", None):
         return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)
-    sentence = _network_notice(arguments, model, weights)
-    if sentence:
+    for sentence in _network_notices(arguments, model, weights):
         sys.stderr.write("note: {}\n".format(printable(sentence)))
-    method = "both" if arguments.method == "auto" and weights == SHIPPED_NETWORK else arguments.method
-    return FacePipeline(model, method=method, weights=weights, steps=arguments.steps,
+    return FacePipeline(model, method=_method(arguments, weights), weights=weights, steps=arguments.steps,
                         detector=arguments.detector, all_faces=all_faces, refine=generator)
 
 
@@ -179,13 +177,21 @@ def _weights_under(generator, weights, named):
     return weights
 
 
-def _network_notice(arguments, model, weights):
-    """Return what there is to say of the coefficient network that is used, or of the one that is not; or None."""
+def _method(arguments, weights):
+    """Return ``FacePipeline``'s method: who asks for steps of fitting with a network wants its answer refined."""
+    refining = weights is not None and (weights == SHIPPED_NETWORK or arguments.steps)
+    return "both" if arguments.method == "auto" and refining else arguments.method
+
+
+def _network_notices(arguments, model, weights):
+    """Return what there is to say of the coefficient network that is used, and of the one that is not: a list."""
     if arguments.method == "fit":
-        return None
-    if arguments.pretrain_weights:
-        return named_network_notice(weights, model)
-    return frozen_network(FROZEN_NETWORK, model)[1]
+        return []
+    sentences = [named_network_notice(weights, model) if arguments.pretrain_weights
+                 else frozen_network(FROZEN_NETWORK, model)[1]]
+    if arguments.method == "network" and arguments.steps:
+        sentences.append("--steps {}: not used, --method network does not fit; choose both".format(arguments.steps))
+    return [sentence for sentence in sentences if sentence]
 
 
 def network_weights(arguments, model=None):

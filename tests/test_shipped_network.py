@@ -107,6 +107,20 @@ def test_the_published_network_is_for_bfm09_only(network, pipelines, capsys):
         reconstruction_flags.network_weights(flags("--method", "both"), model)
 
 
+def test_who_asks_for_steps_has_the_networks_answer_refined(network, pipelines, tmp_path, capsys):
+    mine, model = str(tmp_path / "mine.pb"), toy_face_model()
+    put(mine, model)
+    for words, method in (((), "auto"), (("--steps", "0"), "auto"), (("--steps", "7"), "both"),
+                          (("--steps", "7", "--method", "fit"), "fit")):
+        reconstruction_flags.make_pipeline(flags("--pretrain_weights", mine, *words), model)
+        assert pipelines[-1]["method"] == method and capsys.readouterr().err == ""
+    put(reconstruction_flags.FROZEN_NETWORK, model)
+    reconstruction_flags.make_pipeline(flags("--steps", "7"), model)
+    assert pipelines[-1]["method"] == "both" and pipelines[-1]["weights"] == reconstruction_flags.FROZEN_NETWORK
+    reconstruction_flags.make_pipeline(flags("--steps", "7", "--method", "network"), model)
+    assert "--steps 7: not used, --method network does not fit" in capsys.readouterr().err
+
+
 def test_a_named_network_without_record_is_used_and_doubted(network, pipelines, tmp_path, capsys):
     mine, model = str(tmp_path / "mine.pb"), toy_face_model()
     for recorded in (None, model):
