@@ -2,9 +2,13 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-# The first interpreter that is recent enough; PYTHON=/path/to/python3 overrides.
+# TensorFlow 2.21 and the other requirements exist for these versions of Python.
+FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+# The first interpreter that fits; PYTHON=/path/to/python3 overrides.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
+# An environment whose Python is gone, was exchanged (and finds no packages) or does not fit is made again.
+UNFIT := $(if $(wildcard $(VENV)),$(shell $(PY) -c 'import pip; $(FITS)' >/dev/null 2>&1 || echo unfit-venv))
 
 INSTALLED := $(VENV)/.installed
 
@@ -38,8 +42,14 @@ help:
 
 setup: $(INSTALLED) op face-model
 
-$(INSTALLED): requirements.txt
-	@test -n "$(PYTHON)" || { echo "error: Python 3.10 or newer is needed; install it or give make PYTHON=/path/to/python3" >&2; exit 1; }
+.PHONY: unfit-venv
+unfit-venv:
+
+$(INSTALLED): requirements.txt $(UNFIT)
+	@test -x $(PY) -a -z "$(UNFIT)" || { test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' 2>/dev/null; } || { \
+		echo "error: Python 3.10 to 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none,there is none here); install one," \
+		"or give make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	@test -z "$(UNFIT)" || rm -rf $(VENV)
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
