@@ -4,6 +4,7 @@ import glob
 import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mesh_renderer import build
 from mesh_renderer.build import SOURCE_DIR
 from mesh_renderer.rasterize_triangles import interpolate_attributes, operations, rasterize_triangles
 from tf_runtime import tf
+from workspace.paths import REPO_ROOT
 
 FLAGS = ["-std=c++11", "-g", "-O1", "-fsanitize=address,undefined,float-cast-overflow", "-fno-sanitize-recover=all",
          "-fno-omit-frame-pointer", "-ffp-contract=off", "-pthread", "-Wno-unknown-pragmas", "-Wno-psabi"]
@@ -162,3 +164,9 @@ def test_every_operation_is_given_such_inputs():
     registered = {name for name in dir(operations()) if name.startswith("mesh_renderer_")}
     assert registered - {name + "_eager_fallback" for name in registered} == {
         "mesh_renderer_" + name for name in honest_inputs()}
+
+
+def test_the_long_version_explains_itself():
+    output = subprocess.check_output([sys.executable, "-m", "tests.sanitizer.operations", "--help"], cwd=REPO_ROOT,
+                                     universal_newlines=True)
+    assert output.startswith("usage: python -m tests.sanitizer.operations")

@@ -5,6 +5,7 @@ everything that ``tests/test_sanitizer.py`` gives them. TensorFlow itself is not
 libraries are loaded before it.
 """
 
+import argparse
 import os
 import shlex
 import subprocess
@@ -51,8 +52,11 @@ def give_them_everything(path):
 
 def main():
     """Compile, and run in a process that has the sanitizers' libraries."""
-    if len(sys.argv) > 1:
-        give_them_everything(sys.argv[1])
+    parser = argparse.ArgumentParser(prog="python -m tests.sanitizer.operations", description=__doc__.splitlines()[0])
+    parser.add_argument("library", nargs="?", help="operations to run in this process; none: they are compiled first")
+    library = parser.parse_args().library
+    if library:
+        give_them_everything(library)
         return 0
     compiler = shlex.split(os.environ.get("CXX", "g++"))
     with tempfile.TemporaryDirectory() as folder:
