@@ -21,6 +21,7 @@ from training.cached_data import TruthBatch
 from training.face_cache import open_face_cache
 from training.faces import find_faces
 from training.options import TrainingOptions
+from training.records import other_image_size
 from training.truth_losses import TruthWeights
 from training.truth_step import build_truth_step
 from workspace.errors import InputError
@@ -68,6 +69,19 @@ def test_a_run_resumes_with_the_same_bits_and_its_network_takes_crops(workshop):
     np.testing.assert_allclose(network.predict(np.clip(larger, 3, 252)), network.predict(
         np.clip(np.clip(larger, 3, 252) + blurred - larger, 0, 255)), atol=1e-3)
     network.close()
+
+
+def test_weights_that_know_faces_in_another_size_are_told(workshop, capsys):
+    """56 to 112 pixels may be on purpose: it is no error, but it costs."""
+    assert run(workshop, "small", "--steps", "1", "--image_size", "56") == 0
+    first = str(workshop / "small" / "iter_1.ckpt")
+    assert "pixels" not in capsys.readouterr().err
+    for name, size in (("same", "56"), ("larger", "112")):
+        assert run(workshop, name, "--steps", "1", "--image_size", size, "--init_weights", first) == 0
+        said = capsys.readouterr().err
+        assert "started from the weights of " + first in said
+        assert (first + " was trained on photos of 56x56 pixels and now gets 112x112" in said) == (name == "larger")
+    assert other_image_size("resnet_v1_50.ckpt", 56) == []  # has no record
 
 
 def test_nothing_is_rendered(workshop):

@@ -140,6 +140,20 @@ def trained_image_size(prefix):
     return size if size in IMAGE_SIZES else IMAGE_SIZE
 
 
+def other_image_size(prefix, image_size):
+    """Return what there is to say where training starts from weights that know faces in another size: a list.
+
+    Args:
+        prefix: of the checkpoint, or path of the frozen graph; without a record nothing is said.
+        image_size: width and height of the photos of the run that starts, pixels.
+    """
+    trained = trained_image_size(prefix)
+    if read_record(prefix) is None or trained == image_size:
+        return []
+    return ["{0} was trained on photos of {1}x{1} pixels and now gets {2}x{2}: until it has adapted, it is worse than "
+            "it was; --supervision truth --image_size {1} goes on at its size".format(prefix, trained, image_size)]
+
+
 def is_for_face_model(prefix, model):
     """Say whether a checkpoint's record names ``model``, or one that differs from it by rounding only.
 

@@ -16,7 +16,15 @@ from training.faces import find_faces
 from training.options import batch_norm_decay_at, learning_rate_at
 from training.progress import Progress, StopRequest
 from training.r_net_step import build_r_net_step, initialise_r_net
-from training.records import changes, data_record, read_record, require_face_model, run_record, write_json
+from training.records import (
+    changes,
+    data_record,
+    other_image_size,
+    read_record,
+    require_face_model,
+    run_record,
+    write_json,
+)
 from training.run_folder import OPTIONS_FILE, locked_run_folder
 from training.saver import CheckpointSaver
 from training.summaries import MESH_PLUGIN, SummaryWriter
@@ -112,6 +120,7 @@ class _Trainer:
         elif self._options.init_weights:
             initialise(self._session, self._options.init_weights)
             notices.append("started from the weights of {}".format(self._options.init_weights))
+            notices += other_image_size(self._options.init_weights, self._options.image_size)
         notices += shortfalls([MESH_PLUGIN])
         self._first_step = int(self._session.run(self._step.step))
         self._session.run(self._queue.initializer, {
