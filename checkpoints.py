@@ -4,7 +4,7 @@ Every file may come from a stranger, so each is checked before use, and what is 
 is said in one sentence that names the file and the variables or tensors.
 
 ``python -m checkpoints CHECKPOINT GRAPH`` freezes R-Net, for use without this code; the record of the
-checkpoint, which names its face model, is copied beside it as GRAPH.json.
+checkpoint, which names its face model, is copied beside it as GRAPH.json, without the folders of this machine.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from tf_runtime import tf
 from training.records import read_record, record_path, trained_image_size, write_json
 from workspace.atomic import atomic_path
 from workspace.errors import InputError, run_main
+from workspace.paths import REPO_ROOT
 
 # Tensors of the published FaceReconModel.pb.
 INPUT_TENSOR = "input_imgs:0"
@@ -344,7 +345,19 @@ def main(argv=None):
     export_r_net(arguments.checkpoint, arguments.graph, trained_image_size(arguments.checkpoint), arguments.half)
     record = read_record(arguments.checkpoint)
     if record:
-        write_json(record_path(arguments.graph), record)
+        write_json(record_path(arguments.graph), _without_places(record))
+
+
+def _without_places(record):
+    """Return a record that can be passed on: folders of the machine that it was written on tell others nothing."""
+    def shown(value):
+        if not isinstance(value, str) or not os.path.isabs(value):
+            return value
+        inside = value.startswith(REPO_ROOT + os.sep)
+        return os.path.relpath(value, REPO_ROOT) if inside else os.path.basename(value)
+
+    options = record.get("options") or {}
+    return dict(record, options={name: shown(value) for name, value in options.items()})
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tests.golden_weights import (
     relative_error,
 )
 from tf_runtime import tf
+from training.records import read_record, record_path, write_json
 from workspace.errors import InputError
 
 # What a graph may use to be read by TensorFlow 1.12.
@@ -69,6 +70,15 @@ def test_a_written_graph_gives_the_networks_outputs(checkpoint, published, tmp_p
     assert {node.op for node in nodes} <= OLD_OPERATIONS
     assert not NEW_ATTRIBUTES & {attribute for node in nodes for attribute in node.attr}
     assert os.listdir(str(tmp_path)) == ["FaceReconModel.pb"]
+
+
+def test_the_record_of_a_graph_names_no_folder_of_this_machine(checkpoint, tmp_path):
+    prefix = _save(tmp_path / "iter_3.ckpt", checkpoints.read_r_net(checkpoint)[0])
+    options = {"data_path": "/home/me/faces", "result_path": os.path.join(checkpoints.REPO_ROOT, "result"), "steps": 3}
+    write_json(record_path(prefix), {"options": options, "step": 3})
+    checkpoints.main([prefix, str(tmp_path / "net.pb")])
+    record = read_record(str(tmp_path / "net.pb"))
+    assert record == {"options": {"data_path": "faces", "result_path": "result", "steps": 3}, "step": 3}
 
 
 def test_a_graph_of_half_weights_is_half_as_large_and_nearly_the_same(checkpoint, published, tmp_path):

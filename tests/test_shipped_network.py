@@ -1,6 +1,7 @@
 """Which coefficient network is used where nobody says."""
 
 import argparse
+import json
 import os
 
 import numpy as np
@@ -146,3 +147,10 @@ def test_without_it_faces_are_fitted(network):
 def test_the_network_that_comes_along_is_the_open_models():
     assert regression.shipped_network(load_face_model("open")) == regression.SHIPPED_NETWORK
     assert os.path.getsize(regression.SHIPPED_NETWORK) < 60e6
+
+
+def test_its_record_names_no_folder_of_any_machine():
+    with open(regression.SHIPPED_NETWORK + ".json") as file:
+        options = json.load(file)["options"]
+    assert options["image_size"] == 112
+    assert not [value for value in options.values() if isinstance(value, str) and os.path.isabs(value)]
