@@ -49,7 +49,7 @@ $(INSTALLED): requirements.txt $(UNFIT)
 	@test -x $(PY) -a -z "$(UNFIT)" || { test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' 2>/dev/null; } || { \
 		echo "error: Python 3.10 to 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none,there is none here); install one," \
 		"or give make PYTHON=/path/to/python3.13" >&2; exit 1; }
-	@test -z "$(UNFIT)" || rm -rf $(VENV)
+	@test -z "$(UNFIT)" || { echo "$(VENV) does not fit (another Python, or no pip): made again"; rm -rf $(VENV); }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
