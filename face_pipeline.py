@@ -2,6 +2,7 @@
 
 import collections
 import os
+import threading
 from concurrent import futures
 
 import numpy as np
@@ -19,7 +20,7 @@ from reconstruction import LocatedFace, crop_landmarks, model_content, reconstru
 from regression import CoefficientRegressor
 from workspace.errors import InputError
 from workspace.paths import REPO_ROOT
-from workspace.photos import pixel_count, read_photo
+from workspace.photos import read_photo
 
 _PHOTOS_AHEAD = 8  # in which faces are looked for while others are reconstructed
 _PIXELS_TOGETHER = 60 * 10 ** 6  # of the photos ahead, and of a batch: 180 MB each; a photo may be larger
@@ -169,21 +170,47 @@ class FacePipeline:
             self._fitter.prepare()
 
 
-def _ahead(executor, function, photos):
-    """Yield each photo with the future of ``function(photo)``; some more are under way already."""
-    pending = collections.deque()
+def _ahead(executor, locate, photos):
+    """Yield each photo with the future of ``locate(photo)``; some more are under way already.
+
+    The executor has one worker. It goes on to the next photo when those that wait are not too large together.
+    """
+    pending, waiting, changed = collections.deque(), {}, threading.Condition()  # waiting: photo -> its pixels
+
+    def locate_when_there_is_room(photo):
+        with changed:
+            changed.wait_for(lambda: sum(waiting.values()) <= _PIXELS_TOGETHER)
+        faces = locate(photo)
+        with changed:
+            if photo in waiting:
+                waiting[photo] = _pixel_count(faces[0])
+        return faces
+
+    def take():
+        photo, future = pending.popleft()
+        with changed:
+            del waiting[photo]
+            changed.notify()
+        return photo, future
+
     try:
         for photo in photos:
-            pixels = pixel_count(photo.path)
-            while pending and (len(pending) >= _PHOTOS_AHEAD
-                               or pixels + sum(other for _, _, other in pending) > _PIXELS_TOGETHER):
-                yield pending.popleft()[:2]
-            pending.append((photo, executor.submit(function, photo), pixels))
+            waiting[photo] = 0
+            pending.append((photo, executor.submit(locate_when_there_is_room, photo)))
+            if len(pending) > _PHOTOS_AHEAD:
+                yield take()
         while pending:
-            yield pending.popleft()[:2]
+            yield take()
     finally:
-        for _, future, _ in pending:
+        for _, future in pending:
             future.cancel()
+        with changed:
+            waiting.clear()
+            changed.notify()
+
+
+def _pixel_count(face):
+    return face.photo.shape[0] * face.photo.shape[1]
 
 
 def _await(written, report):
@@ -228,7 +255,7 @@ def batches(faces, size):
     batch, pixels = [], 0
     for face in faces:
         if not batch or face.photo is not batch[-1].photo:
-            pixels += face.photo.shape[0] * face.photo.shape[1]
+            pixels += _pixel_count(face)
         batch.append(face)
         if len(batch) == size or pixels >= _PIXELS_TOGETHER:
             yield batch

@@ -1,10 +1,10 @@
 """How many photos are in memory at once."""
 
 import collections
+import time
 from concurrent import futures
 
 import numpy as np
-from PIL import Image
 
 import face_pipeline
 from workspace.photos import Photo
@@ -29,16 +29,40 @@ def test_faces_of_one_photo_count_its_pixels_once():
     assert [len(batch) for batch in face_pipeline.batches(faces(7000) * 12, 8)] == [8, 4]
 
 
-def test_few_large_photos_are_looked_at_ahead(tmp_path, monkeypatch):
-    monkeypatch.setattr(face_pipeline, "_PIXELS_TOGETHER", 2 * 64 * 64)
-    started = []
-    photos = [Photo(str(tmp_path / "{}.png".format(i)), str(i)) for i in range(12)]
-    for i, photo in enumerate(photos):
-        Image.new("L", (64, 64) if i < 5 else (32, 32)).save(photo.path)
+def look_ahead(monkeypatch, sides, limit):
+    """Return, for each photo at the moment when it is asked for, how many after it have been looked at."""
+    monkeypatch.setattr(face_pipeline, "_PIXELS_TOGETHER", limit)
+    looked_at, ahead = [], []
+
+    def locate(photo):
+        looked_at.append(photo)
+        return faces(sides[int(photo.name)])
+
+    photos = [Photo("", str(number)) for number in range(len(sides))]
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
-        ahead = []
-        for photo, future in face_pipeline._ahead(executor, started.append, photos):
-            ahead.append(len(started) - int(photo.name))
+        for photo, future in face_pipeline._ahead(executor, locate, photos):
             future.result()
-    assert [photo.name for photo in started] == [photo.name for photo in photos]
-    assert max(ahead[:3]) <= 2 and max(ahead) <= face_pipeline._PHOTOS_AHEAD
+            time.sleep(0.05)  # for what runs ahead
+            ahead.append(len(looked_at) - 1 - int(photo.name))
+    assert looked_at == photos
+    return ahead
+
+
+def test_several_photos_are_looked_at_ahead(monkeypatch):
+    ahead = look_ahead(monkeypatch, [10] * 12, 10 ** 6)
+    assert max(ahead) == face_pipeline._PHOTOS_AHEAD and ahead[-1] == 0
+
+
+def test_few_large_photos_are_looked_at_ahead(monkeypatch):
+    ahead = look_ahead(monkeypatch, [100] * 6 + [10] * 6, 15000)
+    assert max(ahead[:4]) == 2 and max(ahead) > 2
+
+
+def test_stopping_early_leaves_nobody_waiting(monkeypatch):
+    """The executor's end would hang if its worker still waited."""
+    monkeypatch.setattr(face_pipeline, "_PIXELS_TOGETHER", 1)
+    with futures.ThreadPoolExecutor(max_workers=1) as executor:
+        photos = [Photo("", str(number)) for number in range(5)]
+        ahead = face_pipeline._ahead(executor, lambda photo: faces(10), photos)
+        next(ahead)[1].result()
+        ahead.close()

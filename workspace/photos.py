@@ -105,16 +105,6 @@ def read_photo(path):
                 path, _reason(error))) from error
 
 
-def pixel_count(path):
-    """Return how many pixels a photo has by its header, or 0 if that cannot be read: :func:`read_photo` says why."""
-    try:
-        _check_file(path)
-        with open_image(path) as image:
-            return image.size[0] * image.size[1]
-    except Exception:  # decoders raise whatever a broken file makes them stumble on
-        return 0
-
-
 def open_image(path):
     """Open an image with Pillow, as one of the formats of photos; returns a Pillow image, not yet decoded."""
     Image.init()  # else older Pillows know only the most usual formats
