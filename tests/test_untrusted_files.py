@@ -1,6 +1,7 @@
 """Files from strangers: what they claim is checked before it is allocated, and nothing in them is run."""
 
 import ast
+import contextlib
 import functools
 import io
 import os
@@ -10,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import scipy.io
+import scipy.sparse
 
 from tests.fuzz.forged_arrays import MATLAB_FILES, NPY_FILES, NPZ_FILES, Trap, npy_claiming
 from workspace.errors import InputError
@@ -33,7 +35,7 @@ def one_sentence(error):
 @pytest.mark.parametrize("compressed", [False, True])
 def test_matlab_files_come_back_as_scipy_reads_them(tmp_path, compressed):
     random = np.random.RandomState(0)
-    fields = {"a": random.standard_normal((30, 40)), "b": np.int32([[1, 2]]), "c": "text", "d": 1j * np.ones((2, 2)),
+    fields = {"a": random.standard_normal((30, 40)), "b": np.int32([[1, 2]]), "c": "text", "d": np.zeros((0, 0)),
               "names": np.array(["one", "two"], object), "e": np.ones((1, 1), bool), "f": np.float32(random.rand(9, 2))}
     path = str(tmp_path / "a.mat")
     scipy.io.savemat(path, fields, do_compression=compressed)
@@ -53,16 +55,43 @@ def test_the_time_of_day_is_not_in_a_matlab_file(monkeypatch):
     np.testing.assert_array_equal(scipy.io.loadmat(contents[0])["a"], np.ones((2, 3)))
 
 
-def test_structures_and_nested_cells_are_passed_over(tmp_path):
+def test_structures_nested_cells_and_complex_numbers_are_passed_over(tmp_path):
     nested = np.empty(1, object)
     nested[0] = np.array(["x"], object)
-    scipy.io.savemat(str(tmp_path / "a.mat"), {"a": np.ones(3), "s": {"x": 1}, "nested": nested})
+    scipy.io.savemat(str(tmp_path / "a.mat"), {"a": np.ones(3), "s": {"x": 1}, "nested": nested,
+                                               "z": 1j * np.ones((2, 2))})
     assert list(read_mat(str(tmp_path / "a.mat"))) == ["a"]
+
+
+def test_no_field_of_a_matlab_file_ends_the_process(tmp_path):
+    """Every four bytes of a file of every kind of array in turn; scipy's reader alone crashes on some."""
+    stream, path = io.BytesIO(), str(tmp_path / "a.mat")
+    scipy.io.savemat(stream, {
+        "numbers": np.ones((2, 3)), "packed": np.int32([[1, 2]]), "text": "text", "truth": np.array([[True]]),
+        "names": np.array(["one", "another"], object), "empty": np.zeros((0, 3)), "structure": {"x": 1},
+        "complex": 1j * np.ones((2, 2)), "sparse": scipy.sparse.eye(3).tocsc()})
+    child = os.fork()
+    if not child:  # which would crash
+        status = 1
+        try:
+            for start in range(128, len(stream.getvalue()) - 3, 4):
+                for value in (0, 1, 4, 14, 16, 0xffff, 0x4000e, 0x4ffff, 0x7fffffff, 0xffffffff):
+                    content = bytearray(stream.getvalue())
+                    struct.pack_into("<I", content, start, value)
+                    with contextlib.suppress(InputError), open(path, "wb") as file:
+                        file.write(content)
+                        file.flush()
+                        read_mat(path)
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("name", [
     "a claim of 2^31 numbers", "a claim of four gigabytes", "a packed claim of four gigabytes", "2^31 cells",
-    "version 4", "version 7.3", "a bomb", "a package in a package"])
+    "version 4", "version 7.3", "a bomb", "a package in a package", "numbers of an unknown type",
+    "characters of an unknown type", "packed numbers of an unknown type", "a cell of an unknown type"])
 def test_matlab_files_that_lie_are_refused(tmp_path, name):
     path = written(tmp_path / "a.mat", MATLAB_FILES[name](np.random.RandomState(0), b""))
     with pytest.raises(InputError, match="a.mat: not a readable MATLAB 5 file") as caught:
@@ -130,7 +159,8 @@ def test_the_header_of_a_large_array_is_read(tmp_path):
         read_npy(path)
 
 
-@pytest.mark.parametrize("content", [b"[1]", b"null", b"", b"{", b"[" * 100000, b'{"a":' * 100000, b"\xff"])
+@pytest.mark.parametrize("content", [b"[1]", b"null", b"", b"{", b"[" * 100000, b'{"a":' * 100000, b"\xff"],
+                         ids=["a list", "null", "nothing", "a beginning", "deep lists", "deep objects", "no text"])
 def test_json_that_is_no_object_counts_as_none(tmp_path, content):
     assert read_json_object(written(tmp_path / "a.json", content)) is None
 

@@ -18,7 +18,11 @@ MAX_BYTES = 1 << 30
 _HEADER_SIZE, _TAG_SIZE = 128, 8
 _DESCRIPTION = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy's has the time of day in it
 _MATRIX, _COMPRESSED = 14, 15  # types of an element
+_FLAG_TYPE, _DIMENSION_TYPE, _NAME_TYPE = 6, 5, 1  # the same, of what an array begins with
 _CELLS, _CHARACTERS, _NUMBERS = 1, 4, range(6, 16)  # classes of an array
+_COMPLEX = 0x0800  # of the flags of an array
+# Types of elements that numbers and characters may be stored as; scipy looks up others outside of its tables.
+_NUMBER_TYPES, _CHARACTER_TYPES = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13}, {1, 2, 4, 16, 17, 18}
 _READ_SIZE = 1 << 16
 _LARGEST_CELLS = 1 << 20  # bytes of a cell array, ours hold a few names; and what is looked at of any variable
 
@@ -26,7 +30,10 @@ _LARGEST_CELLS = 1 << 20  # bytes of a cell array, ours hold a few names; and wh
 class _Variable(NamedTuple):
     name: str
     kind: int  # class
+    is_complex: bool
+    dimensions: tuple
     start: bytes  # its first bytes, unpacked
+    at: int  # position of what follows the name in these
 
 
 def write_mat(file, fields, compressed=False):
@@ -43,10 +50,11 @@ def write_mat(file, fields, compressed=False):
 
 
 def read_mat(path):
-    """Return the variables of a MATLAB 5 file that are numbers, characters, or cells of such.
+    """Return the variables of a MATLAB 5 file that are real numbers, characters, or cells of such.
 
     Args:
-        path: a file as ``save -v7`` or ``scipy.io.savemat`` write it; structures and objects in it are passed over.
+        path: a file as ``save -v7`` or ``scipy.io.savemat`` write it; structures, objects and complex numbers in it
+            are passed over.
 
     Returns:
         A dict of name -> array.
@@ -119,19 +127,29 @@ def _beginning(file, kind, count):
 
 
 def _variable(body, order):
-    """Return the variable whose array begins with ``body``: flags, dimensions, name."""
-    _, _, flags, _ = struct.unpack_from(order + "IIII", body)
-    at = 16
-    _, at = _element(body, at, order)
-    name, _ = _element(body, at, order)
-    return _Variable(name.decode("ascii"), flags & 0xff, body)
+    """Return the variable whose array begins with ``body``: flags, dimensions, name.
+
+    Raises:
+        ValueError: they are not as the format has them; scipy does not look in all of these places.
+    """
+    flags, at = _element(body, 0, order, _FLAG_TYPE)
+    dimensions, at = _element(body, at, order, _DIMENSION_TYPE)
+    name, at = _element(body, at, order, _NAME_TYPE)
+    if len(flags) != 8 or len(dimensions) < 8 or len(dimensions) % 4:
+        raise ValueError("a variable begins as none does")
+    flags, = struct.unpack_from(order + "I", flags)
+    return _Variable(name.decode("ascii"), flags & 0xff, bool(flags & _COMPLEX),
+                     struct.unpack(order + "{}i".format(len(dimensions) // 4), dimensions), body, at)
 
 
-def _element(body, at, order):
-    """Return (content, position after it) of an element, which may be a short one."""
+def _element(body, at, order, wanted=None):
+    """Return (content, position after it) of an element, which may be a short one, of a type that may be wanted."""
     kind, count = struct.unpack_from(order + "II", body, at)
-    if kind >> 16:  # four bytes or less, packed into the tag
-        return body[at + 4:at + 4 + (kind >> 16)], at + _TAG_SIZE
+    is_short = kind >> 16  # four bytes or less, packed into the tag
+    if wanted not in (None, kind & 0xffff if is_short else kind):
+        raise ValueError("a variable begins as none does")
+    if is_short:
+        return body[at + 4:at + 4 + is_short], at + _TAG_SIZE
     if at + _TAG_SIZE + count > len(body):
         raise ValueError("a variable is cut off")
     return body[at + _TAG_SIZE:at + _TAG_SIZE + count], at + _TAG_SIZE + count + -count % 8
@@ -139,24 +157,35 @@ def _element(body, at, order):
 
 def _may_be_read(variable, size, order):
     """Tell whether a variable is numbers, characters, or cells of such that are all there."""
-    if variable.kind == _CHARACTERS or variable.kind in _NUMBERS:
-        return True
+    if _is_plain(variable):
+        _require_known_type(variable, order)
+        return not variable.is_complex
     if variable.kind != _CELLS or size > _LARGEST_CELLS:
         return False
-    body = variable.start
-    dimensions, at = _element(body, 16, order)
-    _, at = _element(body, at, order)
-    wanted = 1
-    for length in struct.unpack(order + "{}i".format(len(dimensions) // 4), dimensions):
+    body, at, wanted = variable.start, variable.at, 1
+    for length in variable.dimensions:
         wanted *= length
     if not 0 <= wanted <= size // _TAG_SIZE:
         raise ValueError("{} has more cells than content".format(variable.name))
     while at + _TAG_SIZE <= len(body):
         content, at = _element(body, at, order)
         inner = _variable(content, order)
-        if inner.kind != _CHARACTERS and inner.kind not in _NUMBERS:
+        if not _is_plain(inner) or inner.is_complex:
             return False
+        _require_known_type(inner, order)
     return True
+
+
+def _is_plain(variable):
+    return variable.kind == _CHARACTERS or variable.kind in _NUMBERS
+
+
+def _require_known_type(variable, order):
+    """Raise a ValueError unless what an array holds is stored as numbers or characters may be."""
+    kind, = struct.unpack_from(order + "I", variable.start, variable.at)
+    known = _CHARACTER_TYPES if variable.kind == _CHARACTERS else _NUMBER_TYPES
+    if (kind & 0xffff if kind >> 16 else kind) not in known:
+        raise ValueError("{} is stored in an unknown way".format(variable.name))
 
 
 def _first_line(error):

@@ -23,6 +23,8 @@ MIN_SIDE = 32  # pixels; no face detector or crop makes sense of less
 _PART = re.compile(r"(.+)_(?:face\d+|refined|mesh|photo)$")
 # Largest samples of 8, 10, 12, 14, 16 and 31 bits: cameras and scanners store any of them in 16 bits or more.
 _TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0, 2147483647.0)
+_ROWS = 256  # scaled together
+_ENOUGH_SAMPLES = 1e6  # to tell the range of floating-point samples
 _LARGEST_OVERSHOOT = 16.0  # of samples meant as 0..1; a photo that is 0..255 and as dark as this shows nothing
 BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, as in viewers and browsers
 
@@ -235,13 +237,22 @@ def _scale_to_bytes(samples):
     samples, whose highlights may go beyond any range, it need hold all but the brightest hundredth of what is not
     black; it is 0..1 if these stay below :data:`_LARGEST_OVERSHOOT`. What lies outside of the range is clipped.
     """
-    is_fraction = samples.dtype.kind == "f"
-    samples = np.nan_to_num(samples.astype(np.float32))
-    highest = samples.max()
-    if is_fraction and highest > 0:
-        highest = np.percentile(samples[samples > 0], 99)
-    if is_fraction and highest <= _LARGEST_OVERSHOOT:
-        top = 1.0
+    top, result = _top(samples), np.empty(samples.shape, np.uint8)
+    for start in range(0, len(samples), _ROWS):  # the largest photos would take gigabytes at once
+        rows = np.nan_to_num(samples[start:start + _ROWS].astype(np.float32))
+        result[start:start + _ROWS] = np.rint(np.clip(rows / top, 0, 1) * 255)
+    return result
+
+
+def _top(samples):
+    """Return what :func:`_scale_to_bytes` takes for the brightest a sample can be."""
+    if samples.dtype.kind == "f":
+        step = 1 + int((samples.size / _ENOUGH_SAMPLES) ** 0.5)
+        some = samples[::step, ::step]
+        some = some[np.isfinite(some) & (some > 0)]
+        highest = np.percentile(some, 99) if some.size else 0.0
+        if highest <= _LARGEST_OVERSHOOT:
+            return 1.0
     else:
-        top = next((top for top in _TOPS if highest <= top), highest)
-    return np.rint(np.clip(samples / top, 0, 1) * 255).astype(np.uint8)
+        highest = samples.max()
+    return next((top for top in _TOPS if highest <= top), float(highest))

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 
+from tests.fuzz.cases import WHOLE, make_case
 from tests.fuzz.runner import ENVIRONMENT, Runner
 from tests.fuzz.verdict import REFUSED, RESULT
 
@@ -16,7 +17,8 @@ def parse_arguments(argv=None):
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--cases", type=int, default=5000, help="how many")
+    parser.add_argument("--cases", type=int, default=5000, help="how many, besides {} in which nothing is damaged, "
+                        "which must end in a result".format(len(WHOLE)))
     parser.add_argument("--seed", type=int, default=1, help="of all damages")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--case", type=int, action="append", help="run this case, show and keep it; repeatable")
@@ -36,9 +38,9 @@ def main(argv=None):
         os.makedirs(folder)
     start = time.monotonic()
     runner = Runner(folder, arguments.seed)
-    numbers = arguments.case or range(arguments.first, arguments.first + arguments.cases)
+    numbers = arguments.case or list(range(-len(WHOLE), 0)) + list(
+        range(arguments.first, arguments.first + arguments.cases))
     if arguments.kind:
-        from tests.fuzz.cases import make_case
         numbers = [number for number in numbers if make_case(arguments.seed, number).kind == arguments.kind]
     faulty, counts, ends = [], collections.Counter(), []
     for end in runner.run(numbers, arguments.at_once, keep=lambda end: _is_fault(end) or bool(arguments.case)):

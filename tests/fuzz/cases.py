@@ -23,6 +23,12 @@ _ROUND = [name for _, name in sorted(
     ((turn + 0.5) / kind.turns, name) for name, kind in KINDS.items() for turn in range(kind.turns))]
 
 
+# Each kind of file with each command that reads it; case -1 - N is number N of these, with nothing damaged.
+WHOLE = [(name, command) for name, kind in sorted(KINDS.items()) for command in sorted(
+    set(kind.commands), key=kind.commands.index)]
+NOTHING = "no damage"
+
+
 class Case(NamedTuple):
     """What is done in a case."""
 
@@ -35,6 +41,8 @@ class Case(NamedTuple):
 
 def make_case(seed, number):
     """Return case ``number``: kinds take turns, and each kind goes through its damages in turn."""
+    if number < 0:
+        return Case(WHOLE[-1 - number][0], NOTHING, WHOLE[-1 - number][1], None, False)
     random = np.random.RandomState([seed, number])
     whole = number % _WHOLE_EVERY == _WHOLE_FIRST
     if number % _LARGEST_EVERY == _LARGEST_EVERY - 1:
@@ -72,7 +80,7 @@ def stage_case(case, root, originals):
     places = dict(PLACES, **FOLDERS)
     if case.damage in places:
         places[case.damage](victim, stage.outside)
-    elif case.damage not in NAMES:
+    elif case.damage not in NAMES and case.damage != NOTHING:
         with open(victim, "rb") as file:
             data = file.read()
         done = dict(ACCIDENTS, **dict(KINDS[case.kind].forgeries, **LARGEST_PHOTOS))[case.damage]

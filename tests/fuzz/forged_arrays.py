@@ -54,12 +54,19 @@ def _element(kind, data):
     return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
 
 
-def _matrix(name, dimensions, data_bytes, claimed=None, kind=6):
-    """A miMATRIX element of doubles; ``claimed`` sizes may differ from what there is."""
-    name = name.encode()
+def _matrix(name, dimensions, data_bytes, claimed=None, kind=6, stored=9):
+    """A miMATRIX element, of doubles if nothing is said; ``claimed`` sizes may differ from what there is."""
     body = (_element(6, struct.pack("<II", kind, 0)) + _element(5, np.array(dimensions, "<i4").tobytes())
-            + _element(1, name) + struct.pack("<II", 9, len(data_bytes) if claimed is None else claimed) + data_bytes)
+            + _element(1, name.encode())
+            + struct.pack("<II", stored, len(data_bytes) if claimed is None else claimed) + data_bytes)
     return struct.pack("<II", 14, len(body) if claimed is None else claimed) + body
+
+
+def _cell(name, content):
+    """A miMATRIX element of one cell."""
+    body = (_element(6, struct.pack("<II", 1, 0)) + _element(5, struct.pack("<II", 1, 1))
+            + _element(1, name.encode()) + content)
+    return struct.pack("<II", 14, len(body)) + body
 
 
 _MAT_HEADER = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
@@ -110,6 +117,10 @@ MATLAB_FILES = {
     "an object of MATLAB": _mat_of(_matrix("meanshape", (1, 1), bytes(64), kind=3)),
     "an opaque object": _mat_of(_matrix("meanshape", (1, 1), bytes(64), kind=17)),
     "a function": _mat_of(_matrix("meanshape", (1, 1), bytes(64), kind=16)),
+    "numbers of an unknown type": _mat_of(_matrix("meanshape", (1, 8), bytes(64), stored=0xffff)),
+    "characters of an unknown type": _mat_of(_matrix("meanshape", (1, 8), bytes(64), kind=4, stored=0xffff)),
+    "packed numbers of an unknown type": _mat_of(_packed(_matrix("meanshape", (1, 8), bytes(64), stored=0xfff0))),
+    "a cell of an unknown type": _mat_of(_cell("meanshape", _matrix("", (1, 8), bytes(64), stored=0xffff))),
     "a sparse matrix that lies": _mat_of(_matrix("meanshape", (5, 5), bytes(64), kind=5)),
     "a packed claim of four gigabytes": _mat_of(_packed(_matrix("meanshape", (1, 1 << 29), b"", claimed=0xfffffff0))),
     "packed zeros": _mat_of(_packed(bytes(1 << 20))), "a package in a package": _mat_of(_packed(_packed(bytes(99)))),

@@ -142,9 +142,8 @@ def _stored(module, *more):
 
 def _refine(stage):
     stand_ins.use_pyramids(os.path.join(stage.outputs, "cache"))
-    module, arguments = _stored("demo", "--page", "0", "--refine", os.path.join(
+    return _stored("obj", "--texture_size", "64", "--formats", "ply", "--refine", os.path.join(
         stage.inputs, "generator", "iter_7.ckpt"), "--pretrain_weights", os.path.join(stage.inputs, "net.pb"))(stage)
-    return module, arguments
 
 
 def _demo_of_checkpoint(stage):
@@ -281,7 +280,7 @@ KINDS.update({
     "std_exp.txt": Kind("out/BFM/std_exp.txt", _BFM, (_demo_of_bfm,), forgeries.NUMBERS_AS_TEXT),
     "BFM indices": Kind("out/BFM/BFM_front_idx.mat", _BFM, (_demo_of_bfm,), forged_arrays.MATLAB_FILES),
     "BFM mesh": Kind("out/BFM/facemodel_info.mat", _BFM, (_demo_of_bfm,), forged_arrays.MATLAB_FILES),
-    "frozen network": Kind("in/net.pb", _WITH_PHOTO + (("model.mat", "in/model.mat"),),
+    "frozen network": Kind("in/net.pb", _WITH_PHOTO + _FACES + (("model.mat", "in/model.mat"),),
                            (_demo_without_page, _demo_without_page, _export("net.pb"), _start_from("net.pb")),
                            forged_networks.GRAPHS),
     "landmark network": Kind(
@@ -315,7 +314,7 @@ KINDS.update({
     "record of a checkpoint": Kind("in/net.json", _CHECKPOINT + (("network/net.pb.json", "in/net.json"),),
                                    (_export("net.ckpt"),), forgeries.JSON_FILES),
     "stored face": Kind("in/stored/photo.mat", _STORED, (
-        _stored("demo", "--page", "0"), _stored("obj", "--texture_size", "64", "--formats", "obj"),
+        _stored("obj", "--texture_size", "64", "--formats", "obj"),
         _stored("renderer", "--frames", "0", "--size", "64")), forged_arrays.MATLAB_FILES),
     "true coefficients of training": Kind("in/faces/coeff/face_01.bin", _FACES, (_train_on_truth,),
                                           forgeries.NUMBERS_AS_BYTES),

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import tf_runtime
 from tests.fuzz import sandbox, stand_ins
-from tests.fuzz.cases import make_case, stage_case
+from tests.fuzz.cases import NOTHING, make_case, stage_case
 from tests.fuzz.originals import write_originals
-from tests.fuzz.verdict import BEFORE, judge
+from tests.fuzz.verdict import BEFORE, REFUSED, judge
 from tf_runtime import tf
 from workspace.paths import REPO_ROOT
 
@@ -152,5 +152,7 @@ class Runner:
         verdict, detail = judge(
             self.root(number), os.WEXITSTATUS(state) if os.WIFEXITED(state) else None,
             os.WTERMSIG(state) if os.WIFSIGNALED(state) else None, usage, timed_out)
+        if case.damage == NOTHING and verdict == REFUSED:
+            verdict = "whole file refused"
         return End(number, case, verdict, detail, time.monotonic() - start, usage.ru_utime + usage.ru_stime,
                    usage.ru_maxrss / 2.0 ** 20)
