@@ -230,7 +230,9 @@ def evaluate(session, path, output, feeds, shape):
     except (tf.errors.OpError, TypeError, ValueError) as error:
         raise InputError("{}: the network cannot be evaluated ({}); copy or download it again".format(
             path, str(error).splitlines()[0])) from None
-    if values.dtype.kind != "f" or values.size != int(np.prod(shape)) or not np.all(np.abs(values) <= _LARGEST_ANSWER):
+    with np.errstate(invalid="ignore"):  # older numpy warns when it compares NaN
+        plausible = values.dtype.kind == "f" and bool(np.all(np.abs(values) <= _LARGEST_ANSWER))
+    if not plausible or values.size != int(np.prod(shape)):
         raise InputError("{}: the network does not give {} plausible numbers; copy or download it again".format(
             path, " x ".join(str(size) for size in shape)))
     return values.reshape(shape)

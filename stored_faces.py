@@ -125,4 +125,5 @@ def _read_fields(path, coefficient_count):
 
 def _are_plausible(values):
     """Tell whether values are numbers that a photo's size or a face's coefficients can reach."""
-    return values.dtype.kind in "iuf" and bool(np.all(np.abs(values.astype(np.float64)) <= _LARGEST))
+    with np.errstate(invalid="ignore"):  # older numpy warns when it compares NaN
+        return values.dtype.kind in "iuf" and bool(np.all(np.abs(values.astype(np.float64)) <= _LARGEST))
