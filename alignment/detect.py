@@ -12,7 +12,7 @@ from alignment.five_points import five_from_68
 from alignment.landmarks import LandmarkPredictor
 from tf_runtime import hidden_modules, tf
 from workspace.errors import InputError
-from workspace.installed import is_installed
+from workspace.installed import is_installed, shortfalls
 
 DETECTORS = ("auto", "mtcnn", "dlib")
 # Larger photos are shrunk for detection. MTCNN sees faces of 20 pixels and looks at any in 48,
@@ -21,6 +21,11 @@ _LONGEST_SIDE, _LONGEST_SIDE_ALL = 480, 1280
 _LEAST_SIDE = 20  # pixels; MTCNN's smallest face, below which it takes no photo either
 _LEAST_CONFIDENCE = 0.9
 _LEAST_MARGIN = 0.2  # of dlib's detector; below, it takes folds of clothes for faces
+
+
+def detection_shortfalls(name):
+    """Return a sentence for each library that detection does without here; ``name`` is of :data:`DETECTORS`."""
+    return shortfalls(("dlib", "mtcnn") if name == "auto" else ("dlib",))
 
 
 class Detection(NamedTuple):

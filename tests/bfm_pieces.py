@@ -67,7 +67,7 @@ def _write_basel(folder, random):
         "texMU": (random.uniform(60, 200, (rows, 1))).astype(np.float32),
         "texPC": column[::-1] * pattern, "texEV": np.linspace(50, 1, COMPONENTS)[:, np.newaxis],
     }
-    _write_mat(folder, "01_MorphableModel", basel)
+    write_mat_file(os.path.join(folder, "01_MorphableModel.mat"), basel)
     return basel
 
 
@@ -84,16 +84,17 @@ def _write_indices(folder, random, count):
     np.savetxt(os.path.join(folder, "std_exp.txt"), np.linspace(100, 10, 79)[np.newaxis])
     trim = random.permutation(bfm.SHAPE_VERTEX_COUNT)[:bfm.EXPRESSION_VERTEX_COUNT]
     front = np.sort(random.permutation(bfm.EXPRESSION_VERTEX_COUNT)[:count])
-    _write_mat(folder, "BFM_exp_idx", {"trimIndex": trim[:, np.newaxis] + 1})
-    _write_mat(folder, "BFM_front_idx", {"idx": front[:, np.newaxis] + 1.0})
+    write_mat_file(os.path.join(folder, "BFM_exp_idx.mat"), {"trimIndex": trim[:, np.newaxis] + 1})
+    write_mat_file(os.path.join(folder, "BFM_front_idx.mat"), {"idx": front[:, np.newaxis] + 1.0})
     triangles = np.arange(count - 2)[:, np.newaxis] + np.arange(3)
-    _write_mat(folder, "facemodel_info", {
+    write_mat_file(os.path.join(folder, "facemodel_info.mat"), {
         "tri": triangles + 1.0, "point_buf": np.full((count, 8), len(triangles) + 1.0),
         "frontmask2_idx": np.arange(10, 40)[:, np.newaxis] + 1.0,
         "tri_mask2": np.array([[1.0, 2, 3], [28, 29, 30]]),
         "keypoints": np.arange(68)[np.newaxis] + 1.0, "skinmask": np.ones((1, count))})
 
 
-def _write_mat(folder, name, fields):
-    with open(os.path.join(folder, name + ".mat"), "wb") as file:
-        write_mat(file, fields)
+def write_mat_file(path, fields, compressed=False):
+    """Write a MATLAB file that depends on its content alone."""
+    with open(path, "wb") as file:
+        write_mat(file, fields, compressed)

@@ -15,6 +15,7 @@ from tests.golden_weights import (
 from tf_runtime import tf
 from training.records import read_record, record_path, write_json
 from workspace.errors import InputError
+from workspace.paths import RESULT_DIR
 
 # What a graph may use to be read by TensorFlow 1.12.
 OLD_OPERATIONS = {"Placeholder", "Const", "Pad", "Conv2D", "BiasAdd", "Relu", "MaxPool", "Add", "Mean",
@@ -74,7 +75,7 @@ def test_a_written_graph_gives_the_networks_outputs(checkpoint, published, tmp_p
 
 def test_the_record_of_a_graph_names_no_folder_of_this_machine(checkpoint, tmp_path):
     prefix = _save(tmp_path / "iter_3.ckpt", checkpoints.read_r_net(checkpoint)[0])
-    options = {"data_path": "/home/me/faces", "result_path": os.path.join(checkpoints.REPO_ROOT, "result"), "steps": 3}
+    options = {"data_path": "/home/me/faces", "result_path": RESULT_DIR, "steps": 3}
     write_json(record_path(prefix), {"options": options, "step": 3})
     checkpoints.main([prefix, str(tmp_path / "net.pb")])
     record = read_record(str(tmp_path / "net.pb"))

@@ -85,7 +85,7 @@ def pipelines(monkeypatch):
     """The arguments of each pipeline that is made: none reads a network here."""
     made = []
     monkeypatch.setattr(reconstruction_flags, "FacePipeline", lambda model, **keywords: made.append(keywords))
-    monkeypatch.setattr(reconstruction_flags, "shortfalls", lambda names: [])
+    monkeypatch.setattr(reconstruction_flags, "detection_shortfalls", lambda names: [])
     return made
 
 

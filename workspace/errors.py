@@ -25,6 +25,12 @@ def printable(text):
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
 
 
+def say_notes(sentences):
+    """Write what a user should know, and need not act on, to stderr."""
+    for sentence in sentences:
+        sys.stderr.write("note: {}\n".format(printable(sentence)))
+
+
 def run_main(main, argv=None):
     """Run a script's ``main(argv)`` and exit with its status.
 

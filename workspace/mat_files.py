@@ -20,9 +20,10 @@ _DESCRIPTION = b"MATLAB 5.0 MAT-file".ljust(116)  # scipy's has the time of day 
 _MATRIX, _COMPRESSED = 14, 15  # types of an element
 _FLAG_TYPE, _DIMENSION_TYPE, _NAME_TYPE = 6, 5, 1  # the same, of what an array begins with
 _CELLS, _CHARACTERS, _NUMBERS = 1, 4, range(6, 16)  # classes of an array
+# Class of an array -> types of elements that it may be stored as; scipy looks up others outside of its tables.
+_STORED_AS = dict.fromkeys(_NUMBERS, {1, 2, 3, 4, 5, 6, 7, 9, 12, 13})
+_STORED_AS[_CHARACTERS] = {1, 2, 4, 16, 17, 18}
 _COMPLEX = 0x0800  # of the flags of an array
-# Types of elements that numbers and characters may be stored as; scipy looks up others outside of its tables.
-_NUMBER_TYPES, _CHARACTER_TYPES = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13}, {1, 2, 4, 16, 17, 18}
 _READ_SIZE = 1 << 16
 _LARGEST_CELLS = 1 << 20  # bytes of a cell array, ours hold a few names; and what is looked at of any variable
 
@@ -144,23 +145,27 @@ def _variable(body, order):
 
 def _element(body, at, order, wanted=None):
     """Return (content, position after it) of an element, which may be a short one, of a type that may be wanted."""
-    kind, count = struct.unpack_from(order + "II", body, at)
-    is_short = kind >> 16  # four bytes or less, packed into the tag
-    if wanted not in (None, kind & 0xffff if is_short else kind):
+    kind, short_count, count = _tag(body, at, order)
+    if wanted not in (None, kind):
         raise ValueError("a variable begins as none does")
-    if is_short:
-        return body[at + 4:at + 4 + is_short], at + _TAG_SIZE
+    if short_count:
+        return body[at + 4:at + 4 + short_count], at + _TAG_SIZE
     if at + _TAG_SIZE + count > len(body):
         raise ValueError("a variable is cut off")
     return body[at + _TAG_SIZE:at + _TAG_SIZE + count], at + _TAG_SIZE + count + -count % 8
 
 
+def _tag(body, at, order):
+    """Return (type, size of an element of four bytes or less packed into its tag or else 0, size of any other)."""
+    kind, count = struct.unpack_from(order + "II", body, at)
+    return (kind & 0xffff, kind >> 16, 0) if kind >> 16 else (kind, 0, count)
+
+
 def _may_be_read(variable, size, order):
     """Tell whether a variable is numbers, characters, or cells of such that are all there."""
-    if _is_plain(variable):
-        _require_known_type(variable, order)
-        return not variable.is_complex
-    if variable.kind != _CELLS or size > _LARGEST_CELLS:
+    if variable.kind != _CELLS:
+        return _holds_values(variable, order)
+    if size > _LARGEST_CELLS:
         return False
     body, at, wanted = variable.start, variable.at, 1
     for length in variable.dimensions:
@@ -169,23 +174,18 @@ def _may_be_read(variable, size, order):
         raise ValueError("{} has more cells than content".format(variable.name))
     while at + _TAG_SIZE <= len(body):
         content, at = _element(body, at, order)
-        inner = _variable(content, order)
-        if not _is_plain(inner) or inner.is_complex:
+        if not _holds_values(_variable(content, order), order):
             return False
-        _require_known_type(inner, order)
     return True
 
 
-def _is_plain(variable):
-    return variable.kind == _CHARACTERS or variable.kind in _NUMBERS
-
-
-def _require_known_type(variable, order):
-    """Raise a ValueError unless what an array holds is stored as numbers or characters may be."""
-    kind, = struct.unpack_from(order + "I", variable.start, variable.at)
-    known = _CHARACTER_TYPES if variable.kind == _CHARACTERS else _NUMBER_TYPES
-    if (kind & 0xffff if kind >> 16 else kind) not in known:
+def _holds_values(variable, order):
+    """Tell whether an array is real numbers or characters; raises a ValueError if they are stored as none are."""
+    if variable.kind not in _STORED_AS:
+        return False
+    if _tag(variable.start, variable.at, order)[0] not in _STORED_AS[variable.kind]:
         raise ValueError("{} is stored in an unknown way".format(variable.name))
+    return not variable.is_complex
 
 
 def _first_line(error):

@@ -12,3 +12,9 @@ OUTPUT_DIR = os.path.join(REPO_ROOT, "output")
 PROCESSED_DATA_DIR = os.path.join(REPO_ROOT, "processed_data")
 RESULT_DIR = os.path.join(REPO_ROOT, "result")
 CACHE_DIR = os.path.join(REPO_ROOT, ".cache")
+
+
+def from_root(path):
+    """Return a path as messages show it: from the root of the repository if it lies within."""
+    inside = os.path.abspath(path).startswith(REPO_ROOT + os.sep)
+    return os.path.relpath(path, REPO_ROOT) if inside else path

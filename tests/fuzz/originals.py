@@ -18,13 +18,12 @@ from face_model import read_face_model
 from gcn.generator import generate_mesh, pyramid_tensors
 from gcn.pyramid import load_pyramid
 from identity.features import FACE_NET_CHECKPOINT, FACE_NET_GRAPH, find_dlib_file
-from tests.bfm_pieces import write_random_pieces
+from tests.bfm_pieces import write_mat_file, write_random_pieces
 from tests.fuzz import stand_ins
 from tests.training_data import TOY_MODEL, write_faces
 from tf_runtime import tf
 from training.options import TrainingOptions
 from training.records import record_path, run_record, write_json
-from workspace.mat_files import write_mat
 
 SIDE = 160  # of photos, pixels
 PHOTO_FORMATS = ("png", "jpg", "bmp", "webp", "gif", "tif", "jp2", "ppm", "tga")
@@ -63,11 +62,6 @@ def write_originals(folder):
                      "--workers", "1", "--quiet"])
 
 
-def _write_mat(path, fields, compressed=True):
-    with open(path, "wb") as file:
-        write_mat(file, fields, compressed)
-
-
 def _forget_folder(folder, name):
     """Name no temporary folder in the records: the same seed then damages the same bytes."""
     for path in glob.glob(os.path.join(folder, name, "*.json")):
@@ -104,7 +98,7 @@ def _write_model(path):
     """The small face model, also with the fields that only this project's files have."""
     fields = {name: value for name, value in scipy.io.loadmat(TOY_MODEL).items() if not name.startswith("__")}
     names = np.array(["jawOpen", "mouthClose"], dtype=object)
-    _write_mat(path, dict(fields, model_name="toy", expression_names=names))
+    write_mat_file(path, dict(fields, model_name="toy", expression_names=names), compressed=True)
 
 
 def _write_networks(folder):
@@ -177,15 +171,15 @@ def _write_annotated(folder):
     random = np.random.RandomState(3)
     Image.fromarray(picture()).save(os.path.join(folder, NAME + ".jpg"))
     points = random.uniform(30, 130, (2, 68))
-    _write_mat(os.path.join(folder, NAME + ".mat"), {
+    write_mat_file(os.path.join(folder, NAME + ".mat"), {
         "pt3d_68": np.float32(np.vstack([points, random.uniform(0, 50, 68)])),
         "Pose_Para": np.float32([[0.1, 0.5, -0.1, 80, 80, 0, 1e-3]]), "roi": np.int16([[1, 160, 1, 160]]),
-        "Shape_Para": random.standard_normal((199, 1))}, compressed=False)
+        "Shape_Para": random.standard_normal((199, 1))})
     predictions = points.T + random.normal(0, 2, (68, 2))
     np.savez(os.path.join(folder, "plain.npz"), **{NAME: predictions})
     np.savez_compressed(os.path.join(folder, "packed.npz"), **{NAME: predictions})
     np.save(os.path.join(folder, "truth.npy"), points.T[np.newaxis])
     np.save(os.path.join(folder, "yaw.npy"), np.array([12.5]))
     os.makedirs(os.path.join(folder, "predicted"), exist_ok=True)
-    _write_mat(os.path.join(folder, "predicted", NAME + ".mat"), {
-        "lm_68p_photo": predictions, "coeff": np.zeros((1, 257), np.float32), "lm_68p": predictions})
+    write_mat_file(os.path.join(folder, "predicted", NAME + ".mat"), {
+        "lm_68p_photo": predictions, "coeff": np.zeros((1, 257), np.float32), "lm_68p": predictions}, compressed=True)
