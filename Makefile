@@ -79,8 +79,8 @@ TRAIN_112 = $(TRAIN_NETWORK) --model_name network_112 --image_size 112 --learnin
 	--warm_up 100 --init_weights result/network_56/iter_4800.ckpt --seed 1
 
 network: setup
-	$(PY) synthesize.py --output $(NETWORK_DATA)/validation --count 500 --seed 1 --max_yaw 60
-	$(PY) synthesize.py --output $(NETWORK_DATA)/training --count 24000 --seed 0
+	$(PY) -m synthesis --output $(NETWORK_DATA)/validation --count 500 --seed 1 --max_yaw 60
+	$(PY) -m synthesis --output $(NETWORK_DATA)/training --count 24000 --seed 0
 	$(TRAIN_56) --steps 1800 --cool_down 1
 	$(TRAIN_56) --steps 4800 --cool_down 1800 --loss_weights albedo=0.06 light=0.06
 	$(TRAIN_112) --steps 2600 --cool_down 700 --loss_weights albedo=0.06 light=0.06 landmark=1
@@ -125,7 +125,7 @@ has-python36:
 	@test -n "$(PYTHON36)"
 
 test-tf1: setup setup-tf1
-	@$(TF1_PY) -m workspace.installed
+	@$(TF1_PY) -m utils.installed
 	@$(TF1_PY) tests/parity.py --golden tests/golden
 	@RASTERIZER=mesh_renderer $(TF1_PY) tests/parity.py --golden tests/golden
 	@$(TF1_PY) -m pytest $(PARALLEL) --ignore tests/test_tensorflow_exchange.py

@@ -13,12 +13,12 @@ by analysis by synthesis unless weights of the coefficient network are there.
 import argparse
 import os
 
-from reconstruction_flags import add_photo_flags, add_reconstruction_flags, start
-from web_page import ResultPage
-from workspace.errors import run_main
-from workspace.lock import output_folder
-from workspace.paths import OUTPUT_DIR
-from workspace.report import Report
+from reconstruction.arguments import add_photo_flags, add_reconstruction_flags, start
+from reconstruction.html_page import ResultPage
+from utils.errors import run_main
+from utils.lock import output_folder
+from utils.paths import OUTPUT_DIR
+from utils.report import Report
 
 
 def parse_arguments(argv):

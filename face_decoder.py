@@ -8,44 +8,18 @@ stands at (0, 0, 10) and looks at the origin; angles in radians. Landmarks are p
 224x224 crop with **y up**; images store their top row first and are BGR, 0..255.
 """
 
-import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from geometry.camera import CAMERA_DISTANCE, FAR_PLANE, FOCAL_LENGTH, IMAGE_SIZE, NEAR_PLANE, project
+from geometry.rotation import rotation_matrix
+from geometry.spherical_harmonics import light_polynomial
 from mesh_renderer.linear_model import linear_model
-from mesh_renderer.posed_surface import LIGHT_TERMS, posed_surface
+from mesh_renderer.posed_surface import posed_surface
 from mesh_renderer.render import render
-from tf_runtime import tf
-
-IMAGE_SIZE = 224
-FOCAL_LENGTH = 1015.0  # pixels
-PRINCIPAL_POINT = IMAGE_SIZE / 2.0
-CAMERA_DISTANCE = 10.0  # dm, from the world's origin
-NEAR_PLANE, FAR_PLANE = 0.01, 50.0  # dm
-
-ANGLE_COUNT = 3
-SH_BANDS = 9  # spherical-harmonic basis functions up to second order
-GAMMA_COUNT = 3 * SH_BANDS
-TRANSLATION_COUNT = 3
-AMBIENT_OFFSET = 0.8  # added to band 0 of every channel: gamma = 0 is an evenly lit face
-
-# Ramamoorthi & Hanrahan, "An Efficient Representation for Irradiance Environment Maps"
-# (SIGGRAPH 2001): a_l carries the cosine lobe, c_l normalises the basis functions.
-_A = (math.pi, 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8))
-_C = (1 / math.sqrt(4 * math.pi), math.sqrt(3) / math.sqrt(4 * math.pi),
-      3 * math.sqrt(5) / math.sqrt(12 * math.pi))
-
-
-class Coefficients(NamedTuple):
-    """The coefficient vector, split. Tensors (or arrays) with the batch first."""
-
-    identity: Any  # [B, 80] standard deviations
-    expression: Any  # [B, 64] standard deviations (open model: action weights)
-    albedo: Any  # [B, 80] standard deviations
-    angles: Any  # [B, 3] rotation about x, y, z
-    gamma: Any  # [B, 27] light, nine bands for red, then green, then blue
-    translation: Any  # [B, 3] dm
+from utils.tf_compat import session_config, tf
 
 
 class Face(NamedTuple):
@@ -72,33 +46,6 @@ class Drawing(NamedTuple):
 
     picture: Any  # [B, H, W, 4] uint8 RGBA; zeros where no face is
     front: Any  # [B, H, W] bool, where a triangle of the front region covers the pixel centre
-
-
-def coefficient_sizes(model):
-    """Return the length of each part of the coefficient vector, in the order of the vector.
-
-    Args:
-        model: a ``FaceModel``.
-
-    Returns:
-        A :class:`Coefficients` of ints; (80, 64, 80, 3, 27, 3) for BFM09.
-    """
-    return Coefficients(model.identity_count, model.expression_count, model.albedo_count,
-                        ANGLE_COUNT, GAMMA_COUNT, TRANSLATION_COUNT)
-
-
-def split_coefficients(coefficients, sizes):
-    """Split coefficient vectors into their parts.
-
-    Args:
-        coefficients: [B, sum(sizes)] tensor or array.
-        sizes: what :func:`coefficient_sizes` returned.
-
-    Returns:
-        :class:`Coefficients` of views with the same batch.
-    """
-    ends = np.cumsum(sizes)
-    return Coefficients(*(coefficients[:, end - size:end] for size, end in zip(sizes, ends)))
 
 
 def decode_face(coefficients, model):
@@ -183,91 +130,79 @@ def _linear_model(coefficients, basis, mean):
     return tf.reshape(linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3])
 
 
-def rotation_matrix(angles):
-    """Return R = (Rz Ry Rx)^T, [B, 3, 3], to be applied to row vectors: ``world = shape @ R``.
+class DecodedBatch(NamedTuple):
+    """What a batch of coefficients looks like, as arrays."""
+
+    coefficients: np.ndarray  # [B, 257]
+    world_shape: np.ndarray  # [B, N, 3] dm, camera at (0, 0, 10)
+    normals: np.ndarray  # [B, N, 3] unit vectors in the world
+    albedo: np.ndarray  # [B, N, 3] RGB, 0..255, not clipped
+    colors: np.ndarray  # [B, N, 3] RGB, albedo times light, not clipped
+    landmarks: np.ndarray  # [B, 68, 2] crop pixels, y up
+    rendered: np.ndarray  # [B, S, S, 4] uint8 RGBA
+    front_mask: np.ndarray  # [B, S, S] bool
+    overlay: Optional[np.ndarray] = None  # [B, O, O, 4] uint8 RGBA, the same in another size
+
+
+class FaceDecoder:
+    """Decodes and renders with one face model; keeps its graph and session.
+
+    Attributes:
+        model: the ``FaceModel``.
+        graph, session: where others may add their own operations (fitting.py does).
+        coefficients: placeholder [B, 257].
+        face: ``face_decoder.Face`` of tensors.
 
     Args:
-        angles: [B, 3] rotations about x, y and z, radians.
+        model: a ``FaceModel``.
     """
-    sin, cos = tf.unstack(tf.sin(angles), axis=1), tf.unstack(tf.cos(angles), axis=1)
-    (sx, sy, sz), (cx, cy, cz) = sin, cos
-    rows = [
-        [cz * cy, sz * cy, -sy],
-        [cz * sy * sx - sz * cx, sz * sy * sx + cz * cx, cy * sx],
-        [cz * sy * cx + sz * sx, sz * sy * cx - cz * sx, cy * cx],
-    ]
-    return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=1)
 
+    def __init__(self, model):
+        self.model = model
+        self.graph = tf.Graph()
+        self._renderings, self._drawings = {}, {}
+        with self.graph.as_default():
+            self.coefficients = tf.placeholder(
+                tf.float32, [None, sum(coefficient_sizes(model))], "coefficients")
+            self.face = decode_face(self.coefficients, model)
+        self.session = tf.Session(graph=self.graph, config=session_config())
 
-def spherical_harmonics(normals):
-    """Return the nine irradiance basis functions at each normal, [B, N, 9].
+    def rendering(self, image_size=IMAGE_SIZE):
+        """Return the ``face_decoder.Rendering`` of tensors for an image size, made once."""
+        if image_size not in self._renderings:
+            with self.graph.as_default():
+                self._renderings[image_size] = render_face(self.face, self.model, image_size)
+        return self._renderings[image_size]
 
-    Args:
-        normals: [B, N, 3] unit vectors.
-    """
-    nx, ny, nz = tf.unstack(normals, axis=-1)
-    first, second = _A[1] * _C[1], _A[2] * _C[2]
-    return tf.stack([
-        tf.fill(tf.shape(nx), np.float32(_A[0] * _C[0])),
-        -first * ny,
-        first * nz,
-        -first * nx,
-        second * nx * ny,
-        -second * ny * nz,
-        second * (3 * nz * nz - 1) / (2 * math.sqrt(3)),
-        -second * nx * nz,
-        second * (nx * nx - ny * ny) / 2,
-    ], axis=-1)
+    def _drawing(self, image_size):
+        """Return the ``face_decoder.Drawing`` of tensors for an image size, made once."""
+        if image_size not in self._drawings:
+            with self.graph.as_default():
+                self._drawings[image_size] = draw_face(self.face, self.model, image_size)
+        return self._drawings[image_size]
 
+    def decode(self, coefficients, image_size=IMAGE_SIZE, overlay_size=None):
+        """Decode and render.
 
-def illuminate(albedo, normals, gamma):
-    """Return lit vertex colours, [B, N, 3]: albedo times irradiance, channel by channel.
+        Args:
+            coefficients: [B, 257].
+            image_size: width and height of the rendered square.
+            overlay_size: width and height of a second one, or None.
 
-    Args:
-        albedo: [B, N, 3] RGB.
-        normals: [B, N, 3] unit vectors in the world.
-        gamma: [B, 27] light, nine bands for red, then green, then blue.
-    """
-    offset = np.zeros([1, 1, SH_BANDS], np.float32)
-    offset[..., 0] = AMBIENT_OFFSET
-    light = tf.reshape(gamma, [-1, 3, SH_BANDS]) + offset
-    return albedo * tf.matmul(spherical_harmonics(normals), light, transpose_b=True)
+        Returns:
+            A :class:`DecodedBatch`.
+        """
+        drawing = self._drawing(image_size)
+        overlay = [self._drawing(overlay_size).picture] if overlay_size else []
+        face = self.face
+        values = self.session.run([face.world_shape, face.normals, face.albedo, face.colors, face.landmarks,
+                                   drawing.picture, drawing.front] + overlay, {self.coefficients: coefficients})
+        return DecodedBatch(np.asarray(coefficients), *values)
 
+    def render(self, coefficients, image_size):
+        """Return pictures alone, [B, S, S, 4] uint8 RGBA; arguments as in :meth:`decode`."""
+        return self.session.run(self._drawing(image_size).picture, {self.coefficients: coefficients})
 
-def light_polynomial(gamma):
-    """Return light as a polynomial of the normal, [B, 3, 9], see ``mesh_renderer.posed_surface``.
-
-    The same light as the sum of the :func:`spherical_harmonics` weighed by gamma.
-
-    Args:
-        gamma: [B, 27] light, nine bands for red, then green, then blue.
-    """
-    first, second = _A[1] * _C[1], _A[2] * _C[2]
-    # Bands by the terms 1, x, y, z, xy, yz, zx, zz, xx - yy.
-    terms = np.zeros((SH_BANDS, LIGHT_TERMS))
-    terms[0, 0] = _A[0] * _C[0]
-    terms[1, 2], terms[2, 3], terms[3, 1] = -first, first, -first
-    terms[4, 4], terms[5, 5], terms[7, 6] = second, -second, -second
-    terms[6, 7], terms[6, 0] = np.array([3, -1]) * second / (2 * math.sqrt(3))
-    terms[8, 8] = second / 2
-    ambient = AMBIENT_OFFSET * terms[0]
-    flat = tf.matmul(tf.reshape(gamma, [-1, SH_BANDS]), np.float32(terms)) + np.float32(ambient)
-    return tf.reshape(flat, [-1, 3, LIGHT_TERMS])
-
-
-def project(points):
-    """Project world points into the 224x224 crop.
-
-    Args:
-        points: [..., 3] dm.
-
-    Returns:
-        [..., 2] pixels, x right, **y up**.
-    """
-    depth = CAMERA_DISTANCE - points[..., 2:]
-    return FOCAL_LENGTH * points[..., :2] / depth + PRINCIPAL_POINT
-
-
-def row_from_y_up(y, image_size=IMAGE_SIZE):
-    """Turn a y-up pixel coordinate into an image row, or back: the map is its own inverse."""
-    return image_size - 1 - y
+    def close(self):
+        """Free the session."""
+        self.session.close()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 LANDMARK_COUNT = 68
 # Nose ridge tip (29-31) and inner lips (61-68), counted from 1: what makes expressions read.
@@ -128,7 +128,7 @@ def regularization_loss(coefficients, weights=None):
     """Prior on the coefficients: (||id||^2 + 0.8 ||ex||^2 + 0.017 ||tex||^2) / B.
 
     Args:
-        coefficients: a ``face_decoder.Coefficients``.
+        coefficients: a ``face_model.coefficients.Coefficients``.
         weights: a :class:`LossWeights`.
     """
     return tf.reduce_mean(regularization_losses(coefficients, weights))

@@ -15,7 +15,7 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 import numpy as np
 
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 R_NET_SCOPE = "resnet_v1_50"
 FACE_NET_SCOPE = "InceptionResnetV1"
@@ -372,3 +372,6 @@ def _parameter(parameters, name, shape, initializer=None, trainable=True):
 def _he_initializer():
     """He et al.'s initialisation (ICCV 2015), as in Slim's resnet_arg_scope."""
     return tf.variance_scaling_initializer(scale=2.0, mode="fan_in", distribution="truncated_normal")
+
+
+IMAGE_SIZES = (56, 112, 224)  # pixels; divisors of the crop's size

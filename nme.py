@@ -16,18 +16,18 @@ import os
 
 import numpy as np
 
-from alignment.five_points import five_from_68
-from evaluation import BIN_NAMES, PUBLISHED, normalised_mean_error, summarize
-from evaluation_data import FAILURE_NME, read_annotated_photos, read_predictions, write_summary, write_table
-from evaluation_pictures import draw_curve, draw_worst
+from evaluation.aflw2000 import FAILURE_NME, read_annotated_photos, read_predictions, write_summary, write_table
+from evaluation.plots import draw_curve, draw_worst
+from evaluation.protocol import BIN_NAMES, PUBLISHED, normalised_mean_error, summarize
 from face_model import load_face_model
-from face_pipeline import batches
-from reconstruction import landmarks_in_photo, versions
-from reconstruction_flags import add_reconstruction_flags, make_pipeline, network_weights
-from workspace.errors import InputError, run_main
-from workspace.lock import output_folder
-from workspace.paths import OUTPUT_DIR
-from workspace.report import Report
+from geometry.landmarks import five_from_68
+from reconstruction.arguments import add_reconstruction_flags, make_pipeline, network_weights
+from reconstruction.face import landmarks_in_photo, versions
+from reconstruction.pipeline import batches
+from utils.errors import InputError, run_main
+from utils.lock import output_folder
+from utils.paths import OUTPUT_DIR
+from utils.report import Report
 
 _ROW = "{:<28}" + "{:>10}" * 3 + "{:>8}{:>10}{:>8}{:>7}"
 

@@ -14,19 +14,20 @@ same files are written of the refined mesh, as NAME_refined*.
 import argparse
 import os
 
-from avatar import make_avatar
-from face_model.surface_normals import surface_normals
-from face_pipeline import batches
-from gltf_files import write_glb
-from mesh_files import write_obj, write_ply, write_textured_obj
-from reconstruction import versions
-from reconstruction_flags import add_photo_flags, add_reconstruction_flags, add_stored_flag, positive, start
-from texture_maps import bake_texture
-from unwrap import unwrap
-from workspace.errors import run_main
-from workspace.lock import output_folder
-from workspace.paths import OUTPUT_DIR
-from workspace.report import Report
+from geometry.normals import surface_normals
+from mesh.gltf import write_glb
+from mesh.morph_targets import make_avatar
+from mesh.obj_ply import write_obj, write_ply, write_textured_obj
+from mesh.texture_baking import bake_texture
+from mesh.uv_unwrap import unwrap
+from reconstruction.arguments import add_photo_flags, add_reconstruction_flags, add_stored_flag, start
+from reconstruction.face import versions
+from reconstruction.pipeline import batches
+from utils.arguments import positive_int
+from utils.errors import run_main
+from utils.lock import output_folder
+from utils.paths import OUTPUT_DIR
+from utils.report import Report
 
 FORMATS = ("colors", "obj", "ply", "glb")
 
@@ -40,7 +41,7 @@ def parse_arguments(argv):
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS),
                         help="colors: OBJ with vertex colours; obj: OBJ with texture; ply: vertex colours; "
                              "glb: binary glTF with texture and actions")
-    parser.add_argument("--texture_size", type=positive, metavar="PIXELS",
+    parser.add_argument("--texture_size", type=positive_int, metavar="PIXELS",
                         help="width of the texture, a power of two; by default as the photo's resolution wants it")
     add_reconstruction_flags(parser)
     arguments = parser.parse_args(argv)
@@ -75,7 +76,7 @@ def write_meshes(reconstruction, model, unwrapping, folder, formats=FORMATS, tex
     Args:
         reconstruction: a ``Reconstruction``.
         model: the ``FaceModel`` it was made with.
-        unwrapping: what ``unwrap.unwrap(model)`` returned.
+        unwrapping: what ``mesh.uv_unwrap.unwrap(model)`` returned.
         folder: where to write.
         formats: some of :data:`FORMATS`.
         texture_size: pixels, a power of two, or None for what the photo wants.

@@ -19,14 +19,15 @@ import sys
 from alignment.detect import FaceDetector, detection_shortfalls
 from alignment.landmark_network import LANDMARK_NETWORK
 from alignment.landmarks import LandmarkPredictor
-from preprocessing import OUTPUT_PARTS, PhotoPreprocessor, contact_sheet, is_done
-from workspace.atomic import atomic_path
-from workspace.errors import InputError, printable, run_main, say_notes
-from workspace.lock import output_folder
-from workspace.paths import INPUT_DIR, PROCESSED_DATA_DIR
-from workspace.photos import find_photos
-from workspace.report import Report
-from workspace.workers import begin_worker, starting_workers
+from dataset.preprocessing import PhotoPreprocessor, contact_sheet
+from dataset.processed_faces import OUTPUT_PARTS, is_done
+from utils.atomic import atomic_path
+from utils.errors import InputError, printable, run_main, say_notes
+from utils.lock import output_folder
+from utils.paths import INPUT_DIR, PROCESSED_DATA_DIR
+from utils.photos import find_photos
+from utils.report import Report
+from utils.workers import begin_worker, starting_workers
 
 # Each of several workers computes on one thread: with more they get in each other's way.
 _THREAD_LIMITS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -15,15 +15,24 @@ import os
 import numpy as np
 from PIL import Image
 
-from face_pictures import KINDS, contact_sheet, crop_picture, crop_view, face_pictures, photo_view, turntable
-from face_pipeline import batches
-from reconstruction import versions
-from reconstruction_flags import add_photo_flags, add_reconstruction_flags, add_stored_flag, positive, start
-from workspace.atomic import atomic_path
-from workspace.errors import run_main
-from workspace.lock import output_folder
-from workspace.paths import OUTPUT_DIR
-from workspace.report import Report
+from reconstruction.arguments import add_photo_flags, add_reconstruction_flags, add_stored_flag, start
+from reconstruction.face import versions
+from reconstruction.face_views import (
+    KINDS,
+    contact_sheet,
+    crop_picture,
+    crop_view,
+    face_pictures,
+    photo_view,
+    turntable,
+)
+from reconstruction.pipeline import batches
+from utils.arguments import positive_int
+from utils.atomic import atomic_path
+from utils.errors import run_main
+from utils.lock import output_folder
+from utils.paths import OUTPUT_DIR
+from utils.report import Report
 
 _SHEET_TILE = 224  # pixels
 _SHEET_ROWS = 100  # faces on the contact sheet, at most: beyond, it would fill the memory
@@ -37,7 +46,7 @@ def parse_arguments(argv):
     add_photo_flags(parser, os.path.join(OUTPUT_DIR, "pictures"))
     add_stored_flag(parser)
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which pictures")
-    parser.add_argument("--size", type=positive, default=448, metavar="PIXELS", help="width of pictures of the crop")
+    parser.add_argument("--size", type=positive_int, default=448, metavar="PIXELS", help="width of pictures of the crop")
     parser.add_argument("--frames", type=int, default=36, help="pictures of the turntable; 0 for none")
     parser.add_argument("--swing", type=float, default=60, metavar="DEGREES",
                         help="how far the turntable swings to each side; 0 for a whole turn")

@@ -16,31 +16,24 @@ import math
 import os
 import signal
 
-import checkpoints
-from face_decoder import IMAGE_SIZE
+from checkpoints.graph_allowlist import TRUST_GRAPH_HELP, trust_graphs
+from checkpoints.variables import checkpoint_exists
+from dataset.mesh_targets import MESH_TARGETS
 from face_model import FACE_MODEL_HELP, load_face_model
 from gcn.generator import HEADS
 from gcn.losses import MeshLossWeights
-from graph_safety import TRUST_GRAPH_HELP, trust_graphs
+from geometry.camera import IMAGE_SIZE
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
-from regression import FROZEN_NETWORK, frozen_network, named_network_notice, shipped_network
+from networks import IMAGE_SIZES
+from reconstruction.regressor import FROZEN_NETWORK, frozen_network, named_network_notice, shipped_network
 from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
-from training.mesh_targets import MESH_TARGETS
-from training.options import (
-    IMAGE_SIZES,
-    IMAGENET_WEIGHTS,
-    MODELS,
-    PRECISIONS,
-    SCHEDULES,
-    SUPERVISIONS,
-    TrainingOptions,
-)
+from training.options import IMAGENET_WEIGHTS, MODELS, PRECISIONS, SCHEDULES, SUPERVISIONS, TrainingOptions
 from training.r_net_step import build_r_net_step, initialise_r_net
 from training.trainer import NO_IDENTITY, train
 from training.truth_losses import TruthWeights
 from training.truth_step import build_truth_step
-from workspace.errors import InputError, run_main, say_notes
+from utils.errors import InputError, run_main, say_notes
 
 _STEPS = {"r_net": (build_r_net_step, initialise_r_net),
           "gcn": (build_mesh_generator_step, initialise_mesh_generator)}
@@ -65,7 +58,7 @@ def parse_arguments(argv):
 
 def _add_data_arguments(parser):
     group = parser.add_argument_group("data")
-    group.add_argument("--data_path", metavar="DIR", help="training faces, from preprocess_img.py or synthesize.py")
+    group.add_argument("--data_path", metavar="DIR", help="training faces, from preprocess_img.py or python -m synthesis")
     group.add_argument("--val_data_path", metavar="DIR", help="validation faces; None: the training faces")
     group.add_argument("--augment", action="store_true",
                        help="mirror, shift, scale and recolour the faces at random, landmarks and masks with them; "
@@ -92,7 +85,7 @@ def _add_optimisation_arguments(parser):
     group.add_argument("--late_from", type=_whole, metavar="STEP", help="where the late learning rate begins")
     group.add_argument("--supervision", choices=SUPERVISIONS,
                        help="photo: render and compare with the photo, as published; truth (R-Net only): compare with "
-                            "the coefficients in coeff/NAME.bin that synthesize.py writes, without rendering")
+                            "the coefficients in coeff/NAME.bin that python -m synthesis writes, without rendering")
     group.add_argument("--image_size", type=int, choices=IMAGE_SIZES,
                        help="pixels to which R-Net averages its input under --supervision truth, and ever after")
     group.add_argument("--head_rate", type=_positive_real, metavar="FACTOR",
@@ -170,7 +163,7 @@ def _options(arguments):
     values["loss_weights"] = _loss_weights(arguments.loss_weights, kind())
     if is_gcn and arguments.coefficient_weights:
         values["coefficient_weights"] = os.path.abspath(arguments.coefficient_weights)  # demo.py looks it up
-    if arguments.init_weights is None and not is_gcn and checkpoints.checkpoint_exists(IMAGENET_WEIGHTS):
+    if arguments.init_weights is None and not is_gcn and checkpoint_exists(IMAGENET_WEIGHTS):
         values["init_weights"] = IMAGENET_WEIGHTS
     elif arguments.init_weights == "none":
         values["init_weights"] = None

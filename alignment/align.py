@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from alignment.five_points import STANDARD_POINTS_3D
-from workspace.errors import InputError
+from geometry.camera import IMAGE_SIZE, flip_y
+from geometry.landmarks import STANDARD_POINTS_3D
+from utils.errors import InputError
 
-CROP_SIZE = 224
 FACE_SCALE = 102.0  # pixels of the crop per unit (1 dm) of the standard 3-D points
 
 
@@ -78,8 +78,8 @@ def place_crop(trans_params):
     """Return the :class:`CropPlacement` of ``trans_params``, rounding as published."""
     width, height, scale, t_x, t_y = (float(value) for value in np.ravel(trans_params))
     resized_width, resized_height = int(width * scale), int(height * scale)
-    left = int(resized_width / 2 - CROP_SIZE / 2 + (t_x - width / 2) * scale)
-    top = int(resized_height / 2 - CROP_SIZE / 2 + (height / 2 - t_y) * scale)
+    left = int(resized_width / 2 - IMAGE_SIZE / 2 + (t_x - width / 2) * scale)
+    top = int(resized_height / 2 - IMAGE_SIZE / 2 + (height / 2 - t_y) * scale)
     return CropPlacement((int(width), int(height)), (resized_width, resized_height), (left, top))
 
 
@@ -111,13 +111,6 @@ def photo_to_crop(points, trans_params):
     return (np.asarray(points) - matrix[:, 2]) / matrix[[0, 1], [0, 1]]
 
 
-def flip_y(points, height=CROP_SIZE):
-    """Turn points [..., 2] from y down to y up, or back: y' = height - 1 - y."""
-    flipped = np.array(points, dtype=np.float64)
-    flipped[..., 1] = height - 1 - flipped[..., 1]
-    return flipped
-
-
 def paste_crop(photo, overlay, trans_params):
     """Lay a picture of the crop over the photo it was cut from, at the photo's resolution.
 
@@ -135,11 +128,11 @@ def paste_crop(photo, overlay, trans_params):
     corner = np.array(placement.corner) * scale
     # Whole photo pixels that lie inside both the crop and the photo.
     first = np.maximum(np.ceil(corner), 0).astype(int)
-    last = np.minimum(np.floor(corner + CROP_SIZE * scale), placement.photo_size).astype(int)
+    last = np.minimum(np.floor(corner + IMAGE_SIZE * scale), placement.photo_size).astype(int)
     result = photo.copy()
     if np.any(last <= first):
         return result
-    zoom = np.array(overlay.shape[1::-1]) / CROP_SIZE / scale  # overlay pixels per photo pixel
+    zoom = np.array(overlay.shape[1::-1]) / IMAGE_SIZE / scale  # overlay pixels per photo pixel
     patch = _resize_part(
         Image.fromarray(overlay), (first - corner) * zoom, (last - corner) * zoom, last - first)
     under = result[first[1]:last[1], first[0]:last[0]]
@@ -151,13 +144,13 @@ def _cut(photo, placement):
     """Return the crop [224, 224, 3], resizing only the part of the photo that it shows."""
     corner, resized = np.array(placement.corner), np.array(placement.resized_size)
     first = np.maximum(corner, 0)
-    last = np.minimum(corner + CROP_SIZE, resized)
+    last = np.minimum(corner + IMAGE_SIZE, resized)
     if np.any(last <= first):
         raise InputError("the five points put the face outside of the photo; they must be pixels "
                          "of this photo, x to the right and y down from the top left")
     scale = np.divide(placement.photo_size, placement.resized_size)
     part = _resize_part(Image.fromarray(photo), first * scale, last * scale, last - first)
-    crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    crop = np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
     (left, top), (right, bottom) = first - corner, last - corner
     crop[top:bottom, left:right] = np.asarray(part)
     return crop
@@ -175,4 +168,4 @@ def _published_five_points(five_points, trans_params):
     width, height, scale, t_x, t_y = trans_params
     resized = np.array(place_crop(trans_params).resized_size)
     y_up = (flip_y(five_points, height) - [t_x - width / 2, t_y - height / 2]) * scale
-    return flip_y(y_up - (resized / 2 - CROP_SIZE / 2))
+    return flip_y(y_up - (resized / 2 - IMAGE_SIZE / 2))

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from alignment.five_points import five_from_68
 from alignment.landmarks import LandmarkPredictor
-from tf_runtime import hidden_modules, tf
-from workspace.errors import InputError
-from workspace.installed import is_installed, shortfalls
+from geometry.landmarks import five_from_68
+from utils.errors import InputError
+from utils.installed import is_installed, shortfalls
+from utils.tf_compat import hidden_modules, tf
 
 DETECTORS = ("auto", "mtcnn", "dlib")
 # Larger photos are shrunk for detection. MTCNN sees faces of 20 pixels and looks at any in 48,

@@ -4,13 +4,14 @@ import os
 
 import numpy as np
 
-from alignment.align import CROP_SIZE, align, crop_to_photo
+from alignment.align import align, crop_to_photo
 from alignment.five_points import yaw_and_roll
+from alignment.landmark_confidence import landmark_weights
 from alignment.landmarks import Landmarks
-from alignment.trust import landmark_weights
-from checkpoints import evaluate, load_frozen_graph
-from tf_runtime import inference_config, tf
-from workspace.paths import NETWORK_DIR
+from checkpoints.frozen_graph import evaluate, load_frozen_graph
+from geometry.camera import IMAGE_SIZE
+from utils.paths import NETWORK_DIR
+from utils.tf_compat import inference_config, tf
 
 LANDMARK_NETWORK = os.path.join(NETWORK_DIR, "landmark68_detector.pb")
 
@@ -28,7 +29,7 @@ class LandmarkNetwork:
     def __init__(self, path=LANDMARK_NETWORK):
         graph = tf.Graph()
         with graph.as_default():
-            self._images = tf.placeholder(tf.float32, [None, CROP_SIZE, CROP_SIZE, 3], "photo_bgr")
+            self._images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
             self._landmarks, = load_frozen_graph(path, {"input_imgs:0": self._images}, ["landmark:0"])
         self._path = path
         self._session = tf.Session(graph=graph, config=inference_config())

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from alignment.align import CROP_SIZE, align, crop_to_photo
+from alignment.align import align, crop_to_photo
 from alignment.five_points import yaw_and_roll
-from alignment.trust import landmark_weights
-from workspace.errors import InputError
-from workspace.installed import is_installed
+from alignment.landmark_confidence import landmark_weights
+from geometry.camera import IMAGE_SIZE
+from utils.errors import InputError
+from utils.installed import is_installed
 
 # Centre and half side of the frontal detector's box in the aligned crop, on average over 20
 # photos (standard deviation about 10 px); the landmarks are as good as with its own box.
@@ -105,6 +106,6 @@ class LandmarkPredictor:
 def _turned(points, degrees):
     """Turn points [..., 2] of the crop (y down) clockwise around its centre."""
     angle = np.radians(degrees)
-    middle = (CROP_SIZE - 1) / 2
+    middle = (IMAGE_SIZE - 1) / 2
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return (points - middle).dot(rotation.T) + middle

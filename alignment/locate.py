@@ -10,7 +10,7 @@ from alignment.detect import FaceDetector
 from alignment.five_points import five_points_path, five_points_problem, read_five_points
 from alignment.landmark_network import LANDMARK_NETWORK, LandmarkNetwork
 from alignment.landmarks import LandmarkPredictor
-from workspace.errors import InputError
+from utils.errors import InputError
 
 
 class FaceLocation(NamedTuple):

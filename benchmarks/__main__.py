@@ -14,9 +14,9 @@ import time
 
 from benchmarks.measuring import machine
 from benchmarks.peer import peer_python
-from workspace.atomic import atomic_path
-from workspace.errors import InputError, run_main
-from workspace.paths import REPO_ROOT, RESULT_DIR
+from utils.atomic import atomic_path
+from utils.errors import InputError, run_main
+from utils.paths import REPO_ROOT, RESULT_DIR
 
 # Seconds after which a row is given up: about twice what it takes on two idle cores.
 ROWS = {"rasterizer": 60, "render": 90, "gradient": 150, "training_step": 240, "regression": 120, "demo": 360,

@@ -7,8 +7,8 @@ import sys
 import time
 from typing import NamedTuple
 
-from workspace.errors import InputError
-from workspace.paths import REPO_ROOT
+from utils.errors import InputError
+from utils.paths import REPO_ROOT
 
 
 class CommandRun(NamedTuple):

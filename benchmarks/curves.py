@@ -2,7 +2,7 @@
 
 import contextlib
 
-from workspace.atomic import atomic_path
+from utils.atomic import atomic_path
 
 _DPI = 110
 

@@ -13,10 +13,10 @@ from benchmarks.peer import PeerProcess
 from benchmarks.photo_set import write_photos
 from benchmarks.random_network import random_checkpoint
 from benchmarks.synthetic_model import published_fields, synthetic_face_model
-from face_pipeline import FacePipeline
-from workspace.errors import run_main
-from workspace.photos import find_photos
-from workspace.report import Report
+from reconstruction.pipeline import FacePipeline
+from utils.errors import run_main
+from utils.photos import find_photos
+from utils.report import Report
 
 GOAL = 5
 BATCH_SIZE = 8  # of demo.py

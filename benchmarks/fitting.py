@@ -8,11 +8,12 @@ import numpy as np
 
 from benchmarks.commands import absolute
 from benchmarks.measuring import alternate, peak_memory, row_main, seconds_of
-from face_graph import FaceGraph
+from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
-from fitting import FaceFitter, FaceObservation, FitSettings
+from fitting.objective import FaceObservation
+from fitting.photometric import FaceFitter, FitSettings
 from synthesis.sampling import draw_coefficients
-from workspace.errors import run_main
+from utils.errors import run_main
 
 GOAL = 2.5  # seconds a photo
 BATCH = 8
@@ -21,7 +22,7 @@ BATCH = 8
 def measure(arguments):
     """Return the row."""
     model = load_face_model(arguments.face_model)
-    graph = FaceGraph(model)
+    graph = FaceDecoder(model)
     fitter = FaceFitter(graph, FitSettings())
     true = graph.decode(draw_coefficients(model, BATCH, seed=0))
     observations = [FaceObservation(rgba[..., :3], rgba[..., 3] / 255.0, landmarks, np.ones(68))

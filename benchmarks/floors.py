@@ -10,7 +10,7 @@ from concurrent import futures
 import numpy as np
 
 from benchmarks.measuring import alternate, row_main, seconds_of
-from workspace.errors import run_main
+from utils.errors import run_main
 
 _BYTES = 1 << 28  # far larger than any cache
 _SIDE = 1536  # of the matrices multiplied

@@ -9,9 +9,10 @@ from benchmarks.synthetic_model import (
     random_photos,
     synthetic_face_model,
 )
-from face_decoder import coefficient_sizes, decode_face, render_face, split_coefficients
-from tf_runtime import tf
-from workspace.errors import run_main
+from face_decoder import decode_face, render_face
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from utils.errors import run_main
+from utils.tf_compat import tf
 
 GOAL = 12
 

@@ -4,12 +4,12 @@ import contextlib
 
 import numpy as np
 
-import checkpoints
 import networks
 from benchmarks.measuring import alternate, compared, seconds_of
 from benchmarks.peer import PeerProcess
+from checkpoints.variables import face_net_shapes
 from identity.features import IdentityNetwork
-from tf_runtime import session_config, tf
+from utils.tf_compat import session_config, tf
 
 
 def measure_graph(name, goal, task, scene, run, arguments):
@@ -69,7 +69,7 @@ class RandomFaceNet(IdentityNetwork):
 
     def _make_constants(self):
         return networks.frozen_parameters({
-            name: self._value(name, shape) for name, shape in checkpoints.face_net_shapes().items()})
+            name: self._value(name, shape) for name, shape in face_net_shapes().items()})
 
     def _value(self, name, shape):
         if name.endswith("moving_variance"):

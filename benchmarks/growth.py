@@ -15,10 +15,10 @@ from benchmarks.measuring import alternate, row_main, seconds_of
 from benchmarks.rasterizer import clip_vertices_of
 from benchmarks.synthetic_mesh import GRID, posed_batch
 from benchmarks.synthetic_model import random_coefficients, synthetic_face_model
-from face_graph import FaceGraph
+from face_decoder import FaceDecoder
 from mesh_renderer import core
-from workspace.errors import run_main
-from workspace.paths import RESULT_DIR
+from utils.errors import run_main
+from utils.paths import RESULT_DIR
 
 _BATCH, _SIZE = 4, 224
 TRIANGLES = (5000, 10000, 20000, 40000, 80000, 150000, 300000)
@@ -79,7 +79,7 @@ def _rasterize(batch, grid, size):
 class _Decoder:
     def __init__(self):
         self._model = synthetic_face_model()
-        self._graph = FaceGraph(self._model)
+        self._graph = FaceDecoder(self._model)
 
     def run(self, batch):
         coefficients = random_coefficients(self._model, batch)

@@ -20,8 +20,8 @@ from benchmarks.growth import fitted_exponent
 from benchmarks.measuring import row_main
 from benchmarks.memory import watch
 from benchmarks.photo_set import write_photos
-from workspace.errors import run_main
-from workspace.paths import RESULT_DIR
+from utils.errors import run_main
+from utils.paths import RESULT_DIR
 
 COUNTS = (1, 10, 100, 1000)
 COMMANDS = ("preprocess_img.py", "demo.py")

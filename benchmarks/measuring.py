@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 REPETITIONS = 9
 _MEBIBYTE = 2.0 ** 20

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.curves import written_figure
-from workspace.atomic import atomic_path
-from workspace.paths import REPO_ROOT
+from utils.atomic import atomic_path
+from utils.paths import REPO_ROOT
 
 _INTERVAL = 0.5  # seconds between looks
 _SELDOM = 5.0  # the same, for what runs an hour
@@ -77,7 +77,7 @@ def _write_photos(folder, count):
     """Write one photo with its five points, and links to it under other names."""
     from PIL import Image
 
-    from alignment.five_points import STANDARD_POINTS_3D
+    from geometry.landmarks import STANDARD_POINTS_3D
     from tests.fuzz.originals import picture
 
     photos = os.path.join(folder, "photos")

@@ -28,21 +28,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from face_decoder import IMAGE_SIZE, Coefficients, coefficient_sizes, project, rotation_matrix, split_coefficients
-from face_graph import FaceGraph
+from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
+from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
 from face_model.model import vertex_triangle_table
-from gcn.frozen_features import frozen_features
+from gcn.embedding import frozen_features
 from gcn.generator import HEADS, generate_mesh, pyramid_tensors
 from gcn.losses import MeshLossWeights, mesh_losses, total_mesh_loss
 from gcn.pyramid import build_pyramid, load_pyramid
+from geometry.camera import IMAGE_SIZE, project
+from geometry.rotation import rotation_matrix
 from identity import load_identity_network
 from mesh_renderer.vertex_normals import vertex_normals
 from synthesis.lighting import draw_light
 from synthesis.sampling import head_pose
-from tf_runtime import session_config, tf
-from workspace.atomic import atomic_path
-from workspace.errors import run_main
+from utils.atomic import atomic_path
+from utils.errors import run_main
+from utils.tf_compat import session_config, tf
 
 MILLIMETRES = 100.0  # per decimetre
 _LARGEST_ANGLE = 0.2  # radians, of each rotation
@@ -138,7 +140,7 @@ def make_faces(model, mesh, held_out, count, weights=None, seed=0):
         :class:`Faces`.
     """
     coefficients = draw_coefficients(model, count, np.random.RandomState(seed))
-    graph, embedder, embeddings = FaceGraph(model), Embedder(model, weights), []
+    graph, embedder, embeddings = FaceDecoder(model), Embedder(model, weights), []
     for begin in tqdm(range(0, count, _BATCH_SIZE), unit="batch", desc="photos", leave=False):
         photos = graph.decode(coefficients[begin:begin + _BATCH_SIZE]).rendered[..., :3]
         embeddings.append(embedder.embed(photos))

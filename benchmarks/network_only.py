@@ -14,12 +14,12 @@ from benchmarks.commands import absolute
 from benchmarks.measuring import peak_memory, row_main
 from benchmarks.photo_set import write_photos
 from face_model import load_face_model
-from face_pipeline import FacePipeline
-from regression import shipped_network
-from web_page import ResultPage
-from workspace.errors import InputError, run_main
-from workspace.photos import find_photos
-from workspace.report import Report
+from reconstruction.html_page import ResultPage
+from reconstruction.pipeline import FacePipeline
+from reconstruction.regressor import shipped_network
+from utils.errors import InputError, run_main
+from utils.photos import find_photos
+from utils.report import Report
 
 GOAL = 0.15  # seconds a photo
 BATCH_SIZE = 8  # of demo.py

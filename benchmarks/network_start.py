@@ -14,15 +14,15 @@ import time
 
 import numpy as np
 
-from face_decoder import coefficient_sizes
-from face_graph import FaceGraph
+from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
-from face_pipeline import FacePipeline, batches, observe
-from fitting import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
-from regression import CoefficientRegressor, shipped_network
-from workspace.atomic import atomic_path
-from workspace.errors import InputError, run_main
-from workspace.photos import find_photos
+from face_model.coefficients import coefficient_sizes
+from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
+from reconstruction.pipeline import FacePipeline, batches, observe
+from reconstruction.regressor import CoefficientRegressor, shipped_network
+from utils.atomic import atomic_path
+from utils.errors import InputError, run_main
+from utils.photos import find_photos
 
 _BATCH = 8
 
@@ -50,7 +50,7 @@ def main(argv=None):
     locator = FacePipeline(model, method="fit", steps=0)
     faces = [locator.locate(photo)[0] for photo in find_photos(arguments.photos)]
     network = CoefficientRegressor(path, model)
-    graph = FaceGraph(model)
+    graph = FaceDecoder(model)
     rows = []
     fitter = FaceFitter(graph)
     for kind, steps in ([("mean face", DEFAULT_STEPS), ("landmarks", DEFAULT_STEPS)]

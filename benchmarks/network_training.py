@@ -16,20 +16,24 @@ import os
 
 import numpy as np
 
-from alignment.align import align, crop_to_photo, flip_y
-from alignment.five_points import five_from_68, five_points_path, read_five_points
+from alignment.align import align, crop_to_photo
+from alignment.five_points import five_points_path, read_five_points
 from benchmarks.curves import written_figure
-from evaluation import normalised_mean_error, summarize
-from evaluation_data import read_annotated_photos
-from face_decoder import coefficient_sizes, project, split_coefficients
+from checkpoints.record import read_record, record_path
+from dataset.processed_faces import find_faces, read_face
+from evaluation.aflw2000 import read_annotated_photos
+from evaluation.protocol import normalised_mean_error, summarize
 from face_model import FACE_MODEL_HELP, load_face_model
-from landmark_fitting import landmark_model, rotation_matrices
-from regression import CoefficientRegressor
-from training.faces import find_faces, read_face
-from training.records import read_record, record_path, write_json
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from face_model.landmark_basis import landmark_model
+from geometry.camera import flip_y, project
+from geometry.landmarks import five_from_68
+from geometry.rotation import rotation_matrices
+from reconstruction.regressor import CoefficientRegressor
 from training.saver import finished_steps
-from workspace.errors import run_main
-from workspace.photos import find_photos, read_photo
+from utils.errors import run_main
+from utils.json_files import write_json
+from utils.photos import find_photos, read_photo
 
 CURVE_FILE, PICTURE_FILE = "curve.json", "curve.png"
 _BATCH = 32

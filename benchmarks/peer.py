@@ -12,8 +12,8 @@ import tempfile
 
 import numpy as np
 
-from workspace.errors import InputError
-from workspace.paths import CACHE_DIR, REPO_ROOT
+from utils.errors import InputError
+from utils.paths import CACHE_DIR, REPO_ROOT
 
 _PYTHON = os.path.join(CACHE_DIR, "peer", "bin", "python")
 _PACKAGES = ("tensorflow==1.12.0", "protobuf==3.19.6", "numpy==1.16.6", "scipy==1.5.4", "pillow==8.4.0")

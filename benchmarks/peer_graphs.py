@@ -13,7 +13,7 @@ from PIL import Image
 
 import mesh_renderer
 import networks
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 _SIZES = (80, 64, 80, 3, 27, 3)
 _FOCAL, _CENTRE, _DISTANCE = 1015.0, 112.0, 10.0

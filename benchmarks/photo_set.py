@@ -5,7 +5,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from workspace.example import example_photo
+from utils.photos import example_photo
 
 LONGEST_SIDE = 500  # pixels
 # The portrait's five points: left eye, right eye, nose tip, left and right mouth corner; pixels, y down.

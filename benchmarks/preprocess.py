@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.commands import absolute, run_command
 from benchmarks.measuring import row_main
 from benchmarks.photo_set import write_photos
-from workspace.errors import run_main
+from utils.errors import run_main
 
 GOAL = 15  # photos a second
 

@@ -5,8 +5,8 @@ import os
 import tempfile
 
 import networks
-from face_decoder import coefficient_sizes
-from tf_runtime import tf
+from face_model.coefficients import coefficient_sizes
+from utils.tf_compat import tf
 
 
 @contextlib.contextmanager

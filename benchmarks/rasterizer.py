@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.measuring import alternate, compared, row_main, seconds_of
 from benchmarks.peer import PeerProcess
 from benchmarks.synthetic_mesh import GRID, posed_batch
-from face_decoder import CAMERA_DISTANCE, FAR_PLANE, FOCAL_LENGTH, IMAGE_SIZE, NEAR_PLANE
+from geometry.camera import CAMERA_DISTANCE, FAR_PLANE, FOCAL_LENGTH, IMAGE_SIZE, NEAR_PLANE
 from mesh_renderer import camera, core
-from workspace.errors import run_main
+from utils.errors import run_main
 
 GOAL = 12
 # Ours is drawn several times for one measurement, which so lasts about as long as the peer's: a

@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks.measuring import REPETITIONS
 from benchmarks.rasterizer import clip_vertices_of
 from benchmarks.synthetic_mesh import GRID, posed_batch
-from face_decoder import IMAGE_SIZE
+from geometry.camera import IMAGE_SIZE
 from mesh_renderer import core, cuda_core
-from workspace.errors import run_main
+from utils.errors import run_main
 
 _COPIED = 1 << 28  # bytes: more than any cache of a GPU
 _CHANNELS = 3

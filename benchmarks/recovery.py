@@ -14,13 +14,14 @@ import json
 import numpy as np
 from tqdm import tqdm
 
-from evaluation import normalised_mean_error
-from face_graph import FaceGraph
+from evaluation.protocol import normalised_mean_error
+from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
-from fitting import DEFAULT_STEPS, FaceFitter, FaceObservation, FitSettings
+from fitting.objective import FaceObservation
+from fitting.photometric import DEFAULT_STEPS, FaceFitter, FitSettings
 from synthesis.sampling import draw_coefficients
-from workspace.atomic import atomic_path
-from workspace.errors import run_main
+from utils.atomic import atomic_path
+from utils.errors import run_main
 
 MILLIMETRES_PER_UNIT = 100.0
 
@@ -38,7 +39,7 @@ def rigidly_aligned(points, target):
 
 def measure(model, count, steps, batch_size, seed):
     """Fit ``count`` known faces; return one row (recovered mm, mean face mm, NME) each."""
-    graph = FaceGraph(model)
+    graph = FaceDecoder(model)
     fitter = FaceFitter(graph, FitSettings(steps))
     truth = draw_coefficients(model, count, seed)
     rows = []

@@ -6,9 +6,9 @@ from benchmarks.graphs import measure_graph
 from benchmarks.measuring import row_main
 from benchmarks.random_network import random_checkpoint
 from benchmarks.synthetic_model import published_fields, random_photos, synthetic_face_model
-from face_graph import FaceGraph
-from regression import CoefficientRegressor
-from workspace.errors import run_main
+from face_decoder import FaceDecoder
+from reconstruction.regressor import CoefficientRegressor
+from utils.errors import run_main
 
 GOAL = 2.5
 
@@ -19,7 +19,7 @@ def measure(arguments):
     photos = random_photos(arguments.batch)[0]
     crops = photos[..., ::-1].astype(np.uint8)
     with random_checkpoint(model) as path:
-        network, graph = CoefficientRegressor(path, model), FaceGraph(model)
+        network, graph = CoefficientRegressor(path, model), FaceDecoder(model)
 
     def run():
         return {"image": graph.render(network.predict(crops), 224)}

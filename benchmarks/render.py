@@ -4,8 +4,8 @@ from benchmarks.graphs import measure_graph, runner
 from benchmarks.measuring import row_main
 from benchmarks.synthetic_model import published_fields, random_coefficients, synthetic_face_model
 from face_decoder import decode_face, render_face
-from tf_runtime import tf
-from workspace.errors import run_main
+from utils.errors import run_main
+from utils.tf_compat import tf
 
 GOAL = 8
 

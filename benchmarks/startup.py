@@ -10,13 +10,13 @@ import tempfile
 
 import numpy as np
 
-import checkpoints
 from benchmarks.commands import absolute, run_command
 from benchmarks.measuring import row_main
 from benchmarks.photo_set import write_photos
 from benchmarks.random_network import random_checkpoint
+from checkpoints.r_net import export_r_net
 from face_model import load_face_model
-from workspace.errors import run_main
+from utils.errors import run_main
 
 GOAL = 6  # seconds
 
@@ -27,7 +27,7 @@ def measure(arguments):
     model = load_face_model()
     with tempfile.TemporaryDirectory() as folder, random_checkpoint(model) as checkpoint:
         weights = os.path.join(folder, "network.pb")
-        checkpoints.export_r_net(checkpoint, weights)
+        export_r_net(checkpoint, weights)
         photos = os.path.join(folder, "photos")
         os.mkdir(photos)
         write_photos(photos, 1, with_points=False)

@@ -1,4 +1,4 @@
-"""Time synthesize.py: ``python -m benchmarks.synthesize [--json]``.
+"""Time python -m synthesis: ``python -m benchmarks.synthesize [--json]``.
 
 One run, with its workers. The rate is the median over equal parts of it, after the first faces,
 during which workers are still starting. ``processor_milliseconds`` is what a face costs this
@@ -17,7 +17,7 @@ from benchmarks.commands import absolute
 from benchmarks.measuring import row_main
 from face_model import load_face_model
 from synthesis.dataset import DatasetOptions, SyntheticDataset
-from workspace.errors import run_main
+from utils.errors import run_main
 
 GOAL = 150  # faces a second
 FACES = 1600  # ten seconds' worth, at the goal
@@ -32,7 +32,7 @@ class _Moment(NamedTuple):
 
 
 class _Clock:
-    """Notes when faces are finished; takes the place of a ``workspace.report.Report``."""
+    """Notes when faces are finished; takes the place of a ``utils.report.Report``."""
 
     def __init__(self):
         self.moments = []
@@ -70,7 +70,7 @@ def measure(arguments):
     parts = [clock.moments[i] for i in np.unique(bounds)]
     rates = [(after.faces - before.faces) / (after.seconds - before.seconds)
              for before, after in zip(parts[:-1], parts[1:])]
-    row = absolute("synthesize.py, 224x224 with labels", float(np.median(rates)), "faces/s", GOAL, True)
+    row = absolute("python -m synthesis, 224x224 with labels", float(np.median(rates)), "faces/s", GOAL, True)
     processor = (parts[-1].processor_seconds - parts[0].processor_seconds) / (parts[-1].faces - parts[0].faces)
     return dict(row, faces=arguments.faces, workers=arguments.workers, processor_milliseconds=1e3 * processor,
                 repetitions=arguments.repetitions)

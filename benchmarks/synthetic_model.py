@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks.synthetic_mesh import GRID, face_like_mesh
-from face_decoder import coefficient_sizes
+from face_model.coefficients import coefficient_sizes
 from face_model.model import LANDMARK_COUNT, FaceModel, vertex_triangle_table
 
 IDENTITIES, EXPRESSIONS, ALBEDOS = 80, 64, 80

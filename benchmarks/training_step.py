@@ -6,11 +6,11 @@ FaceNet and R-Net have random weights; data reading, which runs beside the step,
 from benchmarks.graphs import RandomFaceNet, measure_graph, runner
 from benchmarks.measuring import row_main
 from benchmarks.synthetic_model import published_fields, random_photos, synthetic_face_model
-from tf_runtime import tf
-from training.data import Batch
+from dataset.face_stream import Batch
 from training.options import TrainingOptions
 from training.r_net_step import build_r_net_step
-from workspace.errors import run_main
+from utils.errors import run_main
+from utils.tf_compat import tf
 
 GOAL = 2.5
 

@@ -13,8 +13,8 @@ import warnings
 import numpy as np
 
 from face_model.model import FaceModel
-from workspace.errors import InputError
-from workspace.mat_files import read_mat
+from utils.errors import InputError
+from utils.mat_files import read_mat
 
 SHAPE_VERTEX_COUNT = 53490
 EXPRESSION_VERTEX_COUNT = 53215

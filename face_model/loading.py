@@ -4,8 +4,8 @@ import os
 
 from face_model.bfm import LICENSED_FILES, SOURCES, convert_bfm09, missing_files
 from face_model.model import check_face_model, read_face_model, write_face_model
-from workspace.errors import InputError
-from workspace.paths import BFM_DIR
+from utils.errors import InputError
+from utils.paths import BFM_DIR
 
 BFM_FILE = "BFM_model_front.mat"
 OPEN_MODEL_FILE = "open_face_model.mat"

@@ -10,9 +10,9 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from workspace.atomic import atomic_path
-from workspace.errors import InputError
-from workspace.mat_files import read_mat, write_mat
+from utils.atomic import atomic_path
+from utils.errors import InputError
+from utils.mat_files import read_mat, write_mat
 
 LANDMARK_COUNT = 68
 _LARGEST_INDEX = 2 ** 31 - 1

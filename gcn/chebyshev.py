@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 CHEBYSHEV_ORDER = 6  # K of the published generator
 _INITIAL_DEVIATION = 0.1  # of the truncated normal that weights start from

@@ -14,7 +14,7 @@ import scipy.sparse.csgraph
 import scipy.spatial
 
 from gcn.connectivity import triangle_edges
-from workspace.errors import InputError
+from utils.errors import InputError
 
 # A closed surface has no fewer vertices than a tetrahedron.
 SMALLEST_MESH = 4

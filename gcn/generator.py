@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from gcn.chebyshev import chebyshev_convolution, laplacian_tensors, sparse_product, sparse_tensor
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 GENERATOR_SCOPE = "gcn_mesh_generator"
 

@@ -7,7 +7,7 @@ its place.
 from typing import Any, NamedTuple
 
 from losses import landmark_loss
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 
 class MeshLossWeights(NamedTuple):

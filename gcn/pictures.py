@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from workspace.atomic import atomic_path
+from utils.atomic import atomic_path
 
 _SIZE = 700  # pixels, side of one view
 _MARGIN = 0.94  # share of the picture the mesh fills

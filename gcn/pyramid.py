@@ -18,10 +18,10 @@ from gcn.connectivity import vertex_connectivity
 from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
 from gcn.pictures import draw_mesh
 from gcn.upsampling import upsampling_matrix
-from workspace.atomic import atomic_path
-from workspace.errors import InputError, run_main
-from workspace.numpy_files import read_npz
-from workspace.paths import CACHE_DIR
+from utils.atomic import atomic_path
+from utils.errors import InputError, run_main
+from utils.numpy_files import read_npz
+from utils.paths import CACHE_DIR
 
 STEPS = 4  # from 35,709 vertices to 140, as published
 REDUCTION = 4  # each level keeps a quarter of the vertices

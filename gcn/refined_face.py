@@ -2,10 +2,14 @@
 
 from typing import Any, NamedTuple
 
-from face_decoder import Face, coefficient_sizes, decode_face, illuminate, project, rotation_matrix, split_coefficients
+from face_decoder import Face, decode_face
+from face_model.coefficients import coefficient_sizes, split_coefficients
 from gcn.generator import generate_mesh
+from geometry.camera import project
+from geometry.rotation import rotation_matrix
+from geometry.spherical_harmonics import illuminate
 from mesh_renderer.vertex_normals import vertex_normals
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 
 class RefinedFace(NamedTuple):
@@ -20,7 +24,7 @@ def refine_face(features, model, pyramid, *, head):
     """Decode coefficients and refine the mesh, creating the generator's variables.
 
     Args:
-        features: a ``gcn.frozen_features.FrozenFeatures``.
+        features: a ``gcn.embedding.FrozenFeatures``.
         model: the ``FaceModel``.
         pyramid: ``gcn.generator.PyramidTensors`` of its mesh.
         head: one of ``gcn.generator.HEADS``.

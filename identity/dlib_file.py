@@ -14,7 +14,7 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from workspace.errors import InputError
+from utils.errors import InputError
 
 _LAYER_VERSION = 2  # of a layer with other layers below it
 _FIRST_LAYER_VERSION = 3  # of the layer that reads the image

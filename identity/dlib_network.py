@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 _INPUT_SCALE = 1.0 / 256.0  # dlib divides by 256, not 255
 

@@ -9,13 +9,13 @@ import contextlib
 import importlib.util
 import os
 
-import checkpoints
 import networks
+from checkpoints.variables import checkpoint_exists, face_net_shapes, read_variables
 from identity.dlib_file import read_recognition_network
 from identity.dlib_network import recognition_constants, recognition_features
-from tf_runtime import tf
-from workspace.errors import InputError
-from workspace.paths import NETWORK_DIR, WEIGHTS_DIR
+from utils.errors import InputError
+from utils.paths import NETWORK_DIR, WEIGHTS_DIR
+from utils.tf_compat import tf
 
 FACE_NET_CHECKPOINT = os.path.join(WEIGHTS_DIR, "id_net", "model-20170512-110547.ckpt-250000")
 FACE_NET_GRAPH = os.path.join(NETWORK_DIR, "FaceNetModel.pb")
@@ -95,7 +95,7 @@ class FaceNetIdentity(IdentityNetwork):
 
     def __init__(self, path):
         super().__init__(path)
-        self._values = checkpoints.read_variables(path, checkpoints.face_net_shapes())
+        self._values = read_variables(path, face_net_shapes())
 
     def features(self, images_bgr):
         """See :meth:`IdentityNetwork.features`."""
@@ -154,7 +154,7 @@ def load_identity_network(which="auto"):
     if which not in IDENTITY_CHOICES:
         raise InputError("{!r}: no such identity network; choose one of {}".format(
             which, ", ".join(IDENTITY_CHOICES)))
-    has_checkpoint, has_graph = checkpoints.checkpoint_exists(FACE_NET_CHECKPOINT), os.path.isfile(FACE_NET_GRAPH)
+    has_checkpoint, has_graph = checkpoint_exists(FACE_NET_CHECKPOINT), os.path.isfile(FACE_NET_GRAPH)
     if which == "facenet":
         return FaceNetIdentity(FACE_NET_GRAPH if has_graph and not has_checkpoint else FACE_NET_CHECKPOINT)
     if which == "auto" and has_checkpoint:

@@ -21,9 +21,9 @@ import sys
 import tempfile
 
 from mesh_renderer.nvcc import architecture_flags, find_nvcc
-from tf_runtime import tf
-from workspace.atomic import atomic_path
-from workspace.errors import InputError, run_main
+from utils.atomic import atomic_path
+from utils.errors import InputError, run_main
+from utils.tf_compat import tf
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 SOURCE_DIR = os.path.join(_PACKAGE, "csrc")

@@ -8,7 +8,7 @@ homogeneous coordinates). Plain numpy: cameras are constants of the graph.
 
 import numpy as np
 
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 
 def perspective(focal_length, image_width, image_height, near, far):

@@ -5,8 +5,8 @@ The full contract stands in ``csrc/linear_model_op.cc``.
 
 import numpy as np
 
-from mesh_renderer.rasterize_triangles import operations
-from tf_runtime import tf
+from mesh_renderer.operations import operations
+from utils.tf_compat import tf
 
 _PANEL_WIDTH = 16  # of csrc/linear_model.h
 _ALIGNMENT = 64  # bytes, at which TensorFlow takes an array's memory as it is

@@ -5,11 +5,7 @@ The full contract stands in ``csrc/posed_surface_op.cc``.
 
 from typing import Any, NamedTuple
 
-from mesh_renderer.rasterize_triangles import operations
-
-# What the light is a polynomial of, x, y, z being the unit normal in the world:
-# 1, x, y, z, xy, yz, zx, zz, xx - yy.
-LIGHT_TERMS = 9
+from mesh_renderer.operations import operations
 
 
 class PosedSurface(NamedTuple):

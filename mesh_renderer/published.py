@@ -9,8 +9,8 @@ import os
 
 import numpy as np
 
-from tf_runtime import tf
-from workspace.errors import InputError
+from utils.errors import InputError
+from utils.tf_compat import tf
 
 VARIABLE = "RASTERIZER"
 OWN, PUBLISHED = "own", "mesh_renderer"

@@ -11,7 +11,7 @@ from mesh_renderer.rasterize_triangles import (
     interpolate_attributes,
     rasterize_triangles,
 )
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 
 class Rendering(NamedTuple):

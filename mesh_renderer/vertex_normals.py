@@ -3,7 +3,7 @@
 The full contract stands in ``csrc/vertex_normals_op.cc``.
 """
 
-from mesh_renderer.rasterize_triangles import operations
+from mesh_renderer.operations import operations
 
 
 def vertex_normals(vertices, triangles, vertex_triangles):

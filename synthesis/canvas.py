@@ -6,8 +6,7 @@ import functools
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from alignment.align import CROP_SIZE
-from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
 from mesh_renderer.core import library, pointer
 from synthesis.lighting import linear_light
 
@@ -58,14 +57,14 @@ class Canvas:
     def __init__(self, picture):
         self.picture = np.require(picture, np.uint8, ["C", "W", "O"])
         self.size = len(self.picture)
-        self.zoom = self.size / CROP_SIZE
+        self.zoom = self.size / IMAGE_SIZE
         self.hidden = np.zeros((self.size, self.size), np.uint8)
         self._structs = [_CanvasStruct(self.picture.ctypes.data, hidden, self.size)
                          for hidden in (None, self.hidden.ctypes.data)]
 
     def pixels(self, points):
         """Return where points [..., 2] of the 224 crop, y up, are in the picture, y down, float32."""
-        return (np.asarray(points) * (1, -1) + (0, CROP_SIZE)).astype(np.float32) * np.float32(self.zoom)
+        return (np.asarray(points) * (1, -1) + (0, IMAGE_SIZE)).astype(np.float32) * np.float32(self.zoom)
 
     def ellipsoid(self, pose, centre, radii, surface, gamma, hides=False):
         """Paint an ellipsoid that turns with the head.

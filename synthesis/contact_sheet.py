@@ -6,9 +6,9 @@ import numpy as np
 import scipy.io
 from PIL import Image, ImageDraw
 
-from alignment.align import CROP_SIZE, flip_y
+from geometry.camera import IMAGE_SIZE, flip_y
 from synthesis.formats import item_name
-from workspace.atomic import atomic_path
+from utils.atomic import atomic_path
 
 _COLUMNS, _ROWS = 8, 6
 
@@ -26,9 +26,9 @@ def contact_sheet(folder, kind, count, path):
     indices = np.unique(np.linspace(0, count - 1, _COLUMNS * _ROWS // per_face).round().astype(int))
     cells = [cell for index in indices for cell in _cells(folder, kind, item_name(index))]
     rows = -(-len(cells) // _COLUMNS)
-    sheet = Image.new("RGB", (_COLUMNS * CROP_SIZE, rows * CROP_SIZE))
+    sheet = Image.new("RGB", (_COLUMNS * IMAGE_SIZE, rows * IMAGE_SIZE))
     for i, cell in enumerate(cells):
-        sheet.paste(cell, (i % _COLUMNS * CROP_SIZE, i // _COLUMNS * CROP_SIZE))
+        sheet.paste(cell, (i % _COLUMNS * IMAGE_SIZE, i // _COLUMNS * IMAGE_SIZE))
     with atomic_path(path) as temporary:
         sheet.save(temporary, "PNG")
 
@@ -44,8 +44,8 @@ def _cells(folder, kind, name):
 
 def _marked(image, points):
     """Return the picture at 224 pixels with a dot at each point, in its own pixels, y down."""
-    zoom = CROP_SIZE / image.size[0]
-    image = image.convert("RGB").resize((CROP_SIZE, CROP_SIZE))
+    zoom = IMAGE_SIZE / image.size[0]
+    image = image.convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE))
     draw = ImageDraw.Draw(image)
     for x, y in np.asarray(points) * zoom:
         draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=(0, 255, 0))

@@ -6,20 +6,20 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from alignment.align import CROP_SIZE
-from face_decoder import coefficient_sizes, split_coefficients
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from geometry.camera import IMAGE_SIZE
 from mesh_renderer.build import core_library
+from synthesis.compositing import PaintingSettings, RenderedFace
 from synthesis.formats import is_whole, item_files, item_name
-from synthesis.painting import PaintingSettings, RenderedFace
-from synthesis.pixels import build_skin_table, skin_table_path
 from synthesis.rendering import BATCH_SIZE, FaceRenderer
 from synthesis.sampling import FaceSampler, PoseLimits
 from synthesis.scene import SceneOptions
+from synthesis.skin_mask_table import build_skin_table, skin_table_path
 from synthesis.workers import paint_all
-from workspace.atomic import atomic_path
-from workspace.errors import InputError
-from workspace.json_files import read_json_object
-from workspace.lock import output_folder
+from utils.atomic import atomic_path
+from utils.errors import InputError
+from utils.json_files import read_json_object
+from utils.lock import output_folder
 
 MANIFEST = "manifest.json"
 PHOTO_SIZE = 450  # pixels, as AFLW2000-3D
@@ -32,7 +32,7 @@ class DatasetOptions(NamedTuple):
 
     kind: str = "processed"
     seed: int = 0
-    size: int = CROP_SIZE
+    size: int = IMAGE_SIZE
     max_yaw: float = 90.0  # degrees
     max_pitch: float = 40.0
     max_roll: float = 40.0
@@ -64,7 +64,7 @@ class SyntheticDataset:
         Args:
             count: how many faces the folder shall hold at least.
             workers: how many processes.
-            report: a ``workspace.report.Report``.
+            report: a ``utils.report.Report``.
 
         Returns:
             How many of the faces were there before.

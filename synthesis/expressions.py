@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from landmark_fitting import expression_bounds
+from face_model.coefficients import expression_bounds
 
 _ACTIONS_AT_ONCE = 5  # a face does a few things at a time
 _ASYMMETRY = 0.12  # standard deviation of the ratio of left to right

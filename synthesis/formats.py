@@ -6,12 +6,11 @@ import os
 import numpy as np
 import scipy.io
 
-from alignment.align import CROP_SIZE
-from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
+from mesh_renderer.png import encode_png
 from synthesis.pose import aflw_angles
-from workspace.atomic import write_atomically
-from workspace.mat_files import write_mat
-from workspace.png_files import encode_png
+from utils.atomic import write_atomically
+from utils.mat_files import write_mat
 
 FORMATS = ("processed", "aflw2000")
 _LANDMARK_BYTES = 68 * 2 * 8
@@ -56,23 +55,6 @@ def _is_whole(path, coefficient_count):
         return False
 
 
-def write_processed(folder, name, picture, mask, landmarks, coefficients):
-    """Write one face as ``preprocess_img.py`` does, and its coefficients; each file atomically.
-
-    Args:
-        folder, name: see :func:`item_files`.
-        picture: [224, 224, 3] uint8 RGB.
-        mask: [224, 224] uint8.
-        landmarks: [68, 2] crop pixels, y up.
-        coefficients: [257] float32.
-    """
-    landmarks = np.ascontiguousarray(landmarks, "<f8")
-    text = len(landmarks) * "%.4f %.4f\n" % tuple(landmarks.reshape(-1).tolist())
-    contents = (np.asarray(coefficients, "<f4").tobytes(), text.encode("ascii"), landmarks.tobytes(),
-                encode_png(mask), encode_png(picture))
-    _write(item_files(folder, "processed", name), contents)
-
-
 def write_photo(folder, name, image, landmarks, world_landmarks, angles, translation):
     """Write one photo and its truth as AFLW2000-3D has them; each file atomically.
 
@@ -89,7 +71,7 @@ def write_photo(folder, name, image, landmarks, world_landmarks, angles, transla
         angles, translation: [3], of the coefficients.
     """
     size = image.size[0]
-    zoom = size / CROP_SIZE
+    zoom = size / IMAGE_SIZE
     scale = FOCAL_LENGTH * zoom / (CAMERA_DISTANCE - translation[2])  # pixels per dm
     points = np.stack([landmarks[:, 0] * zoom - 0.5, size - landmarks[:, 1] * zoom - 0.5,
                        (world_landmarks[:, 2] - translation[2]) * scale])
@@ -105,3 +87,20 @@ def write_photo(folder, name, image, landmarks, world_landmarks, angles, transla
 def _write(paths, contents):
     for path, content in zip(paths, contents):
         write_atomically(path, content)
+
+
+def write_processed(folder, name, picture, mask, landmarks, coefficients):
+    """Write one face as ``preprocess_img.py`` does, and its coefficients; each file atomically.
+
+    Args:
+        folder, name: see :func:`item_files`.
+        picture: [224, 224, 3] uint8 RGB.
+        mask: [224, 224] uint8.
+        landmarks: [68, 2] crop pixels, y up.
+        coefficients: [257] float32.
+    """
+    landmarks = np.ascontiguousarray(landmarks, "<f8")
+    text = len(landmarks) * "%.4f %.4f\n" % tuple(landmarks.reshape(-1).tolist())
+    contents = (np.asarray(coefficients, "<f4").tobytes(), text.encode("ascii"), landmarks.tobytes(),
+                encode_png(mask), encode_png(picture))
+    _write(item_files(folder, "processed", name), contents)

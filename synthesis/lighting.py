@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from face_decoder import AMBIENT_OFFSET, SH_BANDS
+from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_BANDS
 
 # Colour = albedo * sum_k Y_k(n) (gamma_k + offset_k), with Y as in face_decoder.spherical_harmonics,
 # whose a_l are (pi, 2 pi / sqrt 3, 2 pi / sqrt 8). A lamp from direction d that lights a matt surface by
@@ -84,13 +84,3 @@ def _tint(random, strength):
     warm, green = strength * random.standard_normal(), 0.3 * strength * random.standard_normal()
     colour = np.exp(np.array([warm, green, -warm]))
     return (colour / colour.mean())[:, np.newaxis]
-
-
-def harmonics(normals):
-    """Return ``face_decoder.spherical_harmonics`` of normals [..., 3] as an array, [..., 9]."""
-    x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
-    order1 = np.sqrt(np.pi)  # a_1 c_1
-    order2 = 2 * np.pi / np.sqrt(8) * 3 * np.sqrt(5) / np.sqrt(12 * np.pi)  # a_2 c_2
-    return np.stack([
-        np.full(x.shape, _FLAT), -order1 * y, order1 * z, -order1 * x, order2 * x * y, -order2 * y * z,
-        order2 * (3 * z * z - 1) / (2 * np.sqrt(3)), -order2 * x * z, order2 * (x * x - y * y) / 2], axis=-1)

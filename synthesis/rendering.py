@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from face_decoder import draw_face
-from face_graph import FaceGraph
-from tf_runtime import tf
+from face_decoder import FaceDecoder, draw_face
+from utils.tf_compat import tf
 
 BATCH_SIZE = 16  # always: what an index looks like must not depend on its neighbours
 
@@ -29,7 +28,7 @@ class FaceRenderer:
     """
 
     def __init__(self, model, image_size):
-        self._graph = FaceGraph(model)
+        self._graph = FaceDecoder(model)
         face = self._graph.face
         with self._graph.graph.as_default():
             self._outputs = RenderedFaces(

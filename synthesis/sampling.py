@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alignment.align import CROP_SIZE, FACE_SCALE
-from face_decoder import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT, Coefficients, coefficient_sizes
-from landmark_fitting import STATISTICAL_BOUND, rotation_matrices
+from alignment.align import FACE_SCALE
+from face_model.coefficients import STATISTICAL_BOUND, Coefficients, coefficient_sizes
+from face_model.landmark_basis import landmark_model
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE, PRINCIPAL_POINT
+from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.rotation import rotation_matrices
+from synthesis.crop_placement import FacePlacer, Placement
 from synthesis.expressions import draw_actions, draw_expression
 from synthesis.lighting import draw_light
-from synthesis.placement import FacePlacer, Placement
-from synthesis.population import typical_identity
 from synthesis.pose import draw_angles
 
 _COEFFICIENT_STREAM, _PICTURE_STREAM = 0, 1
@@ -101,7 +103,7 @@ class FaceSampler:
 
     def _draw_placement(self, random):
         if self._anywhere:
-            centre = CROP_SIZE * random.uniform(_PHOTO_MARGIN, 1 - _PHOTO_MARGIN, 2)
+            centre = IMAGE_SIZE * random.uniform(_PHOTO_MARGIN, 1 - _PHOTO_MARGIN, 2)
             return Placement(centre, FACE_SCALE * random.uniform(*_PHOTO_FACE_SCALE))
         shift = np.clip(random.standard_normal(2), -STATISTICAL_BOUND, STATISTICAL_BOUND) * _CROP_SHIFT
         zoom = np.clip(random.standard_normal(), -STATISTICAL_BOUND, STATISTICAL_BOUND) * _CROP_ZOOM
@@ -128,3 +130,26 @@ def head_pose(angles, translation):
 
 def _bounded_normal(random, count):
     return np.clip(random.standard_normal(count), -STATISTICAL_BOUND, STATISTICAL_BOUND)
+
+
+_TOLERANCE = 0.01  # dm, standard deviation of the five points of a typical face: a millimetre
+
+
+def typical_identity(model):
+    """Return the identity around which faces are drawn, [identity] float64, in standard deviations.
+
+    The published alignment's five points are those of the mean of BFM's scans, that is, of people. The
+    model's most likely face that has these points, give or take a millimetre, is where its people are:
+    near 0 for BFM itself; for the open model, whose mean was drawn by hand, people have eyes 2.5 mm
+    closer to each other and noses 3 mm longer.
+
+    Args:
+        model: a ``FaceModel``.
+    """
+    # Where the five points are as a whole is the pose's matter: only their arrangement tells of the person.
+    mean, basis, standard = (points - points.mean(axis=0) for points in (
+        *(five_from_68(part, axis=0) for part in landmark_model(model)), STANDARD_POINTS_3D))
+    basis = basis[..., :model.identity_basis.shape[1]].reshape(mean.size, -1)
+    precision = 1 / _TOLERANCE ** 2
+    return np.linalg.solve(precision * basis.T.dot(basis) + np.eye(basis.shape[1]),
+                           precision * basis.T.dot((standard - mean).reshape(-1)))

@@ -6,13 +6,13 @@ import numpy as np
 from PIL import Image
 
 from synthesis.backgrounds import draw_background, draw_colour
+from synthesis.brows_and_lashes import paint_features
 from synthesis.canvas import TEXTURE_SHAPE, Canvas
-from synthesis.complexion import paint_face
-from synthesis.features import paint_features
+from synthesis.hair import paint_fringe, paint_locks
 from synthesis.head import Surface, head_geometry
 from synthesis.occluders import paint_occluders
 from synthesis.sampling import HeadPose
-from synthesis.strands import paint_fringe, paint_locks
+from synthesis.skin_appearance import paint_face
 
 _HAIR_PROBABILITY, _CAP_PROBABILITY, _LONG_HAIR = 0.93, 0.08, 0.45
 _HAIR_COLOURS = ((28, 22, 20), (45, 32, 26), (70, 48, 34), (105, 72, 46), (160, 120, 75), (200, 170, 120),

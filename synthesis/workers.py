@@ -7,9 +7,9 @@ import queue
 import signal
 import threading
 
-from synthesis.painting import Painter
-from workspace.errors import InputError
-from workspace.workers import begin_worker, starting_workers
+from synthesis.compositing import Painter
+from utils.errors import InputError
+from utils.workers import begin_worker, starting_workers
 
 _PATIENCE = 0.2  # seconds between looks at whether something has happened
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -22,7 +22,7 @@ def paint_all(settings, batches, workers, finished):
     a thread of this process. Interrupted, workers finish the batch in hand and no file is left half.
 
     Args:
-        settings: ``synthesis.painting.PaintingSettings``.
+        settings: ``synthesis.compositing.PaintingSettings``.
         batches: iterable of lists of ``RenderedFace``.
         workers: how many processes.
         finished: called with the number of faces after each batch.

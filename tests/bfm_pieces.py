@@ -8,7 +8,7 @@ import numpy as np
 import scipy.io
 
 from face_model import bfm
-from workspace.mat_files import write_mat
+from utils.mat_files import write_mat
 
 COMPONENTS = 199
 INDEX_FILES = ("BFM_front_idx.mat", "BFM_exp_idx.mat", "facemodel_info.mat", "std_exp.txt")

@@ -6,12 +6,12 @@ import zlib
 
 import numpy as np
 
-GOLDEN_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
+from tests.paths import GOLDEN
 
 
 def golden_variables(network):
     """Return variable name -> shape of ``r_net``, ``facenet`` or ``gcn_mesh_generator`` as published."""
-    with open(os.path.join(GOLDEN_DIR, "variables.json")) as file:
+    with open(os.path.join(GOLDEN, "variables.json")) as file:
         return json.load(file)[network]
 
 

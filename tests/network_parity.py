@@ -11,7 +11,7 @@ import networks
 from gcn import generator
 from gcn.pyramid import MeshPyramid
 from tests.golden_weights import load_golden_variables
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 NETWORK_TOLERANCE = 1e-4
 # Training mode divides by the deviation of two nearly equal images. The published float32 figures

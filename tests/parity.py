@@ -25,11 +25,12 @@ if REPO_ROOT not in sys.path:  # run as a script
 import losses  # noqa: E402
 from alignment.align import align  # noqa: E402
 from alignment.skin import skin_mask  # noqa: E402
-from face_decoder import coefficient_sizes, decode_face, render_face, split_coefficients  # noqa: E402
+from face_decoder import decode_face, render_face
 from face_model import read_face_model  # noqa: E402
+from face_model.coefficients import coefficient_sizes, split_coefficients
 from tests.network_parity import network_outputs  # noqa: E402
-from tf_runtime import tf  # noqa: E402
-from workspace.errors import InputError, run_main  # noqa: E402
+from utils.errors import InputError, run_main
+from utils.tf_compat import tf
 
 VALUE_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
 GREY_LEVELS = 2

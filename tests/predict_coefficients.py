@@ -11,7 +11,7 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from face_model import read_face_model  # noqa: E402
-from regression import CoefficientRegressor  # noqa: E402
+from reconstruction.regressor import CoefficientRegressor
 
 
 def main(crops, face_model, *pairs):

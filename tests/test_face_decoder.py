@@ -1,21 +1,19 @@
 """The decoder's pieces against readable references and against properties they must have."""
 
-import os
 
 import numpy as np
 import pytest
 
 import face_decoder
 from face_model import read_face_model
-from landmark_fitting import rotation_matrices
-from tf_runtime import tf
-
-MODEL_PATH = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "toy_model.mat")
+from geometry.rotation import rotation_matrices
+from tests.paths import TOY_MODEL
+from utils.tf_compat import tf
 
 
 @pytest.fixture(scope="module")
 def model():
-    return read_face_model(MODEL_PATH)
+    return read_face_model(TOY_MODEL)
 
 
 def run(build):

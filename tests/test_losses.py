@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import losses
-from face_decoder import Coefficients
-from tf_runtime import tf
+from face_model.coefficients import Coefficients
+from utils.tf_compat import tf
 
 RANDOM = np.random.RandomState(7)
 

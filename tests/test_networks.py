@@ -5,13 +5,13 @@ import pytest
 
 import networks
 from tests.golden_weights import (
-    GOLDEN_DIR,
+    GOLDEN,
     golden_values,
     golden_variables,
     load_golden_variables,
     relative_error,
 )
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 # Rounding alone moves these networks' outputs by 1e-6 in inference mode. Training mode divides by
 # the deviation of two nearly equal images: the published float32 figures are 3e-4 off the same
@@ -22,7 +22,7 @@ TRAINING_TOLERANCE = 1e-3
 
 @pytest.fixture(scope="module")
 def published():
-    return np.load(os.path.join(GOLDEN_DIR, "networks.npz"), allow_pickle=False)
+    return np.load(os.path.join(GOLDEN, "networks.npz"), allow_pickle=False)
 
 
 def _run(build, images):

@@ -1,23 +1,22 @@
 """A small face model and one reconstruction of it, made by hand: a quick stand-in for a fitted photo."""
 
-import os
 
 import numpy as np
 from PIL import Image
 
 from alignment.align import align
-from alignment.five_points import STANDARD_POINTS_3D
 from face_model import read_face_model
 from face_model.model import vertex_triangle_table
-from reconstruction import LocatedFace, Reconstruction
+from geometry.landmarks import STANDARD_POINTS_3D
+from reconstruction.face import LocatedFace, Reconstruction
+from tests.paths import TOY_MODEL
 
-GOLDEN_MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "toy_model.mat")
 YAW = 0.35  # radians
 
 
 def toy_face_model():
     """The small face model of the golden numbers."""
-    return read_face_model(GOLDEN_MODEL)
+    return read_face_model(TOY_MODEL)
 
 
 def closed_face_model():

@@ -5,7 +5,6 @@ import os
 import numpy as np
 from PIL import Image
 
-TOY_MODEL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "toy_model.mat")
 SIZE = 224
 
 

@@ -6,19 +6,21 @@ Only the generator learns. Its target is the published one, the coefficient mesh
 the photo's landmarks, or ground truth where the data has it (``training.mesh_targets``).
 """
 
-import checkpoints
-from face_decoder import coefficient_sizes, render_face
-from gcn.frozen_features import FrozenFeatures, frozen_features
+from checkpoints.variables import restore
+from dataset.mesh_targets import mesh_targets
+from face_decoder import render_face
+from face_model.coefficients import coefficient_sizes
+from gcn.embedding import FrozenFeatures, frozen_features
 from gcn.generator import GENERATOR_SCOPE, pyramid_tensors
 from gcn.losses import mesh_losses, total_mesh_loss
 from gcn.pyramid import load_pyramid
 from gcn.refined_face import refine_face
 from mesh_renderer.vertex_normals import vertex_normals
-from tf_runtime import tf
-from training.mesh_targets import mesh_targets
-from training.r_net_step import landmark_error, optimise
+from training.optimizer import optimise
+from training.r_net_step import landmark_error
 from training.step import Pictures, TrainingStep, named
-from workspace.errors import InputError
+from utils.errors import InputError
+from utils.tf_compat import tf
 
 _FULL_DISTANCE = 0.05  # dm between two meshes that is shown white
 _MILLIMETRES = 100.0  # per decimetre
@@ -32,7 +34,7 @@ def build_mesh_generator_step(batch, model, options, identity_network=None):
     generated vertices.
 
     Args:
-        batch: ``training.data.Batch`` of tensors.
+        batch: ``dataset.face_stream.Batch`` of tensors.
         model: a ``FaceModel``.
         options: ``training.options.TrainingOptions``; ``loss_weights`` are ``gcn.losses.MeshLossWeights``.
         identity_network: an ``identity.IdentityNetwork``, or None for an embedding of R-Net alone.
@@ -84,7 +86,7 @@ def initialise_mesh_generator(session, path):
     Raises:
         InputError: the file is missing, damaged, or of another network.
     """
-    checkpoints.restore(session, path, tf.trainable_variables(GENERATOR_SCOPE + "/"))
+    restore(session, path, tf.trainable_variables(GENERATOR_SCOPE + "/"))
 
 
 def _target(refined, targets, model):

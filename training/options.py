@@ -10,11 +10,10 @@ from typing import Any, NamedTuple, Optional
 
 from losses import LossWeights
 from networks import R_NET_BATCH_NORM_DECAY
-from workspace.paths import PROCESSED_DATA_DIR, RESULT_DIR, WEIGHTS_DIR
+from utils.paths import PROCESSED_DATA_DIR, RESULT_DIR, WEIGHTS_DIR
 
 MODELS = ("r_net", "gcn")
 SUPERVISIONS = ("photo", "truth")
-IMAGE_SIZES = (56, 112, 224)  # pixels; divisors of the crop's size
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("published", "cool_down")
 IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")

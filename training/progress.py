@@ -7,7 +7,7 @@ import threading
 
 from tqdm import tqdm
 
-from workspace.errors import printable
+from utils.errors import printable
 
 
 class Progress:

@@ -4,22 +4,29 @@ Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (
 section 3, without any ground truth of shape: photo, landmarks and identity are the teachers.
 """
 
-import checkpoints
 import losses as loss_terms
 import networks
-from face_decoder import coefficient_sizes, decode_face, render_face, split_coefficients
+from checkpoints.variables import restore, variable_shapes
+from face_decoder import decode_face, render_face
+from face_model.coefficients import coefficient_sizes, split_coefficients
 from losses import Losses
-from tf_runtime import tf
+from training.optimizer import (
+    R_NET_HEADS,
+    coefficient_histograms,
+    landmark_error,
+    loss_gradient_norms,
+    optimise,
+    two_modes,
+)
 from training.step import Pictures, TrainingStep, named
-
-_HEADS = ("fc-id", "fc-ex", "fc-tex", "fc-angles", "fc-gamma", "fc-XY", "fc-Z")
+from utils.tf_compat import tf
 
 
 def build_r_net_step(batch, model, options, identity_network=None):
     """Build the graph of a training step of R-Net.
 
     Args:
-        batch: ``training.data.Batch`` of tensors.
+        batch: ``dataset.face_stream.Batch`` of tensors.
         model: a ``FaceModel``.
         options: ``training.options.TrainingOptions``.
         identity_network: an ``identity.IdentityNetwork``, or None to leave the perceptual loss out.
@@ -65,32 +72,9 @@ def initialise_r_net(session, path):
     """
     trunk = tf.trainable_variables(networks.R_NET_SCOPE + "/")
     trunk += [v for v in tf.global_variables(networks.R_NET_SCOPE + "/") if "/moving_" in v.op.name]
-    heads = [v for v in tf.trainable_variables() if v.op.name.split("/")[0] in _HEADS]
-    has_heads = path.endswith(".pb") or "fc-angles/weights" in checkpoints.variable_shapes(path)
-    checkpoints.restore(session, path, trunk + heads if has_heads else trunk)
-
-
-def landmark_error(predicted, labels):
-    """Return the mean distance of the landmarks from their labels, pixels.
-
-    Args:
-        predicted, labels: [B, 68, 2].
-    """
-    return tf.reduce_mean(tf.norm(predicted - labels, axis=-1))
-
-
-def two_modes(photos, sizes, decay):
-    """Return the coefficients of one R-Net in training mode and as it will be applied, two [B, coefficients].
-
-    Args:
-        photos: [B, S, S, 3] BGR, 0..255.
-        sizes: ``face_decoder.Coefficients`` of ints.
-        decay: of the moving averages.
-    """
-    counts = dict(identity_count=sizes.identity, expression_count=sizes.expression, albedo_count=sizes.albedo)
-    trained = networks.r_net(photos, training=True, decay=decay, **counts).coefficients
-    applied = networks.r_net(photos, training=False, reuse=True, **counts).coefficients
-    return trained, applied
+    heads = [v for v in tf.trainable_variables() if v.op.name.split("/")[0] in R_NET_HEADS]
+    has_heads = path.endswith(".pb") or "fc-angles/weights" in variable_shapes(path)
+    restore(session, path, trunk + heads if has_heads else trunk)
 
 
 def _losses(batch, coefficients, face, rendering, model, weights, identity_network):
@@ -109,52 +93,6 @@ def _losses(batch, coefficients, face, rendering, model, weights, identity_netwo
         reflectance=loss_terms.reflectance_loss(face.albedo, model.skin_mask),
         gamma=loss_terms.gamma_loss(parts.gamma),
     )
-
-
-def optimise(total, learning_rate, head_rate=1.0):
-    """Return the operation of one Adam step with all that belongs to it, and the gradient's norm.
-
-    Args:
-        total: the loss.
-        learning_rate: scalar tensor.
-        head_rate: the learning rate of R-Net's heads, relative to that of the trunk. The 2,048 features
-            under a head are all positive, so one step of Adam moves all weights of an output the same way,
-            and the output by about a thousand times the rate: more than a face may turn, at the rates that
-            a trunk of random weights needs.
-    """
-    optimizer = tf.train.AdamOptimizer(learning_rate)
-    # All gradients first: an early update would change weights that another gradient still reads.
-    pairs = optimizer.compute_gradients(total, tf.trainable_variables(), gate_gradients=optimizer.GATE_GRAPH)
-    step = tf.train.get_or_create_global_step()
-    # The moving averages belong to the step: they are updated with it, before it counts.
-    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
-        if head_rate == 1:
-            update = optimizer.apply_gradients(pairs, global_step=step)
-        else:
-            heads, trunk = ([pair for pair in pairs if (pair[1].op.name.split("/")[0] in _HEADS) == of_head]
-                            for of_head in (True, False))
-            update_heads = tf.train.AdamOptimizer(head_rate * learning_rate, name="AdamHeads").apply_gradients(heads)
-            with tf.control_dependencies([update_heads]):
-                update = optimizer.apply_gradients(trunk, global_step=step)
-    return update, tf.global_norm([gradient for gradient, _ in pairs])
-
-
-def loss_gradient_norms(losses, weights, coefficients):
-    """Return loss name -> norm of the weighted loss's gradient with respect to the coefficients, [B, 257].
-
-    With respect to the network's weights each would cost a backward pass of its own.
-    """
-    norms = {}
-    for name, loss in named(losses).items():
-        gradient, = tf.gradients(getattr(weights, name) * loss, coefficients)
-        norms[name] = tf.norm(gradient)
-    return norms
-
-
-def coefficient_histograms(parts):
-    """Return a merged summary of the distribution of each kind of coefficient."""
-    return tf.summary.merge([tf.summary.histogram("coefficients/" + name, values)
-                             for name, values in parts._asdict().items()])
 
 
 def _pictures(face, rendering, model):

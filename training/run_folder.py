@@ -5,8 +5,8 @@ import fcntl
 import os
 
 from training.saver import finished_steps
-from workspace.errors import InputError
-from workspace.lock import require_own_folders
+from utils.errors import InputError
+from utils.lock import require_own_folders
 
 OPTIONS_FILE = "options.json"
 SUMMARY_FOLDERS = ("summary",) + tuple(os.path.join("summary", side) for side in ("train", "val"))

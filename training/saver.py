@@ -12,10 +12,11 @@ import re
 import shutil
 import tempfile
 
-import checkpoints
-from tf_runtime import tf
-from training.records import CHECKPOINT_EXTENSION, read_record, record_path, write_json
-from workspace.errors import InputError
+from checkpoints.record import CHECKPOINT_EXTENSION, read_record, record_path
+from checkpoints.variables import assign, read_variables
+from utils.errors import InputError
+from utils.json_files import write_json
+from utils.tf_compat import tf
 
 _RECORD_NAME = re.compile(r"iter_(\d+)\.json\Z")
 _PARTIAL_PREFIX = ".partial-"
@@ -93,7 +94,7 @@ class CheckpointSaver:
             except InputError as error:
                 passed_over.append(str(error))
                 continue
-            checkpoints.assign(session, self._variables, values)
+            assign(session, self._variables, values)
             return prefix, passed_over
         if passed_over:
             raise InputError("{}; no checkpoint of this run can be used, train under another --model_name".format(
@@ -101,7 +102,7 @@ class CheckpointSaver:
         return None, passed_over
 
     def _read(self, prefix):
-        return checkpoints.read_variables(
+        return read_variables(
             prefix, {v.op.name: v.shape.as_list() for v in self._variables})
 
     def _put_in_place(self, temporary, prefix, step):

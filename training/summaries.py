@@ -9,11 +9,11 @@ import time
 
 import numpy as np
 
-from tf_runtime import tf
-from training.pictures import encode_jpeg, picture_strip
+from training.picture_strip import encode_jpeg, picture_strip
 from training.saver import write_fault
-from workspace.errors import InputError
-from workspace.installed import is_installed
+from utils.errors import InputError
+from utils.installed import is_installed
+from utils.tf_compat import tf
 
 _EVENT_FILE = "events.out.tfevents.{:010d}.{}.{}"  # seconds, host, process: TensorBoard reads them in this order
 _EVENT_SECONDS = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
@@ -58,7 +58,7 @@ class SummaryWriter:
 
         Args:
             step: of the run.
-            batch: ``training.data.Batch`` of arrays.
+            batch: ``dataset.face_stream.Batch`` of arrays.
             pictures: ``training.step.Pictures`` of arrays.
         """
         strip = picture_strip(batch.photos, pictures, batch.landmarks)

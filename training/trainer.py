@@ -6,31 +6,25 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from face_decoder import coefficient_sizes
+from checkpoints.record import other_image_size, read_record, require_face_model
+from dataset.face_cache import open_face_cache
+from dataset.face_stream import FaceStream, batch_queue
+from dataset.processed_faces import find_faces
+from dataset.truth_stream import CachedFaceStream, cached_batch_queue
+from face_model.coefficients import coefficient_sizes
 from identity import load_identity_network
-from tf_runtime import session_config, tf, use_bfloat16
-from training.cached_data import CachedFaceStream, cached_batch_queue
-from training.data import FaceStream, batch_queue
-from training.face_cache import open_face_cache
-from training.faces import find_faces
 from training.options import batch_norm_decay_at, learning_rate_at
 from training.progress import Progress, StopRequest
 from training.r_net_step import build_r_net_step, initialise_r_net
-from training.records import (
-    changes,
-    data_record,
-    other_image_size,
-    read_record,
-    require_face_model,
-    run_record,
-    write_json,
-)
 from training.run_folder import OPTIONS_FILE, locked_run_folder
+from training.run_record import changes, data_record, run_record
 from training.saver import CheckpointSaver
 from training.summaries import MESH_PLUGIN, SummaryWriter
-from workspace.errors import InputError
-from workspace.heap import give_back_freed_memory
-from workspace.installed import shortfalls
+from utils.errors import InputError
+from utils.installed import shortfalls
+from utils.json_files import write_json
+from utils.tf_compat import session_config, tf, use_bfloat16
+from utils.workers import release_freed_memory
 
 NO_IDENTITY = "none"
 _NAMES_TOLD = 5  # how many left-out faces are named before they are only counted
@@ -201,7 +195,7 @@ class _Trainer:
         self._validation = {tag: value / batches for tag, value in sums.items()}
         self._writers["val"].scalars(done, self._validation)
         self._writers["val"].flush()
-        give_back_freed_memory()  # each validation would leave some thirty megabytes with another thread's heap
+        release_freed_memory()  # each validation would leave some thirty megabytes with another thread's heap
 
     def _validation_batch(self, with_pictures):
         """Return the next validation batch as arrays, and what the network makes of it."""

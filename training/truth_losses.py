@@ -10,19 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from face_decoder import (
-    CAMERA_DISTANCE,
-    FOCAL_LENGTH,
-    SH_BANDS,
-    coefficient_sizes,
-    project,
-    rotation_matrix,
-    split_coefficients,
-)
-from face_model.surface_normals import surface_normals
-from landmark_fitting import landmark_model
-from synthesis.lighting import harmonics
-from tf_runtime import tf
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from face_model.landmark_basis import landmark_model
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, project
+from geometry.normals import surface_normals
+from geometry.rotation import rotation_matrix
+from geometry.spherical_harmonics import SH_BANDS, harmonics
+from utils.tf_compat import tf
 
 _MILLIMETRES = 100.0  # per decimetre
 _FACE_RADIUS = 100.0  # pixels of the crop: how far from the middle a change of size is measured

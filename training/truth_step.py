@@ -1,17 +1,18 @@
 """One training step of R-Net on faces whose coefficients are known: no rendering, no identity network."""
 
-from face_decoder import coefficient_sizes, split_coefficients
-from tf_runtime import tf
-from training.r_net_step import coefficient_histograms, landmark_error, loss_gradient_norms, optimise, two_modes
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from training.optimizer import optimise, two_modes
+from training.r_net_step import coefficient_histograms, landmark_error, loss_gradient_norms
 from training.step import TrainingStep, named
 from training.truth_losses import total_truth_loss, truth_losses, truth_measures
+from utils.tf_compat import tf
 
 
 def build_truth_step(batch, model, options, identity_network=None):
     """Build the graph of a supervised training step of R-Net.
 
     Args:
-        batch: ``training.cached_data.TruthBatch`` of tensors.
+        batch: ``dataset.truth_stream.TruthBatch`` of tensors.
         model: a ``FaceModel``.
         options: ``training.options.TrainingOptions``; ``loss_weights`` are ``training.truth_losses.TruthWeights``.
         identity_network: not used.

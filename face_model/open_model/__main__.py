@@ -11,8 +11,8 @@ from face_model.loading import OPEN_MODEL_FILE
 from face_model.model import write_face_model
 from face_model.open_model.assets import Assets, obtain_wheel
 from face_model.open_model.build import HEAD_COUNT, SKIN_COUNT, build_open_face_model
-from workspace.errors import run_main
-from workspace.paths import BFM_DIR
+from utils.errors import run_main
+from utils.paths import BFM_DIR
 
 
 def parse_arguments(argv):

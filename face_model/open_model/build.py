@@ -6,7 +6,7 @@ import numpy as np
 
 from face_model.model import FaceModel, vertex_triangle_table
 from face_model.open_model.albedo import albedo_model
-from face_model.open_model.alignment import STANDARD_POINTS, five_points, similarity
+from face_model.open_model.alignment import similarity
 from face_model.open_model.assets import group_vertices
 from face_model.open_model.expression import EXPRESSION_NAMES, FACIAL_ACTIONS, facial_displacements
 from face_model.open_model.head_mesh import SKIN, build_head_mesh, symmetrise
@@ -14,7 +14,8 @@ from face_model.open_model.identity import identity_model
 from face_model.open_model.landmarks import landmark_vertices, outline_vertices
 from face_model.open_model.phenotypes import load_targets, neutral_weights
 from face_model.open_model.regions import Regions
-from face_model.surface_normals import surface_normals
+from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.normals import surface_normals
 
 MODEL_NAME = "open face model 1 (MakeHuman, CC0)"
 IDENTITY_COUNT, ALBEDO_COUNT = 80, 80  # as BFM in the published system
@@ -130,8 +131,8 @@ def _standard_frame(points, landmarks):
         (points [N, 3], (scale, rotation)) for the displacements.
     """
     # BFM's points differ by a few tenths of a millimetre between left and right; the frame does without that.
-    mirrored = STANDARD_POINTS[[1, 0, 2, 4, 3]] * [-1.0, 1.0, 1.0]
-    scale, rotation, translation = similarity(five_points(points[landmarks]), (STANDARD_POINTS + mirrored) / 2)
+    mirrored = STANDARD_POINTS_3D[[1, 0, 2, 4, 3]] * [-1.0, 1.0, 1.0]
+    scale, rotation, translation = similarity(five_from_68(points[landmarks]), (STANDARD_POINTS_3D + mirrored) / 2)
     placed = scale * points.dot(rotation) + translation
     return placed - placed.mean(axis=0), (float(scale), rotation)
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from face_model.surface_normals import surface_normals
+from geometry.normals import surface_normals
 from mesh_renderer.render import render
-from tf_runtime import tf
-from workspace.atomic import atomic_path
+from utils.atomic import atomic_path
+from utils.tf_compat import tf
 
 # The published system's camera: focal length over image width, distance in dm.
 _FOCAL_LENGTH, _CAMERA_DISTANCE, _NEAR, _FAR = 1015.0 / 224.0, 10.0, 0.01, 50.0

@@ -9,10 +9,11 @@ from typing import Callable, NamedTuple
 import numpy as np
 from PIL import Image
 
-from alignment.five_points import STANDARD_POINTS_3D
-from tests.faults.processes import ROOT
+from geometry.landmarks import STANDARD_POINTS_3D
 from tests.fuzz.originals import picture
-from tests.training_data import TOY_MODEL, write_faces
+from tests.paths import TOY_MODEL
+from tests.training_data import write_faces
+from utils.paths import REPO_ROOT
 
 _SIDE = 64  # of photos, pixels
 _FACES, _PHOTOS, _STEPS, _CHECKPOINT_INTERVAL = 12, 4, 30, 5
@@ -41,7 +42,7 @@ def write_data(folder, photo_count=_PHOTOS):
 
 
 def _script(*parts):
-    return [os.path.join(ROOT, *parts)]
+    return [os.path.join(REPO_ROOT, *parts)]
 
 
 def _preprocess(data, output):
@@ -56,7 +57,7 @@ def _demo(data, output):
 
 
 def _synthesize(data, output):
-    return _script("synthesize.py") + ["--output", output, "--count", str(_FACES), "--face_model", TOY_MODEL,
+    return _script("synthesis", "__main__.py") + ["--output", output, "--count", str(_FACES), "--face_model", TOY_MODEL,
                                        "--workers", "2", "--quiet"]
 
 

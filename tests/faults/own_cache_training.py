@@ -5,9 +5,9 @@ import os
 import sys
 
 import train
+from dataset.face_cache import open_face_cache
 from training import trainer
-from training.face_cache import open_face_cache
-from workspace.errors import run_main
+from utils.errors import run_main
 
 if __name__ == "__main__":
     folder = sys.argv[sys.argv.index("--result_path") + 1]

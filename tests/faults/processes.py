@@ -16,11 +16,11 @@ import threading
 import time
 import traceback
 
-from tf_runtime import tf
+from utils.paths import REPO_ROOT
+from utils.tf_compat import tf
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
-_IMPORTS = ("demo", "preprocess_img", "synthesize", "train", "dlib", "tests.faults.tiny_training",
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": REPO_ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
+_IMPORTS = ("demo", "preprocess_img", "synthesis.__main__", "train", "dlib", "tests.faults.tiny_training",
             "tensorboard.plugins.mesh.summary", "PIL.ImageFilter", "scipy.sparse")
 _LOOK, _SELDOM_LOOK = 0.01, 0.1  # seconds between looks; looking takes processor time from what is looked at
 # A process that gets no processor time for so long waits for something that does not come.
@@ -69,7 +69,7 @@ class Process:
             try:
                 os.setpgid(0, 0)
                 _redirect(folder)
-                os.chdir(ROOT)
+                os.chdir(REPO_ROOT)
                 os.environ.update(_ENVIRONMENT, PYTHONFAULTHANDLER="1")
                 signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells ignore it in what they start with "&"
                 if cold:

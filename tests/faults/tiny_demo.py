@@ -1,8 +1,8 @@
 """demo.py with coarse textures in its page, which take most of its time with a small face model."""
 
 import demo
-import web_page
-from workspace.errors import run_main
+from reconstruction import html_page as web_page
+from utils.errors import run_main
 
 if __name__ == "__main__":
     web_page._TEXTURE_SIZE = 32

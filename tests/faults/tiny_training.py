@@ -2,7 +2,7 @@
 
 import train
 from tests.fuzz.stand_ins import tiny_step
-from workspace.errors import run_main
+from utils.errors import run_main
 
 if __name__ == "__main__":
     train._STEPS = {"r_net": (tiny_step, train.initialise_r_net)}

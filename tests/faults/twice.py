@@ -9,13 +9,14 @@ import tempfile
 from face_model import read_face_model
 from synthesis.sampling import draw_coefficients
 from tests.faults.commands import COMMANDS, contents, emptied, write_data
-from tests.faults.processes import ROOT, Process, warm_up
-from tests.training_data import TOY_MODEL
+from tests.faults.processes import Process, warm_up
+from tests.paths import TOY_MODEL
+from utils.paths import REPO_ROOT
 
 
 def _train(supervision):
     def arguments(data, output):
-        return [os.path.join(ROOT, "tests", "faults", "own_cache_training.py"), "--data_path",
+        return [os.path.join(REPO_ROOT, "tests", "faults", "own_cache_training.py"), "--data_path",
                 os.path.join(data, "faces"), "--face_model", TOY_MODEL, "--result_path", output, "--model_name", "run",
                 "--steps", "3", "--batch_size", "2", "--val_faces", "2", "--identity", "none", "--init_weights",
                 "none", "--seed", "3", "--augment", "--deterministic", "--quiet", "--supervision", supervision] + (

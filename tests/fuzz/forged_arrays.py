@@ -13,7 +13,7 @@ import numpy as np
 import scipy.io
 import scipy.sparse
 
-from workspace.mat_files import write_mat
+from utils.mat_files import write_mat
 
 _HUGE = 2 ** 31 - 1
 

@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 
-from tf_runtime import tf
+from utils.tf_compat import tf
 
 # Frozen graphs
 

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, NamedTuple, Tuple
 
 from identity import features
 from tests.fuzz import forged_arrays, forged_networks, forgeries, originals, places, stand_ins
-from tests.training_data import TOY_MODEL
+from tests.paths import TOY_MODEL
 
 
 class Stage(NamedTuple):
@@ -111,7 +111,7 @@ def _demo_of(extension):
 
 
 def _backgrounds(stage):
-    return "synthesize", ["--output", stage.outputs, "--count", "1", "--face_model", TOY_MODEL, "--backgrounds",
+    return "synthesis.__main__", ["--output", stage.outputs, "--count", "1", "--face_model", TOY_MODEL, "--backgrounds",
                           os.path.join(stage.inputs, "photos"), "--workers", "1", "--quiet"]
 
 
@@ -152,7 +152,7 @@ def _demo_of_checkpoint(stage):
 
 def _export(name):
     def command(stage):
-        return "checkpoints", [os.path.join(stage.inputs, name), os.path.join(stage.outputs, "made.pb")]
+        return "checkpoints.__main__", [os.path.join(stage.inputs, name), os.path.join(stage.outputs, "made.pb")]
     return command
 
 
@@ -230,7 +230,7 @@ def _nme_by_network(stage):
 
 
 def _synthesize_again(stage):
-    return "synthesize", ["--output", os.path.join(stage.outputs, "synthetic"), "--count", "3", "--face_model",
+    return "synthesis.__main__", ["--output", os.path.join(stage.outputs, "synthetic"), "--count", "3", "--face_model",
                           TOY_MODEL, "--workers", "1", "--quiet", "--check", os.path.join(stage.outputs, "sheet.png")]
 
 

@@ -8,22 +8,25 @@ import numpy as np
 import scipy.io
 from PIL import Image
 
-import checkpoints
 import demo
 import networks
-import synthesize
 import train
-from alignment.five_points import STANDARD_POINTS_3D
+from checkpoints.r_net import export_r_net
+from checkpoints.record import record_path
 from face_model import read_face_model
 from gcn.generator import generate_mesh, pyramid_tensors
 from gcn.pyramid import load_pyramid
+from geometry.landmarks import STANDARD_POINTS_3D
 from identity.features import FACE_NET_CHECKPOINT, FACE_NET_GRAPH, find_dlib_file
+from synthesis import __main__ as synthesize
 from tests.bfm_pieces import write_mat_file, write_random_pieces
 from tests.fuzz import stand_ins
-from tests.training_data import TOY_MODEL, write_faces
-from tf_runtime import tf
+from tests.paths import TOY_MODEL
+from tests.training_data import write_faces
 from training.options import TrainingOptions
-from training.records import record_path, run_record, write_json
+from training.run_record import run_record
+from utils.json_files import write_json
+from utils.tf_compat import tf
 
 SIDE = 160  # of photos, pixels
 PHOTO_FORMATS = ("png", "jpg", "bmp", "webp", "gif", "tif", "jp2", "ppm", "tga")
@@ -114,7 +117,7 @@ def _write_networks(folder):
         tf.train.Saver().save(session, prefix, write_meta_graph=True, write_state=False)
         old = tf.train.Saver(write_version=tf.train.SaverDef.V1)
         old.save(session, os.path.join(folder, "old.ckpt"), write_meta_graph=False, write_state=False)
-    checkpoints.export_r_net(prefix, os.path.join(folder, "net.pb"))
+    export_r_net(prefix, os.path.join(folder, "net.pb"))
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
         grid = np.tile(np.linspace(40, 180, 136, dtype=np.float32), (3, 1)) / 384

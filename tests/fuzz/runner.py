@@ -9,16 +9,16 @@ import sys
 import time
 from typing import NamedTuple
 
-import tf_runtime
 from tests.fuzz import sandbox, stand_ins
 from tests.fuzz.cases import NOTHING, make_case, stage_case
 from tests.fuzz.originals import write_originals
 from tests.fuzz.verdict import BEFORE, REFUSED, judge
-from tf_runtime import tf
-from workspace.paths import REPO_ROOT
+from utils import tf_compat as tf_runtime
+from utils.paths import REPO_ROOT
+from utils.tf_compat import tf
 
 PATIENCE = 60  # seconds for a case, on a busy machine
-_COMMANDS = ("demo", "nme", "obj", "preprocess_img", "renderer", "synthesize", "train", "checkpoints")
+_COMMANDS = ("demo", "nme", "obj", "preprocess_img", "renderer", "synthesis.__main__", "train", "checkpoints.__main__")
 _LATE_IMPORTS = ("dlib", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "scipy.sparse",
                  "tensorboard.plugins.mesh.summary", "skimage", "PIL.ImageFilter")
 # Of all cases, from the start of the process: BLAS starts threads when it is loaded.

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import traceback
 
-from workspace.errors import run_main
+from utils.errors import run_main
 
 MEMORY_GROWTH = 4 << 30  # bytes; what no case may reach
 _ADDRESS_SPACE = 8 << 30  # bytes beyond the start's: requests larger than that fail, whatever is promised

@@ -5,24 +5,26 @@ import functools
 import os
 import sys
 
-import checkpoints
 import networks
 import preprocess_img
-import reconstruction
-import tf_runtime
 import train
 from alignment import landmark_network, landmarks, locate
-from face_decoder import coefficient_sizes
+from checkpoints import record as records
+from dataset import face_cache
+from dataset.mesh_targets import mesh_targets
+from dataset.processed_faces import find_faces
 from face_model import bfm, loading, read_face_model
-from gcn import frozen_features, pyramid
+from face_model.coefficients import coefficient_sizes
+from gcn import embedding as frozen_features
+from gcn import pyramid
 from identity import features
-from synthesis import dataset, painting
-from tests.training_data import TOY_MODEL
-from tf_runtime import tf
-from training import face_cache, records
-from training.faces import find_faces
-from training.mesh_targets import mesh_targets
+from reconstruction import face as reconstruction
+from synthesis import compositing as painting
+from synthesis import dataset
+from tests.paths import TOY_MODEL
 from training.step import Pictures, TrainingStep
+from utils import tf_compat as tf_runtime
+from utils.tf_compat import tf
 
 # ResNet-50's four blocks with a few channels: files of a hundred kilobytes instead of a hundred megabytes.
 _SLIM_BLOCKS = ((4, 1, 2), (4, 1, 2), (4, 1, 2), (8, 1, 1))
@@ -38,7 +40,7 @@ def install():
     """Put the stand-ins in place, for this process and its children."""
     networks._RESNET_BLOCKS, networks.POOL5_WIDTH = _SLIM_BLOCKS, POOL5_WIDTH
     frozen_features._IDENTITY_BY_WIDTH = {POOL5_WIDTH: None}
-    checkpoints.face_net_shapes = FACE_NET_SHAPES.copy
+    face_net_shapes = FACE_NET_SHAPES.copy
     bfm.SHAPE_VERTEX_COUNT, bfm.EXPRESSION_VERTEX_COUNT = BASEL_VERTICES, EXPRESSION_VERTICES
     # Cases are processes already; workers of their own would cost seconds of start-up each.
     preprocess_img._executor = lambda workers: concurrent.futures.ThreadPoolExecutor(1)

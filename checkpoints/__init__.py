@@ -1,0 +1,1 @@
+"""Weights on disk: checkpoints, frozen graphs and their records, checked before use."""

@@ -1,0 +1,1 @@
+"""Processed faces on disk, and the streams that feed them to training."""

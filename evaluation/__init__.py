@@ -1,0 +1,1 @@
+"""Landmark accuracy on AFLW2000-3D: protocol, data, plots."""

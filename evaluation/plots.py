@@ -1,0 +1,96 @@
+"""The errors of landmarks as pictures: cumulative curve, and the faces that went worst."""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from evaluation.protocol import BIN_NAMES, yaw_bin
+from utils.atomic import atomic_path
+from utils.photos import read_photo
+
+WORST_COUNT = 16
+CURVE_END = 10.0  # percent NME; the usual extent of these curves
+_TILE = 320  # pixels
+_COLUMNS = 4
+_MARGIN = 0.35  # around the box of all points, in box sizes
+_TRUTH, _PREDICTION = (60, 220, 90), (255, 80, 60)
+
+
+def draw_curve(path, errors, yaws):
+    """Write the cumulative error distribution, in all and by bin of yaw.
+
+    Args:
+        path: the picture to write.
+        errors: [n] NME in percent; infinite for a failure, which the curves then never reach.
+        yaws: [n] degrees.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and needs no display
+    from matplotlib.figure import Figure
+
+    errors, bins = np.asarray(errors, np.float64), np.array([yaw_bin(yaw) for yaw in yaws])
+    figure = Figure(figsize=(7, 4.5))
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(1, 1, 1)
+    rows = [("all", np.ones(len(errors), bool), 2.5)]
+    rows += [("|yaw| " + name, bins == i, 1.2) for i, name in enumerate(BIN_NAMES)]
+    for label, chosen, line_width in rows:
+        if chosen.any():
+            steps = np.sort(errors[chosen])
+            share = 100.0 * np.arange(len(steps) + 1) / len(steps)
+            axes.step(np.concatenate([[0], steps]), share, where="post", linewidth=line_width,
+                      label="{} ({} photos)".format(label, len(steps)))
+    axes.set(xlim=(0, CURVE_END), ylim=(0, 100), xlabel="NME, % of the face's size", ylabel="photos at or below, %")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", frameon=False)
+    figure.tight_layout()
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def draw_worst(path, annotated, errors, predictions):
+    """Write the worst faces with the true landmarks in green and the predicted ones in red.
+
+    Args:
+        path: the picture to write.
+        annotated: list of ``AnnotatedPhoto``.
+        errors: [n] NME in percent.
+        predictions: dict of name -> [68, 2]; absent for failures, which count as worst.
+    """
+    order = np.argsort(-np.asarray(errors), kind="stable")[:WORST_COUNT]
+    tiles = [_tile(annotated[i], errors[i], predictions.get(annotated[i].photo.name)) for i in order]
+    row_count = -(-len(tiles) // _COLUMNS)
+    sheet = Image.new("RGB", (min(len(tiles), _COLUMNS) * _TILE, row_count * _TILE))
+    for i, tile in enumerate(tiles):
+        sheet.paste(tile, (i % _COLUMNS * _TILE, i // _COLUMNS * _TILE))
+    with atomic_path(path) as temporary:
+        sheet.save(temporary)
+
+
+def _tile(annotation, error, predicted):
+    """Return one face, cut out around its true landmarks, with both sets of points."""
+    truth = annotation.landmarks
+    centre, half = (truth.min(axis=0) + truth.max(axis=0)) / 2, np.ptp(truth, axis=0).max() * (0.5 + _MARGIN)
+    scale = _TILE / (2 * half)
+    photo = Image.fromarray(read_photo(annotation.photo.path))
+    # Inverse map of pixel corners: outside of the photo comes out black.
+    tile = photo.transform((_TILE, _TILE), Image.AFFINE, (
+        1 / scale, 0, centre[0] + 0.5 - half, 0, 1 / scale, centre[1] + 0.5 - half), resample=Image.BICUBIC)
+    draw = ImageDraw.Draw(tile)
+    if predicted is not None:
+        for line in zip(_on_tile(truth, centre, half, scale), _on_tile(predicted, centre, half, scale)):
+            draw.line([tuple(point) for point in line], fill=(255, 220, 0))
+        _draw_points(draw, _on_tile(predicted, centre, half, scale), _PREDICTION)
+    _draw_points(draw, _on_tile(truth, centre, half, scale), _TRUTH)
+    label = "{}  yaw {:.0f}  {}".format(
+        annotation.photo.name, annotation.yaw, "no prediction" if predicted is None else "NME {:.2f}".format(error))
+    draw.rectangle([0, 0, _TILE, 14], fill=(0, 0, 0))
+    draw.text((4, 2), label, fill=(255, 255, 255))
+    return tile
+
+
+def _on_tile(points, centre, half, scale):
+    return (np.asarray(points) - centre + half) * scale
+
+
+def _draw_points(draw, points, color):
+    for x, y in points:
+        draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=color)

@@ -1,0 +1,1 @@
+"""Analysis by synthesis: coefficients that explain a photo and its landmarks."""

@@ -1,0 +1,1 @@
+"""Camera, rotation, light and landmark conventions, on which everything else stands."""

@@ -1,0 +1,217 @@
+"""A person's texture: the photo, laid onto the unwrapped face at the photo's own resolution.
+
+What the photo does not show is filled by the other half of the face and by the face model. Both
+enter as differences from the model's lit colours, so that light and skin tone go on without an
+edge: texture = model + (photo - model where seen, else the mirrored difference, else its smooth
+continuation).
+
+Where the surface turns away or ends before something farther, an error of a few pixels in its
+shape puts background, hair or collar onto it. There the photo is believed only as far as it goes
+on as what lies further in.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.ndimage
+
+from alignment.align import crop_to_photo
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
+from geometry.normals import surface_normals
+from mesh_renderer.core import rasterize
+
+SMALLEST_TEXTURE, LARGEST_TEXTURE = 512, 4096  # pixels
+_FACING = (0.2, 0.6)  # cosine between normal and view: pixels count not at all below, fully above
+_OUTLINE = (1.0, 4.0)  # crop pixels (1 mm) from the outline: the same
+_CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (8.0, 22.0)  # from here on, they count whatever they show
+_DISAGREEMENT = 30.0  # grey levels from what lies further in, that halve the weight of an uncertain pixel
+_OUTLINE_STEP = 0.3  # dm: what is this much nearer than the surface beside it ends there
+_DEPTH_TOLERANCE = 0.02  # dm, behind the nearest surface, of what still counts as seen
+_LARGEST_DEPTH_IMAGE = 1024  # pixels, for that test
+_DEPTH_RANGE = 10.0  # dm in front of and behind the origin
+_ENOUGH_SEEN = 0.05  # share of an eyeball or tooth that must be seen to tell the colour of the rest
+_SOFTNESS = 1 / 150.0  # of the texture's width, of the edge between seen and unseen
+_ROWS = 256  # of the texture worked on together, to keep memory small
+
+
+class _Texels(NamedTuple):
+    """What belongs to each pixel of a texture [T, T]."""
+
+    covered: np.ndarray  # [T, T] bool, whether it lies on the face
+    model: np.ndarray  # [T, T, 3] float32, lit colours of the face model
+    difference: np.ndarray  # [T, T, 3] float32, photo - model
+    weight: np.ndarray  # [T, T] float32, how well the photo shows it, 0..1
+    certain: np.ndarray  # [T, T] float32, how surely it is this surface that the photo shows, at most weight
+    part: np.ndarray  # [T, T] uint8, connected part of the mesh, 0 for the face itself
+    mirror: np.ndarray  # [2, T, T] float32, row and column of its mirror image
+
+
+def bake_texture(reconstruction, model, unwrapping, size=None):
+    """Return the texture of one reconstructed face, [T, T, 3] uint8 RGB, first row on top (v = 1).
+
+    Args:
+        reconstruction: a ``Reconstruction``.
+        model: the ``FaceModel`` it was made with.
+        unwrapping: what ``mesh.uv_unwrap.unwrap(model)`` returned.
+        size: T; None for the power of two that holds every pixel of the photo's face.
+    """
+    size = size or texture_size(reconstruction, model, unwrapping)
+    texels = _texels(reconstruction, model, unwrapping, size)
+    difference = texels.difference
+    weight = _agreeing(texels)
+    smooth = _fill(difference, np.square(weight))  # or much of what hardly counts would outweigh little that does
+    for part in range(1, texels.part.max() + 1):
+        inside = texels.part == part
+        if inside.any():
+            smooth[inside] *= min(1.0, weight[inside].mean() / _ENOUGH_SEEN)
+    mirrored_weight = scipy.ndimage.map_coordinates(weight, texels.mirror, order=1, mode="nearest")
+    mirrored_weight[~texels.covered] = 0
+    result = texels.model
+    for channel in range(3):
+        mirrored = scipy.ndimage.map_coordinates(difference[..., channel], texels.mirror, order=1, mode="nearest")
+        unseen = mirrored_weight * mirrored + (1 - mirrored_weight) * smooth[..., channel]
+        result[..., channel] += weight * difference[..., channel] + (1 - weight) * unseen
+    result = np.where(texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32)))
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+
+def texture_size(reconstruction, model, unwrapping):
+    """Return the power of two at which the front of the face has at least a texel per photo pixel."""
+    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
+    area = [np.abs(_doubled_areas(points, model.front_triangles)).sum() for points in (pixels, unwrapping.coordinates)]
+    wanted = np.sqrt(area[0] / area[1])
+    return int(np.clip(2 ** np.ceil(np.log2(wanted)), SMALLEST_TEXTURE, LARGEST_TEXTURE))
+
+
+def _doubled_areas(points, triangles):
+    first, second = points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+
+
+def _crop_corners(world):
+    """Project world points [..., 3] into the crop, [..., 2], y down, pixel corners at integers."""
+    scale = FOCAL_LENGTH / (CAMERA_DISTANCE - world[..., 2:])
+    return IMAGE_SIZE / 2.0 + world[..., :2] * scale * [1, -1]
+
+
+def _photo_pixels(world, trans_params):
+    """Project world points [..., 3] into the photo, [..., 2], y down, pixel centres at integers."""
+    return crop_to_photo(_crop_corners(world) - 0.5, trans_params)  # as the rasteriser draws them
+
+
+def _texels(reconstruction, model, unwrapping, size):
+    """Look up every texel on the face, in the photo and on its other half."""
+    world = reconstruction.world_shape.astype(np.float64)
+    clip = np.concatenate([2 * unwrapping.coordinates - 1, -model.mean_shape[:, 2:] / _DEPTH_RANGE,
+                           np.ones((len(world), 1))], axis=1)
+    barycentric, ids, _, mask, _ = (array[0] for array in rasterize(clip[np.newaxis], model.triangles, size, size))
+    covered = mask[..., 0] > 0
+    columns_rows = (unwrapping.coordinates[unwrapping.mirrored] * [1, -1] + [0, 1]) * size - 0.5
+    attributes = np.concatenate([
+        world, surface_normals(world, model.triangles), reconstruction.colors, columns_rows[:, ::-1]],
+        axis=1).astype(np.float32)
+    depth = _depth_image(world, model.triangles, min(size, _LARGEST_DEPTH_IMAGE))
+    outline = _outline_distance(depth)
+    photo, corner = _part_of_photo(reconstruction)
+    texels = _Texels(covered, np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32),
+                     np.zeros((size, size), np.float32), np.zeros((size, size), np.float32),
+                     np.zeros((size, size), np.uint8), np.zeros((2, size, size), np.float32))
+    clear = np.zeros((size, size), np.float32)
+    for start in range(0, size, _ROWS):
+        rows, columns = np.nonzero(covered[start:start + _ROWS])
+        rows += start
+        values = sum(attributes[model.triangles[ids[rows, columns], i]] * barycentric[rows, columns, i, np.newaxis]
+                     for i in range(3))
+        pixels = _photo_pixels(values[:, :3], reconstruction.face.alignment.trans_params) - corner
+        for channel, plane in enumerate(photo):
+            sample = scipy.ndimage.map_coordinates(plane, pixels.T[::-1], order=3, mode="nearest", prefilter=False)
+            texels.difference[rows, columns, channel] = np.clip(sample, 0, 255) - values[:, 6 + channel]
+        texels.model[rows, columns] = values[:, 6:9]
+        texels.part[rows, columns] = unwrapping.parts[model.triangles[ids[rows, columns], 0]]
+        texels.mirror[:, rows, columns] = values[:, 9:].T
+        inside = np.all((pixels > 0) & (pixels < np.array(photo[0].shape[::-1]) - 1), axis=1)
+        cells = _depth_cells(values[:, :3], len(depth))
+        seen = -values[:, 2] <= depth[cells] + _DEPTH_TOLERANCE
+        facing, away = _facing(values[:, :3], values[:, 3:6]), outline[cells]
+        texels.weight[rows, columns] = inside & seen
+        clear[rows, columns] = _ramp(facing, *_FACING) * _ramp(away, *_OUTLINE)
+        texels.certain[rows, columns] = _ramp(facing, *_CERTAIN_FACING) * _ramp(away, *_CERTAIN_OUTLINE)
+    soft = np.clip(2 * scipy.ndimage.gaussian_filter(texels.weight, size * _SOFTNESS) - 1, 0, 1)
+    texels.weight[...] = clear * soft
+    texels.certain[...] *= soft
+    return texels
+
+
+def _agreeing(texels):
+    """Return the weights [T, T] of the photo, less where it is uncertain and unlike what lies further in."""
+    expected = _fill(texels.difference, np.square(texels.certain))
+    distance = np.sqrt(np.mean(np.square(texels.difference - expected), axis=2))
+    distance = scipy.ndimage.gaussian_filter(distance, len(distance) * _SOFTNESS / 2)
+    agreement = 1 / (1 + (distance / _DISAGREEMENT) ** 4)
+    return texels.weight * (texels.certain + (1 - texels.certain) * agreement)
+
+
+def _part_of_photo(reconstruction):
+    """Return the part of the photo around the face as spline coefficients of its channels, and its corner (x, y)."""
+    photo = reconstruction.face.photo
+    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
+    limit = np.array(photo.shape[1::-1])
+    first = np.clip(np.floor(pixels.min(axis=0)).astype(int) - 8, 0, limit - 2)
+    last = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 8, first + 2, limit)
+    part = photo[first[1]:last[1], first[0]:last[0]]
+    return [scipy.ndimage.spline_filter(part[..., i].astype(np.float32), output=np.float32) for i in range(3)], first
+
+
+def _depth_image(world, triangles, size):
+    """Return the depth [size, size], dm from the origin away from the camera, of the nearest surface in the crop."""
+    screen = _crop_corners(world) / IMAGE_SIZE * 2 - 1
+    clip = np.stack([screen[:, 0], -screen[:, 1], -world[:, 2] / _DEPTH_RANGE, np.ones(len(world))], axis=1)
+    return rasterize(clip[np.newaxis], triangles, size, size, masks=False)[2][0] * _DEPTH_RANGE
+
+
+def _outline_distance(depth):
+    """Return how far, in crop pixels, each pixel of a depth image is from where the surface ends."""
+    ends = scipy.ndimage.maximum_filter(depth, 3) - depth > _OUTLINE_STEP
+    return scipy.ndimage.distance_transform_edt(~ends).astype(np.float32) * (IMAGE_SIZE / len(depth))
+
+
+def _depth_cells(points, size):
+    """Return row and column of world points [n, 3] in a depth image; the nearest ones outside of the crop."""
+    cells = np.clip(np.floor(_crop_corners(points) * size / IMAGE_SIZE), 0, size - 1).astype(int)
+    return cells[:, 1], cells[:, 0]
+
+
+def _facing(points, normals):
+    """Return the cosines [n] between normals and the direction to the camera."""
+    to_camera = [0, 0, CAMERA_DISTANCE] - points
+    return np.sum(to_camera * normals, axis=1) / np.maximum(
+        np.linalg.norm(to_camera, axis=1) * np.linalg.norm(normals, axis=1), 1e-12)
+
+
+def _ramp(values, low, high):
+    """Return a smooth step from 0 at ``low`` to 1 at ``high``."""
+    ramp = np.clip((values - low) / (high - low), 0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def _fill(values, weights):
+    """Continue values smoothly to where their weight is small (pull-push, Gortler et al., "The Lumigraph", 1996).
+
+    Args:
+        values: [T, T, C] float32, T a power of two.
+        weights: [T, T] float32, 0..1.
+    """
+    if len(values) == 1:
+        return values
+    weighted = _halve(values * weights[..., np.newaxis])
+    total = _halve(weights)
+    coarse = weighted / np.maximum(total, 1e-6)[..., np.newaxis]
+    filled = _fill(coarse, np.minimum(1, 4 * total)).repeat(2, axis=0).repeat(2, axis=1)
+    # Smoothing hides the blocks of the repeated coarse texels.
+    filled = scipy.ndimage.uniform_filter(filled, size=(3, 3, 1))
+    return filled + weights[..., np.newaxis] * (values - filled)
+
+
+def _halve(values):
+    """Return means of 2 x 2 texels."""
+    return (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4

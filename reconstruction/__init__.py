@@ -1,0 +1,1 @@
+"""From photos to reconstructed faces and their files."""

@@ -1,0 +1,192 @@
+"""Pictures of a reconstructed face: overlay, geometry, albedo, normals, depth, landmarks, turntable."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy.spatial.transform import Rotation
+
+from alignment.align import crop_to_photo
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
+from geometry.normals import surface_normals
+from mesh_renderer.core import rasterize
+from reconstruction.face import landmarks_in_photo
+
+KINDS = ("overlay", "geometry", "albedo", "normals", "depth", "landmarks")
+_SUPERSAMPLING = 2  # in each direction, against jagged edges
+_LARGEST_CANVAS = 4096  # pixels drawn; wider faces are drawn without supersampling
+_DEPTH_RANGE = 10.0  # dm in front of and behind the origin
+_CLAY = np.array([205.0, 200.0, 192.0])
+_LIGHTS = ((0.55, (0.35, 0.45, 0.82)), (0.25, (-0.75, 0.2, 0.63)))  # strength, direction to the lamp
+_AMBIENT = 0.25
+_BACKGROUND = 24  # grey level
+
+
+class View(NamedTuple):
+    """Where a camera sees the vertices of a face."""
+
+    screen: np.ndarray  # [N, 2] x right, y down, pixel corners at integers
+    depth: np.ndarray  # [N] dm, larger is farther
+    width: int
+    height: int
+
+
+def crop_view(world_shape, size):
+    """Return the :class:`View` of the 224x224 crop, drawn at ``size`` pixels."""
+    scale = FOCAL_LENGTH / (CAMERA_DISTANCE - world_shape[:, 2:])
+    screen = IMAGE_SIZE / 2.0 + world_shape[:, :2] * scale * [1, -1]
+    return View(screen * (size / IMAGE_SIZE), -world_shape[:, 2], size, size)
+
+
+def photo_view(reconstruction):
+    """Return the :class:`View` of the original photo, at its own resolution."""
+    height, width = reconstruction.face.photo.shape[:2]
+    corners = crop_view(reconstruction.world_shape, IMAGE_SIZE).screen
+    centres = crop_to_photo(corners - 0.5, reconstruction.face.alignment.trans_params)
+    return View(centres + 0.5, -reconstruction.world_shape[:, 2], width, height)
+
+
+def draw(view, triangles, attributes):
+    """Draw vertex attributes.
+
+    Args:
+        view: a :class:`View`.
+        triangles: [F, 3] vertex indices.
+        attributes: [N, C].
+
+    Returns:
+        [height, width, C] float32, 0 where empty and averaged over what is covered elsewhere, and
+        coverage [height, width] float32, 0..1.
+    """
+    first = np.clip(np.floor(view.screen.min(axis=0)), 0, [view.width, view.height]).astype(int)
+    last = np.clip(np.ceil(view.screen.max(axis=0)), first, [view.width, view.height]).astype(int)
+    image = np.zeros((view.height, view.width, attributes.shape[1]), np.float32)
+    coverage = np.zeros((view.height, view.width), np.float32)
+    if np.any(last <= first):
+        return image, coverage
+    fine = _SUPERSAMPLING if max(last - first) * _SUPERSAMPLING <= _LARGEST_CANVAS else 1
+    columns, rows = (last - first) * fine
+    ndc = (view.screen - first) / (last - first) * 2 - 1
+    clip = np.stack([ndc[:, 0], -ndc[:, 1], view.depth / _DEPTH_RANGE, np.ones(len(ndc))], axis=1)
+    barycentric, ids, _, mask, _ = (array[0] for array in rasterize(clip[np.newaxis], triangles, columns, rows))
+    part = np.zeros((rows, columns, attributes.shape[1]), np.float32)
+    covered = mask[..., 0] > 0
+    corners, weights = triangles[ids[covered]], barycentric[covered]
+    part[covered] = sum(attributes[corners[:, i]].astype(np.float32) * weights[:, i:i + 1] for i in range(3))
+    share = _average(mask, fine)
+    window = (slice(first[1], last[1]), slice(first[0], last[0]))
+    image[window] = _average(part, fine) / np.maximum(share, 1e-6)
+    coverage[window] = share[..., 0]
+    return image, coverage
+
+
+def _average(image, factor):
+    rows, columns, channels = image.shape
+    return image.reshape(rows // factor, factor, columns // factor, factor, channels).mean(axis=(1, 3))
+
+
+def face_pictures(reconstruction, model, view, under):
+    """Draw every kind of picture of a face.
+
+    Args:
+        reconstruction: a ``Reconstruction``.
+        model: the ``FaceModel`` it was made with.
+        view: :func:`crop_view` or :func:`photo_view` of it.
+        under: [height, width, 3] uint8 RGB, the photo in that view.
+
+    Returns:
+        A dict of kind (:data:`KINDS`) -> [height, width, 3] uint8 RGB.
+    """
+    normals = surface_normals(reconstruction.world_shape, model.triangles)
+    depth = reconstruction.world_shape[:, 2:]
+    nearness = 255 * (depth - depth.min()) / max(np.ptp(depth), 1e-6)
+    attributes = np.concatenate([np.clip(reconstruction.colors, 0, 255), clay(normals),
+                                 np.clip(reconstruction.albedo, 0, 255), 127.5 * (normals + 1),
+                                 nearness.repeat(3, axis=1)], axis=1)
+    image, coverage = draw(view, model.triangles, attributes)
+    grey = np.full_like(under, _BACKGROUND)
+    pictures = {kind: blend(under if kind in ("overlay", "geometry") else grey, image[..., 3 * i:3 * i + 3], coverage)
+                for i, kind in enumerate(KINDS[:-1])}
+    pictures["landmarks"] = _landmark_picture(reconstruction, view, under, model)
+    return pictures
+
+
+def crop_picture(reconstruction, size):
+    """Return the photo as the crop shows it, [size, size, 3] uint8 RGB, from the photo's own pixels."""
+    scale, offset = _crop_window(reconstruction)
+    step = IMAGE_SIZE / size
+    return np.asarray(Image.fromarray(reconstruction.face.photo).transform(
+        (size, size), Image.AFFINE, (scale[0] * step, 0, offset[0], 0, scale[1] * step, offset[1]),
+        resample=Image.BICUBIC))
+
+
+def _crop_window(reconstruction):
+    """Return photo pixels per crop pixel, and the photo position of the crop's corner (pixel corners)."""
+    corner, end = crop_to_photo(np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2]),
+                                reconstruction.face.alignment.trans_params) + 0.5
+    return (end - corner) / IMAGE_SIZE, corner
+
+
+def clay(normals):
+    """Return the colours [N, 3] of unpainted clay under two lamps."""
+    light = _AMBIENT + sum(strength * np.maximum(normals.dot(direction), 0) for strength, direction in _LIGHTS)
+    return np.clip(light, 0, 1)[:, np.newaxis] * _CLAY
+
+
+def blend(under, image, coverage):
+    """Lay a drawn image over a picture, uint8."""
+    alpha = coverage[..., np.newaxis]
+    return np.clip(np.rint(under * (1 - alpha) + image * alpha), 0, 255).astype(np.uint8)
+
+
+def _landmark_picture(reconstruction, view, under, model):
+    """Mark the detected landmarks in green, as far as they are trusted, and the model's in red."""
+    canvas = Image.fromarray(under)
+    pen = ImageDraw.Draw(canvas)
+    face_height = np.ptp(view.screen[model.landmarks, 1])
+    radius = max(1.0, face_height / 100)
+    detected = reconstruction.face.landmarks[reconstruction.face.landmark_weights > 0] + 0.5
+    for points, color in ((detected, (60, 220, 90)), (landmarks_in_photo(reconstruction) + 0.5, (255, 80, 60))):
+        for x, y in _from_photo(points, reconstruction, view):
+            pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
+    return np.asarray(canvas)
+
+
+def _from_photo(points, reconstruction, view):
+    """Map photo positions (pixel corners) into a view of the photo or of the crop."""
+    if (view.height, view.width) == reconstruction.face.photo.shape[:2]:
+        return points
+    scale, corner = _crop_window(reconstruction)
+    return (points - corner) / scale * (view.width / IMAGE_SIZE)
+
+
+def turntable(reconstruction, model, size, frames=36, textured=True, swing=None):
+    """Return pictures of the turning face, a list of [size, size, 3] uint8 RGB.
+
+    Args:
+        reconstruction: a ``Reconstruction``.
+        model: the ``FaceModel`` it was made with.
+        size: pixels.
+        frames: how many.
+        textured: lit colours instead of clay.
+        swing: degrees to each side, swinging; None for a whole turn.
+    """
+    world = reconstruction.world_shape
+    centre = (world.min(axis=0) + world.max(axis=0)) / 2
+    phases = 2 * np.pi * np.arange(frames) / frames
+    angles = phases if swing is None else np.radians(swing) * np.sin(phases)
+    background = np.full((size, size, 3), _BACKGROUND, np.uint8)
+    pictures = []
+    for angle in angles:
+        turned = (world - centre).dot(Rotation.from_euler("y", angle).as_matrix().T)
+        colors = reconstruction.colors if textured else clay(surface_normals(turned, model.triangles))
+        image, coverage = draw(crop_view(turned, size), model.triangles, np.clip(colors, 0, 255))
+        pictures.append(blend(background, image, coverage))
+    return pictures
+
+
+def contact_sheet(rows, size):
+    """Return one picture of rows of pictures, each resized to a square of ``size`` pixels."""
+    return np.concatenate([np.concatenate([
+        np.asarray(Image.fromarray(picture).resize((size, size), Image.LANCZOS)) for picture in row], axis=1)
+        for row in rows])

@@ -1,0 +1,171 @@
+"""One self-contained page of results: every photo, its overlay, and its mesh to turn with the mouse.
+
+The page needs no network and opens from the file system. Meshes are quantised to 16 bits and
+embedded; the viewer is ``viewer.js``. Triangles and texture coordinates, the same for every
+face, are embedded once.
+"""
+
+import base64
+import html
+import io
+import json
+import os
+from concurrent import futures
+
+import numpy as np
+from PIL import Image
+
+from alignment.align import crop_to_photo, paste_crop
+from geometry.camera import IMAGE_SIZE
+from mesh.morph_targets import upright_shape
+from mesh.texture_baking import bake_texture
+from mesh.uv_unwrap import unwrap
+from reconstruction.face import versions
+from utils.atomic import atomic_path
+
+FACE_LIMIT = 100  # faces on a page; beyond, browsers get slow: a face weighs about half a megabyte
+_TEXTURE_SIZE = 512  # pixels
+_TILE = 480  # pixels, of the pictures of photo and overlay
+_SURROUNDINGS = 1.35  # how much more than the crop they show
+_QUANTA = 65535
+_VIEWER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "viewer.js")
+_VERSION_NAMES = ("coefficient mesh", "refined mesh")
+
+_HEAD = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Reconstructed faces</title>
+<style>
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1280px; padding: 24px 16px 48px; background: #14161a; color: #e4e6ea;
+  font: 15px/1.45 system-ui, sans-serif; }
+header { margin: 0 4px 20px; }
+h1 { font-size: 24px; font-weight: 600; margin: 0 0 2px; }
+p { color: #9aa1ac; margin: 0; }
+figure { margin: 0 0 20px; padding: 12px; background: #1d2026; border-radius: 14px; }
+figcaption { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; margin: 0 4px 10px; }
+figcaption b { font-weight: 600; flex: 1 1 auto; overflow-wrap: anywhere; }
+.choice { display: inline-flex; border-radius: 8px; overflow: hidden; background: #2a2e36; }
+button { font: 13px system-ui, sans-serif; color: #b9c0ca; background: none; border: 0; padding: 6px 12px; }
+button[aria-pressed=true] { background: #4a7bd0; color: #fff; }
+.tiles { display: grid; grid-template-columns: repeat(3, 1fr); gap: 10px; }
+.tiles > * { width: 100%; aspect-ratio: 1; border-radius: 8px; display: block; background: #262a31; }
+canvas { cursor: grab; touch-action: pan-y; }
+canvas:active { cursor: grabbing; }
+button:focus-visible, canvas:focus-visible { outline: 2px solid #7da7f0; outline-offset: 2px; }
+.no-webgl canvas, .no-webgl .choice { display: none; }
+@media (max-width: 700px) {
+  body { padding: 16px 8px 32px; }
+  .tiles { grid-template-columns: repeat(2, 1fr); }
+  canvas { grid-column: 1 / 3; }
+}
+</style>
+</head>
+<body>
+<header>
+<h1>Reconstructed faces</h1>
+<p>Photo, reconstruction laid into it, and mesh. Drag the mesh to turn it; Ctrl + wheel zooms, double click resets.</p>
+</header>
+"""
+
+
+_FIGURE = """<figure>
+<figcaption><b>{name}</b>{choices}</figcaption>
+<div class="tiles">
+<img src="{photo}" alt="{name}">
+<img class="overlay" src="{overlay}" alt="reconstruction of {name}">
+<canvas tabindex="0" aria-label="mesh of {name}, arrow keys turn it"></canvas>
+</div>
+<script type="application/json">{versions}</script>
+</figure>
+"""
+
+
+class ResultPage:
+    """Collects faces and writes them as one page.
+
+    Args:
+        model: the ``FaceModel`` of all faces.
+    """
+
+    def __init__(self, model):
+        self._model = model
+        executor = futures.ThreadPoolExecutor(max_workers=1)
+        self._unwrapping = executor.submit(unwrap, model)  # a quarter of a second; the first face comes later
+        executor.shutdown(wait=False)
+        self._figures = []
+        self._count = 0
+
+    def add(self, reconstruction):
+        """Add a face; from the :data:`FACE_LIMIT` th on they are only counted."""
+        self._count += 1
+        if self._count <= FACE_LIMIT:
+            self._figures.append(self._figure(reconstruction))
+
+    def write(self, path):
+        """Write the page, atomically."""
+        shared = {"triangles": _base64(self._model.triangles.astype("<u4")),
+                  "coordinates": _base64(np.rint(
+                      (self._unwrapping.result().coordinates * [1, -1] + [0, 1]) * _QUANTA).astype("<u2"))}
+        with open(_VIEWER, encoding="utf-8") as file:
+            viewer = file.read()
+        with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            file.write(_HEAD)
+            file.writelines(self._figures)
+            if self._count > FACE_LIMIT:
+                file.write("<p>The first {} of {} faces.</p>\n".format(FACE_LIMIT, self._count))
+            file.write('<script type="application/json" id="shared">{}</script>\n'.format(json.dumps(shared)))
+            file.write("<script>\n{}</script>\n</body>\n</html>\n".format(viewer))
+
+    def _figure(self, reconstruction):
+        """Return the HTML of one face; what is shown first is its last version."""
+        located, found = reconstruction.face, versions(reconstruction)
+        shown = [self._version(version) for version in found]
+        choices = _choice("look", ("photo", "clay"), 0)
+        if len(found) > 1:
+            choices = _choice("version", _VERSION_NAMES[:len(found)], len(found) - 1) + choices
+        return _FIGURE.format(
+            name=html.escape(located.name), choices=choices, photo=_data_url(_around_face(located, located.photo)),
+            overlay=shown[-1].pop("overlay"), versions=json.dumps(shown))
+
+    def _version(self, version):
+        """Return what the viewer needs of a reconstruction."""
+        vertices = upright_shape(version, self._model)
+        low = vertices.min(axis=0)
+        step = np.maximum(np.ptp(vertices, axis=0), 1e-6) / _QUANTA
+        located = version.face
+        overlaid = paste_crop(located.photo, version.overlay, located.alignment.trans_params)
+        texture = bake_texture(version, self._model, self._unwrapping.result(), _TEXTURE_SIZE)
+        return {"positions": _base64(np.rint((vertices - low) / step).astype("<u2")), "low": low.tolist(),
+                "step": step.tolist(), "texture": _data_url(texture),
+                "overlay": _data_url(_around_face(located, overlaid))}
+
+
+def _choice(name, labels, chosen):
+    """Return the HTML of buttons of which one is pressed."""
+    return '<span class="choice" data-name="{}">{}</span>'.format(name, "".join(
+        '<button type="button" aria-pressed="{}">{}</button>'.format("true" if i == chosen else "false", label)
+        for i, label in enumerate(labels)))
+
+
+def _around_face(located, picture):
+    """Return the square of a picture of the photo that has the face in its middle, as far as the photo goes."""
+    corners = crop_to_photo(np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2]), located.alignment.trans_params) + 0.5
+    size = np.array(picture.shape[1::-1], float)
+    side = min(_SURROUNDINGS * np.ptp(corners, axis=0).max(), size.min())
+    first = np.clip(corners.mean(axis=0) - side / 2, 0, size - side)
+    box = tuple(first) + tuple(first + side)
+    return np.asarray(Image.fromarray(picture).resize((_TILE, _TILE), Image.LANCZOS, box=box))
+
+
+def _data_url(picture):
+    """Return a picture as a JPEG inside a URL."""
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, "JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+
+
+def _base64(values):
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

@@ -1,0 +1,68 @@
+"""How many photos are in memory at once."""
+
+import collections
+import time
+from concurrent import futures
+
+import numpy as np
+
+from reconstruction import pipeline as face_pipeline
+from utils.photos import Photo
+
+Face = collections.namedtuple("Face", "photo")
+
+
+def faces(*sides):
+    return [Face(np.broadcast_to(np.uint8(0), (side, side, 3))) for side in sides]
+
+
+def test_batches_end_with_their_size():
+    assert [len(batch) for batch in face_pipeline.batches(faces(*[10] * 7), 3)] == [3, 3, 1]
+    assert list(face_pipeline.batches([], 3)) == []
+
+
+def test_batches_of_large_photos_are_small():
+    assert [len(batch) for batch in face_pipeline.batches(faces(5000, 5000, 5000, 5000, 100), 8)] == [3, 2]
+
+
+def test_faces_of_one_photo_count_its_pixels_once():
+    assert [len(batch) for batch in face_pipeline.batches(faces(7000) * 12, 8)] == [8, 4]
+
+
+def look_ahead(monkeypatch, sides, limit):
+    """Return, for each photo at the moment when it is asked for, how many after it have been looked at."""
+    monkeypatch.setattr(face_pipeline, "_PIXELS_TOGETHER", limit)
+    looked_at, ahead = [], []
+
+    def locate(photo):
+        looked_at.append(photo)
+        return faces(sides[int(photo.name)])
+
+    photos = [Photo("", str(number)) for number in range(len(sides))]
+    with futures.ThreadPoolExecutor(max_workers=1) as executor:
+        for photo, future in face_pipeline._ahead(executor, locate, photos):
+            future.result()
+            time.sleep(0.05)  # for what runs ahead
+            ahead.append(len(looked_at) - 1 - int(photo.name))
+    assert looked_at == photos
+    return ahead
+
+
+def test_several_photos_are_looked_at_ahead(monkeypatch):
+    ahead = look_ahead(monkeypatch, [10] * 12, 10 ** 6)
+    assert max(ahead) == face_pipeline._PHOTOS_AHEAD and ahead[-1] == 0
+
+
+def test_few_large_photos_are_looked_at_ahead(monkeypatch):
+    ahead = look_ahead(monkeypatch, [100] * 6 + [10] * 6, 15000)
+    assert max(ahead[:4]) == 2 and max(ahead) > 2
+
+
+def test_stopping_early_leaves_nobody_waiting(monkeypatch):
+    """The executor's end would hang if its worker still waited."""
+    monkeypatch.setattr(face_pipeline, "_PIXELS_TOGETHER", 1)
+    with futures.ThreadPoolExecutor(max_workers=1) as executor:
+        photos = [Photo("", str(number)) for number in range(5)]
+        ahead = face_pipeline._ahead(executor, lambda photo: faces(10), photos)
+        next(ahead)[1].result()
+        ahead.close()

@@ -1,0 +1,53 @@
+import numpy as np
+
+from face_model.landmark_basis import landmark_model
+from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from synthesis.sampling import FaceSampler, typical_identity
+from tests.toy_reconstruction import toy_face_model
+
+
+def five_points(model, identity):
+    mean, basis = (five_from_68(part, axis=0) for part in landmark_model(model))
+    return centred(mean + basis[..., :len(identity)].dot(identity))
+
+
+def centred(points):
+    return points - points.mean(axis=0)
+
+
+def test_typical_face_is_nearer_to_the_standard_points_than_the_mean():
+    model = toy_face_model()
+    typical = typical_identity(model)
+    before, after = (np.linalg.norm(five_points(model, identity) - centred(STANDARD_POINTS_3D))
+                     for identity in (np.zeros_like(typical), typical))
+    assert after < before
+
+
+def test_typical_face_is_the_mean_where_that_has_the_standard_points():
+    model = toy_face_model()
+    moved = model.mean_shape.copy()
+    mean = five_from_68(landmark_model(model)[0])
+    for rows, shift in zip(((36, 39), (42, 45), (30,), (48,), (54,)), STANDARD_POINTS_3D - mean):
+        moved[model.landmarks[list(rows)]] += shift
+    np.testing.assert_allclose(typical_identity(model._replace(mean_shape=moved)), 0, atol=1e-4)
+
+
+def test_typical_face_is_the_most_likely_one():
+    """Nothing nearby has a lower sum of squared deviations."""
+    model = toy_face_model()
+    typical = typical_identity(model)
+
+    def deviation(identity):
+        missing = five_points(model, identity) - centred(STANDARD_POINTS_3D)
+        return identity.dot(identity) + np.sum(missing ** 2) / 0.01 ** 2
+
+    random = np.random.RandomState(0)
+    for step in 0.01 * random.standard_normal((20, typical.size)):
+        assert deviation(typical) < deviation(typical + step)
+
+
+def test_faces_are_drawn_around_the_typical_one():
+    model = toy_face_model()
+    sampler, count = FaceSampler(model, seed=3), typical_identity(model).size
+    drawn = np.array([sampler.draw(index)[:count] for index in range(300)])
+    assert np.abs(drawn.mean(axis=0) - typical_identity(model)).max() < 5 / np.sqrt(300)

@@ -1,0 +1,100 @@
+"""How commands end: one line, a status, and nothing half-written."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from utils.errors import InputError, printable, run_main
+from utils.paths import REPO_ROOT
+
+
+@pytest.fixture(autouse=True)
+def restored_signals():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def end_of(error, capsys):
+    def main(argv):
+        raise error
+    with pytest.raises(SystemExit) as caught:
+        run_main(main)
+    return caught.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text, wanted", [
+    ("two\nlines", "two\\nlines"), ("\x1b[2J", "\\x1b[2J"), ("\udce9", "\\udce9"), ("\u202egpj", "\\u202egpj"),
+    ("\u00fc \u6f22 'quoted'", "\u00fc \u6f22 'quoted'")])
+def test_names_cannot_break_a_line_or_command_a_terminal(text, wanted):
+    assert printable(text) == wanted
+
+
+@pytest.mark.parametrize("error, sentence", [
+    (InputError("a\nb: missing"), "error: a\\nb: missing\n"),
+    (OSError(errno.ENOSPC, "No space left on device", "out/x.png"),
+     "error: out/x.png: No space left on device; make room, check permissions, or choose another folder, then run "
+     "it again\n"),
+    (MemoryError(), "error: not enough memory; give fewer or smaller files at once\n")])
+def test_errors_become_one_line(error, sentence, capsys):
+    assert end_of(error, capsys) == (1, sentence)
+
+
+def test_ctrl_c_says_that_it_stopped(capsys):
+    assert end_of(KeyboardInterrupt(), capsys) == (130, "stopped\n")
+
+
+def test_faults_of_the_program_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_main(lambda argv: 1 // 0)
+
+
+def test_once_a_script_is_done_signals_end_it_without_a_word():
+    code = ("import atexit, os, signal, sys\nfrom utils.errors import run_main\n"
+            "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\nrun_main(lambda argv: 0)\n")
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE)
+    assert process.communicate()[1] == b"" and process.returncode == -signal.SIGINT
+
+
+@pytest.mark.skipif(sys.version_info < (3, 8), reason="Python tells of dropped exceptions since 3.8")
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_a_destructor_is_not_lost(number, status, capsys):
+    class Signalled:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)  # the exception comes in here, where Python drops it
+
+    def main(argv):
+        Signalled()
+        time.sleep(30)
+        return 0
+    hook, start = sys.unraisablehook, time.monotonic()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    try:
+        with pytest.raises(SystemExit) as caught:
+            run_main(main)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert caught.value.code == status and time.monotonic() - start < 20 and sys.unraisablehook is hook
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_sigterm_removes_what_is_half_written(tmp_path):
+    code = ("import time\nfrom utils.atomic import atomic_path\nfrom utils.errors import run_main\n"
+            "def main(argv):\n"
+            "    with atomic_path({!r}) as path, open(path, 'w') as file:\n"
+            "        file.write('half')\n        file.flush()\n        print('begun', flush=True)\n"
+            "        time.sleep(60)\nrun_main(main)\n").format(str(tmp_path / "file.txt"))
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"begun\n"
+    assert len(os.listdir(str(tmp_path))) == 1
+    start = time.monotonic()
+    process.terminate()
+    assert process.wait() == 143 and time.monotonic() - start < 30
+    assert os.listdir(str(tmp_path)) == []

@@ -1,0 +1,53 @@
+"""Small linear algebra keeps to one thread, so that busy cores do not slow it down."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import threadpoolctl
+
+from face_model import load_face_model
+from fitting import landmarks as landmark_fitting
+from fitting import lighting as light_fitting
+from tests.paths import TOY_MODEL
+from utils.workers import one_blas_thread
+
+
+def threads():
+    """Return how many threads each BLAS library here uses."""
+    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    with threadpoolctl.threadpool_limits(2, "blas"):
+        if set(threads()) != {2}:
+            pytest.skip("numpy and scipy here have no threads to limit")
+        yield
+
+
+def test_one_thread_within_and_as_before_after():
+    with one_blas_thread():
+        assert set(threads()) == {1}
+        np.linalg.svd(np.eye(200))
+    assert set(threads()) == {2}
+
+
+def test_landmarks_are_fitted_on_one_thread(monkeypatch):
+    seen, solve = [], scipy.optimize.least_squares
+
+    def watched(*arguments, **options):
+        seen.extend(threads())
+        return solve(*arguments, **options)
+    monkeypatch.setattr(scipy.optimize, "least_squares", watched)
+    fitter = landmark_fitting.LandmarkFitter(load_face_model(TOY_MODEL))
+    fitter.fit(np.random.RandomState(0).uniform(60, 160, (68, 2)), np.ones(68))
+    assert seen and set(seen) == {1}
+
+
+def test_light_is_fitted_on_one_thread(monkeypatch):
+    seen, solve = [], light_fitting._solve_white_light
+    monkeypatch.setattr(light_fitting, "_solve_white_light", lambda *a: seen.extend(threads()) or solve(*a))
+    model, random = load_face_model(TOY_MODEL), np.random.RandomState(0)
+    samples = light_fitting.SkinSamples(np.arange(200), random.uniform(0, 255, (200, 3)), np.ones(200))
+    light_fitting.solve_light_and_albedo(model, samples, random.standard_normal((model.vertex_count, 9)))
+    assert seen and set(seen) == {1}

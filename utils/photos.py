@@ -1,0 +1,273 @@
+"""Finding photos, and reading whatever a camera, a scanner or a painter made into RGB."""
+
+import importlib.util
+import os
+import re
+import stat
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from utils.errors import InputError
+
+EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+COMPANIONS = (".mat", ".txt")  # lie beside photos, and come along when a shell expands photos/*
+# What Pillow may try: its readers of documents would start other programs, such as Ghostscript.
+_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+MAX_FILE_SIZE = 1 << 30  # bytes; the largest photo, uncompressed and with 16 bits
+MAX_PIXELS = 150 * 10 ** 6  # beyond this a file is a mistake or an attack; half a GB as RGB
+_LONGEST_STEM = 200  # bytes, of 255 that file systems allow
+MIN_SIDE = 32  # pixels; no face detector or crop makes sense of less
+# What follows the name of a photo in the names of files made from it, before what says their kind.
+_PART = re.compile(r"(.+)_(?:face\d+|refined|mesh|photo)$")
+# Largest samples of 8, 10, 12, 14, 16 and 31 bits: cameras and scanners store any of them in 16 bits or more.
+_TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0, 2147483647.0)
+_ROWS = 256  # scaled together
+_ENOUGH_SAMPLES = 1e6  # to tell the range of floating-point samples
+_LARGEST_OVERSHOOT = 16.0  # of samples meant as 0..1; a photo that is 0..255 and as dark as this shows nothing
+BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, as in viewers and browsers
+
+
+class Photo(NamedTuple):
+    """A photo to be read."""
+
+    path: str
+    name: str  # unique among those found together: what its output files are called
+
+
+def find_photos(paths):
+    """List the photos in folders and among files.
+
+    A folder gives its files with one of :data:`EXTENSIONS` in any case, sorted by name, without
+    those whose name begins with a dot and without its subfolders. A file that is named itself is
+    taken whatever its extension, except for :data:`COMPANIONS`. A photo that comes twice is
+    listed once.
+
+    Each photo is called by its file name without extension. Where several share it, the first
+    keeps it and the others are called ``stem_ext`` (``a_png``), then ``stem_ext_2``, and so on;
+    letter case does not make names distinct, because not every file system tells it apart, nor do
+    blanks and "_". A photo whose stem is what files of another one are called (``a_face2`` beside
+    ``a``) is called ``stem_ext``, too. What cannot be printed (line ends, terminal codes, bytes that
+    are no characters) is "_" in names, and names end after 200 bytes.
+
+    Args:
+        paths: a path, or an iterable of paths.
+
+    Returns:
+        A list of :class:`Photo`, in the order of ``paths``; empty if there are none.
+
+    Raises:
+        InputError: if one of the paths does not exist or is a folder that cannot be listed.
+    """
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        paths = [paths]
+    found, seen = [], set()
+    for path in paths:
+        for file in _photo_files(os.fspath(path)):
+            real = os.path.realpath(file)
+            if real not in seen:
+                seen.add(real)
+                found.append(file)
+    return [Photo(*pair) for pair in zip(found, _distinct_names(found))]
+
+
+def read_photo(path):
+    """Read a photo as RGB, turned upright by its EXIF orientation.
+
+    Grey, palette, CMYK and 1-bit images become RGB, transparency is laid on white, and 16-bit
+    and floating-point samples are scaled to 0..255. Of several frames the first is taken.
+
+    Args:
+        path: file name; the format is recognised by content, not by extension.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        InputError: if the file cannot be read, is not a whole image, has a side of less than
+            :data:`MIN_SIDE` or more than :data:`MAX_PIXELS` pixels.
+    """
+    _check_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes checked here
+        try:
+            with open_image(path) as image:
+                _check_size(path, image.size)
+                image.load()
+                return np.array(_to_rgb(_upright(image)))
+        except InputError:
+            raise
+        except Image.DecompressionBombError:
+            raise _too_large(path) from None
+        except MemoryError:
+            raise InputError("{} does not fit into memory; make it smaller".format(path)) from None
+        except Exception as error:  # decoders raise whatever a broken file makes them stumble on
+            raise InputError("{} cannot be read as a photo, {}; save it again as JPEG or PNG".format(
+                path, _reason(error))) from error
+
+
+def open_image(path):
+    """Open an image with Pillow, as one of the formats of photos; returns a Pillow image, not yet decoded."""
+    Image.init()  # else older Pillows know only the most usual formats
+    return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
+
+
+def _photo_files(path):
+    """Return the photo files that a path stands for."""
+    if os.path.isdir(path):
+        try:
+            names = sorted(os.listdir(path))
+        except OSError as error:
+            raise InputError("{} cannot be listed ({}); check its permissions".format(
+                path, error.strerror)) from error
+        files = [os.path.join(path, name) for name in names
+                 if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
+        return [file for file in files if not os.path.isdir(file)]
+    if not os.path.lexists(path):
+        raise InputError("{} does not exist; name a photo or a folder of photos".format(path))
+    return [] if path.lower().endswith(COMPANIONS) else [path]
+
+
+def _distinct_names(files):
+    """Return a name for each file, as :func:`find_photos` describes."""
+    parts = [_printable_parts(os.path.basename(file)) for file in files]
+    stems = {_key(stem) for stem, _ in parts}
+    taken = set(stems)  # no made-up name may be another photo's own
+    names, owned = [], set()
+    for stem, extension in parts:
+        name = stem
+        if _key(stem) in owned or _is_of_another(_key(stem), stems):
+            name = unnumbered = "{}_{}".format(stem, extension[1:].lower())
+            number = 2
+            while _key(name) in taken:
+                name = "{}_{}".format(unnumbered, number)
+                number += 1
+        owned.add(_key(stem))
+        taken.add(_key(name))
+        names.append(name)
+    return names
+
+
+def _key(stem):
+    """Return what is the same for stems whose files could be the same."""
+    return "_".join(stem.split()).casefold()
+
+
+def _is_of_another(key, keys):
+    """Tell whether the files of another photo bear this name."""
+    match = _PART.match(key)
+    return bool(match) and (match.group(1) in keys or _is_of_another(match.group(1), keys))
+
+
+def _printable_parts(name):
+    """Return stem and extension of a file name, fit for names of files that are to be made."""
+    stem, extension = os.path.splitext("".join(c if c.isprintable() else "_" for c in name))
+    return stem.encode("utf-8")[:_LONGEST_STEM].decode("utf-8", "ignore"), extension
+
+
+def _check_file(path):
+    """Raise InputError unless ``path`` is a regular file that is not empty and may be read."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise InputError("{} cannot be opened ({}); check the name".format(
+            path, error.strerror)) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError("{} is a folder, not a photo".format(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError("{} is not a regular file; copy the photo into one".format(path))
+    if status.st_size == 0:
+        raise InputError("{} is empty (0 bytes); copy it again from its source".format(path))
+    if status.st_size > MAX_FILE_SIZE:
+        raise InputError("{} has more than {} MiB; make it smaller".format(path, MAX_FILE_SIZE >> 20))
+    if not os.access(path, os.R_OK):
+        raise InputError("{} may not be read; check its permissions".format(path))
+
+
+def _check_size(path, size):
+    """Raise InputError for images too small to hold a face or too large to be one photo."""
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise _too_large(path)
+    if min(width, height) < MIN_SIDE:
+        raise InputError("{} is only {}x{} pixels; a photo needs at least {} on each side".format(
+            path, width, height, MIN_SIDE))
+
+
+def _too_large(path):
+    """Return the error for an image of more than MAX_PIXELS."""
+    return InputError("{} has more than {} megapixels; make it smaller".format(
+        path, MAX_PIXELS // 10 ** 6))
+
+
+def _reason(error):
+    """Return what went wrong in a decoder, in a few words."""
+    if isinstance(error, OSError) and "cannot identify" in str(error):
+        return "because its content is not an image of a known format"
+    return "because it is damaged, incomplete or of a rare kind"
+
+
+def _upright(image):
+    """Return the image turned by its EXIF orientation; unreadable EXIF counts as none."""
+    try:
+        return ImageOps.exif_transpose(image) or image
+    except Exception:  # metadata comes from anywhere; the pixels are fine
+        return image
+
+
+def _to_rgb(image):
+    """Convert an image of any Pillow mode to mode RGB."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
+        return Image.fromarray(_scale_to_bytes(np.asarray(image))).convert("RGB")
+    if image.mode in ("La", "RGBa"):  # premultiplied alpha
+        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_to_bytes(samples):
+    """Scale samples of more than 8 bits to uint8 0..255.
+
+    The file does not tell the range: it is the least of :data:`_TOPS` that holds all whole numbers. Of floating-point
+    samples, whose highlights may go beyond any range, it need hold all but the brightest hundredth of what is not
+    black; it is 0..1 if these stay below :data:`_LARGEST_OVERSHOOT`. What lies outside of the range is clipped.
+    """
+    top, result = _top(samples), np.empty(samples.shape, np.uint8)
+    for start in range(0, len(samples), _ROWS):  # the largest photos would take gigabytes at once
+        rows = np.nan_to_num(samples[start:start + _ROWS].astype(np.float32))
+        result[start:start + _ROWS] = np.rint(np.clip(rows / top, 0, 1) * 255)
+    return result
+
+
+def _top(samples):
+    """Return what :func:`_scale_to_bytes` takes for the brightest a sample can be."""
+    if samples.dtype.kind == "f":
+        step = 1 + int((samples.size / _ENOUGH_SAMPLES) ** 0.5)
+        some = samples[::step, ::step]
+        some = some[np.isfinite(some) & (some > 0)]
+        highest = np.percentile(some, 99) if some.size else 0.0
+        if highest <= _LARGEST_OVERSHOOT:
+            return 1.0
+    else:
+        highest = samples.max()
+    return next((top for top in _TOPS if highest <= top), float(highest))
+
+
+def example_photo():
+    """Return NASA's portrait of the astronaut Eileen Collins, in the public domain, from scikit-image.
+
+    Raises:
+        InputError: scikit-image is not installed.
+    """
+    package = importlib.util.find_spec("skimage")
+    path = package and os.path.join(os.path.dirname(package.origin), "data", "astronaut.png")
+    if not path or not os.path.isfile(path):
+        raise InputError("there are no photos and scikit-image, which ships an example, is not installed; "
+                         "give photos with --input")
+    return Photo(path, "astronaut")
