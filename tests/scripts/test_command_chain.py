@@ -37,7 +37,7 @@ class Workshop:
         """Run a command on the open face model; return what it said on stdout."""
         process = subprocess.run(
             [sys.executable, os.path.join(REPO_ROOT, command), "--face_model", "open", "--quiet"] + list(flags),
-            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600)
+            cwd=self.folder, env=dict(os.environ, PYTHONPATH=REPO_ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600)
         assert process.returncode == 0, process.stderr
         return process.stdout
 
