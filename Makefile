@@ -7,7 +7,7 @@ FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 # The first interpreter that fits; PYTHON=/path/to/python3 overrides.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
-# An environment whose Python is gone, was exchanged (and finds no packages) or does not fit is made again.
+# An environment is made again if its Python is gone, was exchanged (and finds no packages) or does not fit.
 UNFIT := $(if $(wildcard $(VENV)),$(shell $(PY) -c 'import pip; $(FITS)' >/dev/null 2>&1 || echo unfit-venv))
 
 INSTALLED := $(VENV)/.installed
@@ -22,22 +22,22 @@ TF1_PY := $(TF1_VENV)/bin/python
 TF1_INSTALLED := $(TF1_VENV)/.installed-$(TF1)
 
 OPEN_MODEL := BFM/open_face_model.mat
-# Tests run in two processes, a file at a time: many steps of a test keep one core busy. PARALLEL= runs them in one.
+# Tests run in two processes, a file at a time: many keep one core busy. PARALLEL= runs them in one.
 PARALLEL := -n 2 --dist loadfile
 
 .PHONY: help setup op face-model demo network test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo        reconstruct the photos in input/ (or a portrait that comes along) into output/"
-	@echo "make test        check the style and run all tests"
+	@echo "make demo        reconstruct the photos in input/ (or a public-domain portrait) into output/"
+	@echo "make test        check style and types, and run all tests"
 	@echo "make test-tf1    run the tests under TensorFlow 1.12 (Python 3.6), and exchange files between both TensorFlows"
 	@echo "make setup       only install: virtual environment, compiled op, open face model"
 	@echo "make parity GOLDEN=DIR   compare with numbers measured on the published system"
 	@echo "make fuzz        read damaged files of every kind (CASES=5000 SEED=1)"
 	@echo "make faults      kill the commands, fill their disks, run them twice at once (COUNT=50 SEED=1)"
 	@echo "make bench       time everything, beside the published system, into result/benchmarks"
-	@echo "make network     train anew the coefficient network that comes along (an hour or two; network/MODEL_CARD.md)"
+	@echo "make network     train the shipped coefficient network anew (an hour or two; network/MODEL_CARD.md)"
 	@echo "make clean       remove everything that make made, but no data and no results"
 
 setup: $(INSTALLED) op face-model
@@ -66,8 +66,8 @@ $(OPEN_MODEL): $(INSTALLED) $(wildcard face_model/open_model/*.py) | op
 demo: setup
 	@$(PY) demo.py
 
-# The commands that made the network that comes along; called again, they go on where they were stopped.
-# Where the processor lacks bfloat16: PRECISION=float32, which takes half as long again.
+# The commands that made the shipped network; called again, they continue where they were stopped.
+# A processor without bfloat16 needs PRECISION=float32, which takes half as long again.
 PRECISION := bfloat16
 NETWORK_DATA := processed_data/network
 TRAIN_NETWORK = $(PY) train.py --supervision truth --batch_size 64 --schedule cool_down --augment --resume \
@@ -90,7 +90,9 @@ test: setup lint
 	@$(PY) -m pytest $(PARALLEL)
 
 lint: $(INSTALLED)
-	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --quiet --check .
+	@$(VENV)/bin/mypy --no-error-summary
 
 parity: setup
 	@$(PY) tests/parity.py --golden $(GOLDEN)
@@ -111,14 +113,14 @@ setup-tf1: $(TF1_INSTALLED)
 	@$(TF1_PY) -m mesh_renderer.build
 
 # The pip that comes with Python 3.6 picks packages that need a newer Python.
-$(TF1_INSTALLED): requirements.txt requirements-published-rasterizer.txt
+$(TF1_INSTALLED): requirements.txt requirements/published-rasterizer.txt
 	@test -n "$(PYTHON36)" || { echo "error: TensorFlow 1.12 needs Python 3.6, and there is none here; install it" \
 		"(pyenv install 3.6.15) or give make PYTHON36=/path/to/python3.6" >&2; exit 1; }
 	@test -x $(TF1_PY) || $(PYTHON36) -m venv $(TF1_VENV) || { rm -rf $(TF1_VENV); exit 1; }
 	@$(TF1_PY) -m pip install --quiet --disable-pip-version-check pip==21.3.1 wheel==0.37.1
 	@sed 's/^tensorflow-gpu==/$(TF1)==/' requirements.txt > $(TF1_VENV)/requirements.txt
 	@$(TF1_PY) -m pip install --quiet --disable-pip-version-check -r $(TF1_VENV)/requirements.txt
-	@$(TF1_PY) -m pip install --quiet --disable-pip-version-check -r requirements-published-rasterizer.txt
+	@$(TF1_PY) -m pip install --quiet --disable-pip-version-check -r requirements/published-rasterizer.txt
 	@rm -f $(TF1_VENV)/.installed-* && touch $@
 
 has-python36:
@@ -128,9 +130,9 @@ test-tf1: setup setup-tf1
 	@$(TF1_PY) -m utils.installed
 	@$(TF1_PY) tests/parity.py --golden tests/golden
 	@RASTERIZER=mesh_renderer $(TF1_PY) tests/parity.py --golden tests/golden
-	@$(TF1_PY) -m pytest $(PARALLEL) --ignore tests/test_tensorflow_exchange.py
-	@TF1_PYTHON=$(TF1_PY) $(PY) -m pytest -s tests/test_tensorflow_exchange.py
+	@$(TF1_PY) -m pytest $(PARALLEL) --ignore tests/house/test_tensorflow_exchange.py
+	@TF1_PYTHON=$(TF1_PY) $(PY) -m pytest -s tests/house/test_tensorflow_exchange.py
 
 clean:
-	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache mesh_renderer/lib $(OPEN_MODEL)
+	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache .mypy_cache mesh_renderer/lib $(OPEN_MODEL)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -73,5 +73,5 @@ def _operations():
         return importlib.import_module(_MODULE).rasterize_triangles_module
     except ImportError:
         raise InputError("{}={}: the published rasteriser needs TensorFlow 1.12 and the package mesh_renderer 1.4; run "
-                         "`pip install -r requirements-published-rasterizer.txt` there".format(
+                         "`pip install -r requirements/published-rasterizer.txt` there".format(
                              VARIABLE, PUBLISHED)) from None

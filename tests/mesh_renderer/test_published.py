@@ -18,7 +18,7 @@ EDGE_PIXELS = 0  # that may differ: both decide coverage by the same sums in the
 
 needs_published = pytest.mark.skipif(
     not is_installed("rasterize_triangles"),
-    reason="mesh_renderer 1.4 is not installed (requirements-published-rasterizer.txt; for TensorFlow 1.12)")
+    reason="mesh_renderer 1.4 is not installed (requirements/published-rasterizer.txt; for TensorFlow 1.12)")
 
 
 def random_scene(seed=0, batch=3, count=60):
