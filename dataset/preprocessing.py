@@ -2,20 +2,22 @@
 
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from alignment.align import photo_to_crop
 from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from dataset.processed_faces import output_files, write_example
-from geometry.camera import flip_y
+from geometry.camera import IMAGE_SIZE, flip_y
 from utils.atomic import atomic_path
+from utils.drawing import draw_points, tile_pictures
 from utils.errors import InputError
 from utils.photos import read_photo
 
 # Below this mean trust of the 51 inner landmarks a photo would teach the network wrong labels.
 _LEAST_TRUST = 0.5
-_SHEET_COLUMNS, _SHEET_ROWS, _SHEET_CELL = 6, 8, 224
+_SHEET_COLUMNS, _SHEET_ROWS = 6, 8
+_DOT_COLOR, _DOT_RADIUS = (0, 255, 0), 1.5  # of a landmark, pixels
 
 
 class PhotoPreprocessor:
@@ -61,22 +63,14 @@ def contact_sheet(folder, names, path):
     """
     most = _SHEET_COLUMNS * _SHEET_ROWS // 2
     picked = [names[i] for i in np.linspace(0, len(names) - 1, min(len(names), most)).round().astype(int)]
-    rows = -(-2 * len(picked) // _SHEET_COLUMNS)
-    sheet = Image.new("RGB", (_SHEET_COLUMNS * _SHEET_CELL, max(rows, 1) * _SHEET_CELL))
-    for i, name in enumerate(picked):
+    cells = []
+    for name in picked:
         _, binary_path, mask_path, crop_path = output_files(folder, name)
         with Image.open(crop_path) as crop, Image.open(mask_path) as mask:
-            cells = (_with_landmarks(crop.convert("RGB"), np.fromfile(binary_path, "<f8").reshape(68, 2)),
-                     mask.convert("RGB"))
-        for j, cell in enumerate(cells):
-            row, column = divmod(2 * i + j, _SHEET_COLUMNS)
-            sheet.paste(cell, (column * _SHEET_CELL, row * _SHEET_CELL))
+            cells += [crop.convert("RGB"), mask.convert("RGB")]
+        landmarks = np.fromfile(binary_path, "<f8").reshape(68, 2)
+        draw_points(cells[-2], flip_y(landmarks), _DOT_COLOR, _DOT_RADIUS)
+    blank = Image.new("RGB", (IMAGE_SIZE, IMAGE_SIZE))
+    sheet = tile_pictures(cells or [blank], _SHEET_COLUMNS)
     with atomic_path(path) as temporary:
-        sheet.save(temporary, "PNG")
-
-
-def _with_landmarks(crop, landmarks):
-    draw = ImageDraw.Draw(crop)
-    for x, y in flip_y(landmarks):
-        draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(0, 255, 0))
-    return crop
+        Image.fromarray(sheet).save(temporary, "PNG")

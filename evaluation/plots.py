@@ -5,6 +5,7 @@ from PIL import Image, ImageDraw
 
 from evaluation.protocol import BIN_NAMES, yaw_bin
 from utils.atomic import atomic_path
+from utils.drawing import draw_points, tile_pictures
 from utils.photos import read_photo
 
 WORST_COUNT = 16
@@ -13,6 +14,7 @@ _TILE = 320  # pixels
 _COLUMNS = 4
 _MARGIN = 0.35  # around the box of all points, in box sizes
 _TRUTH, _PREDICTION = (60, 220, 90), (255, 80, 60)
+_DOT_RADIUS = 2  # pixels
 
 
 def draw_curve(path, errors, yaws):
@@ -57,12 +59,9 @@ def draw_worst(path, annotated, errors, predictions):
     """
     order = np.argsort(-np.asarray(errors), kind="stable")[:WORST_COUNT]
     tiles = [_tile(annotated[i], errors[i], predictions.get(annotated[i].photo.name)) for i in order]
-    row_count = -(-len(tiles) // _COLUMNS)
-    sheet = Image.new("RGB", (min(len(tiles), _COLUMNS) * _TILE, row_count * _TILE))
-    for i, tile in enumerate(tiles):
-        sheet.paste(tile, (i % _COLUMNS * _TILE, i // _COLUMNS * _TILE))
+    sheet = tile_pictures(tiles, min(len(tiles), _COLUMNS))
     with atomic_path(path) as temporary:
-        sheet.save(temporary)
+        Image.fromarray(sheet).save(temporary)
 
 
 def _tile(annotation, error, predicted):
@@ -78,8 +77,8 @@ def _tile(annotation, error, predicted):
     if predicted is not None:
         for line in zip(_on_tile(truth, centre, half, scale), _on_tile(predicted, centre, half, scale)):
             draw.line([tuple(point) for point in line], fill=(255, 220, 0))
-        _draw_points(draw, _on_tile(predicted, centre, half, scale), _PREDICTION)
-    _draw_points(draw, _on_tile(truth, centre, half, scale), _TRUTH)
+        draw_points(tile, _on_tile(predicted, centre, half, scale), _PREDICTION, _DOT_RADIUS)
+    draw_points(tile, _on_tile(truth, centre, half, scale), _TRUTH, _DOT_RADIUS)
     label = "{}  yaw {:.0f}  {}".format(
         annotation.photo.name, annotation.yaw, "no prediction" if predicted is None else "NME {:.2f}".format(error))
     draw.rectangle([0, 0, _TILE, 14], fill=(0, 0, 0))
@@ -89,8 +88,3 @@ def _tile(annotation, error, predicted):
 
 def _on_tile(points, centre, half, scale):
     return (np.asarray(points) - centre + half) * scale
-
-
-def _draw_points(draw, points, color):
-    for x, y in points:
-        draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=color)

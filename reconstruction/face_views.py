@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from alignment.align import crop_to_photo
@@ -11,6 +11,7 @@ from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
 from geometry.normals import surface_normals
 from mesh_renderer.core import rasterize
 from reconstruction.face import landmarks_in_photo
+from utils.drawing import draw_points, tile_pictures
 
 KINDS = ("overlay", "geometry", "albedo", "normals", "depth", "landmarks")
 _SUPERSAMPLING = 2  # in each direction, against jagged edges
@@ -142,13 +143,11 @@ def blend(under, image, coverage):
 def _landmark_picture(reconstruction, view, under, model):
     """Mark the detected landmarks in green, as far as they are trusted, and the model's in red."""
     canvas = Image.fromarray(under)
-    pen = ImageDraw.Draw(canvas)
     face_height = np.ptp(view.screen[model.landmarks, 1])
     radius = max(1.0, face_height / 100)
     detected = reconstruction.face.landmarks[reconstruction.face.landmark_weights > 0] + 0.5
     for points, color in ((detected, (60, 220, 90)), (landmarks_in_photo(reconstruction) + 0.5, (255, 80, 60))):
-        for x, y in _from_photo(points, reconstruction, view):
-            pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=color)
+        draw_points(canvas, _from_photo(points, reconstruction, view), color, radius)
     return np.asarray(canvas)
 
 
@@ -187,6 +186,5 @@ def turntable(reconstruction, model, size, frames=36, textured=True, swing=None)
 
 def contact_sheet(rows, size):
     """Return one picture of rows of pictures, each resized to a square of ``size`` pixels."""
-    return np.concatenate([np.concatenate([
-        np.asarray(Image.fromarray(picture).resize((size, size), Image.LANCZOS)) for picture in row], axis=1)
-        for row in rows])
+    cells = [Image.fromarray(picture).resize((size, size), Image.LANCZOS) for row in rows for picture in row]
+    return tile_pictures(cells, columns=len(rows[0]))

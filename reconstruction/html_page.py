@@ -7,7 +7,6 @@ face, are embedded once.
 
 import base64
 import html
-import io
 import json
 import os
 from concurrent import futures
@@ -22,12 +21,14 @@ from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap
 from reconstruction.face import versions
 from utils.atomic import atomic_path
+from utils.drawing import encode_jpeg
 
 FACE_LIMIT = 100  # faces on a page; beyond, browsers get slow: a face weighs about half a megabyte
 _TEXTURE_SIZE = 512  # pixels
 _TILE = 480  # pixels, of the pictures of photo and overlay
 _SURROUNDINGS = 1.35  # how much more than the crop they show
 _QUANTA = 65535
+_JPEG_QUALITY = 88
 _VIEWER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "viewer.js")
 _VERSION_NAMES = ("coefficient mesh", "refined mesh")
 
@@ -162,9 +163,7 @@ def _around_face(located, picture):
 
 def _data_url(picture):
     """Return a picture as a JPEG inside a URL."""
-    encoded = io.BytesIO()
-    Image.fromarray(picture).save(encoded, "JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.getvalue()).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(picture, _JPEG_QUALITY)).decode("ascii")
 
 
 def _base64(values):

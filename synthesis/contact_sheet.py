@@ -4,11 +4,12 @@ import os
 
 import numpy as np
 import scipy.io
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from geometry.camera import IMAGE_SIZE, flip_y
 from synthesis.formats import item_name
 from utils.atomic import atomic_path
+from utils.drawing import draw_points, tile_pictures
 
 _COLUMNS, _ROWS = 8, 6
 
@@ -25,19 +26,15 @@ def contact_sheet(folder, kind, count, path):
     per_face = 2 if kind == "processed" else 1
     indices = np.unique(np.linspace(0, count - 1, _COLUMNS * _ROWS // per_face).round().astype(int))
     cells = [cell for index in indices for cell in _cells(folder, kind, item_name(index))]
-    rows = -(-len(cells) // _COLUMNS)
-    sheet = Image.new("RGB", (_COLUMNS * IMAGE_SIZE, rows * IMAGE_SIZE))
-    for i, cell in enumerate(cells):
-        sheet.paste(cell, (i % _COLUMNS * IMAGE_SIZE, i // _COLUMNS * IMAGE_SIZE))
     with atomic_path(path) as temporary:
-        sheet.save(temporary, "PNG")
+        Image.fromarray(tile_pictures(cells, _COLUMNS)).save(temporary, "PNG")
 
 
 def _cells(folder, kind, name):
     if kind == "processed":
         points = flip_y(np.fromfile(os.path.join(folder, "lm_bin", name + ".bin"), "<f8").reshape(68, 2))
         return [_marked(Image.open(os.path.join(folder, name + ".png")), points),
-                Image.open(os.path.join(folder, "mask", name + ".png"))]
+                Image.open(os.path.join(folder, "mask", name + ".png")).convert("RGB")]
     points = scipy.io.loadmat(os.path.join(folder, name + ".mat"))["pt3d_68"][:2].T
     return [_marked(Image.open(os.path.join(folder, name + ".jpg")), points)]
 
@@ -46,7 +43,5 @@ def _marked(image, points):
     """Return the picture at 224 pixels with a dot at each point, in its own pixels, y down."""
     zoom = IMAGE_SIZE / image.size[0]
     image = image.convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE))
-    draw = ImageDraw.Draw(image)
-    for x, y in np.asarray(points) * zoom:
-        draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=(0, 255, 0))
+    draw_points(image, np.asarray(points) * zoom, (0, 255, 0), radius=1)
     return image

@@ -10,6 +10,7 @@ from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
 from mesh_renderer.png import encode_png
 from synthesis.pose import aflw_angles
 from utils.atomic import write_atomically
+from utils.drawing import encode_jpeg
 from utils.mat_files import write_mat
 
 FORMATS = ("processed", "aflw2000")
@@ -77,11 +78,10 @@ def write_photo(folder, name, image, landmarks, world_landmarks, angles, transla
                        (world_landmarks[:, 2] - translation[2]) * scale])
     origin = translation[:2] * scale + size / 2 - 0.5
     pose = np.concatenate([aflw_angles(angles), origin, [0], [scale / _UNITS_PER_DM]])
-    truth, photo = io.BytesIO(), io.BytesIO()
+    truth = io.BytesIO()
     write_mat(truth, {"pt3d_68": points.astype(np.float64), "Pose_Para": pose.reshape(1, -1)})
-    image.save(photo, "JPEG", quality=_JPEG_QUALITY)
     _write(item_files(folder, "aflw2000", name),
-           (truth.getvalue(), photo.getvalue()))
+           (truth.getvalue(), encode_jpeg(np.asarray(image), _JPEG_QUALITY)))
 
 
 def _write(paths, contents):

@@ -19,6 +19,7 @@ from mesh_renderer.vertex_normals import vertex_normals
 from training.optimizer import optimise
 from training.r_net_step import landmark_error
 from training.step import Pictures, TrainingStep, named
+from utils.drawing import heat_colors
 from utils.errors import InputError
 from utils.tf_compat import tf
 
@@ -132,5 +133,4 @@ def _pictures(refined, model):
 
 def _distance_colors(distances):
     """Colour distances [B, N], dm, from black through red and yellow to white (5 mm and more): [B, N, 3] RGB."""
-    level = 3.0 * distances / _FULL_DISTANCE
-    return 255.0 * tf.clip_by_value(tf.stack([level, level - 1.0, level - 2.0], axis=-1), 0.0, 1.0)
+    return heat_colors(3.0 * distances / _FULL_DISTANCE, clip=tf.clip_by_value)

@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 
-from training.picture_strip import encode_jpeg, picture_strip
+from training.picture_strip import picture_strip
 from training.saver import write_fault
+from utils.drawing import encode_jpeg
 from utils.errors import InputError
 from utils.installed import is_installed
 from utils.tf_compat import tf
@@ -19,6 +20,7 @@ _EVENT_FILE = "events.out.tfevents.{:010d}.{}.{}"  # seconds, host, process: Ten
 _EVENT_SECONDS = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
 _EVENT_VERSION = "brain.Event:2"  # of the format, in the first event
 MESH_PLUGIN = "tensorboard.plugins.mesh"
+_JPEG_QUALITY = 90  # a tenth of a PNG's size, and runs write thousands of pictures
 
 
 class SummaryWriter:
@@ -63,7 +65,7 @@ class SummaryWriter:
         """
         strip = picture_strip(batch.photos, pictures, batch.landmarks)
         image = tf.Summary.Image(height=strip.shape[0], width=strip.shape[1], colorspace=3,
-                                 encoded_image_string=encode_jpeg(strip))
+                                 encoded_image_string=encode_jpeg(strip, _JPEG_QUALITY))
         self._write(step, summary=tf.Summary(value=[tf.Summary.Value(tag="faces", image=image)]))
 
     def mesh(self, step, pictures, triangles):

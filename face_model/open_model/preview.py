@@ -8,12 +8,13 @@ from PIL import Image, ImageDraw
 from geometry.normals import surface_normals
 from mesh_renderer.render import render
 from utils.atomic import atomic_path
+from utils.drawing import draw_points, tile_pictures
 from utils.tf_compat import tf
 
 # The published system's camera: focal length over image width, distance in dm.
 _FOCAL_LENGTH, _CAMERA_DISTANCE, _NEAR, _FAR = 1015.0 / 224.0, 10.0, 0.01, 50.0
 _LIGHT, _AMBIENT = np.array([0.17, 0.31, 0.93]), 0.45
-_BACKGROUND = 128.0
+_BACKGROUND = 128  # gray level
 _SUPERSAMPLING = 2
 _WIDTH = 1600  # of the sheet, pixels
 _SEED = 7
@@ -111,9 +112,7 @@ def _with_landmarks(model, picture, yaw):
     columns = size * (0.5 + _FOCAL_LENGTH * x / (_CAMERA_DISTANCE - z))
     rows = size * (0.5 - _FOCAL_LENGTH * y / (_CAMERA_DISTANCE - z))
     image = Image.fromarray(picture)
-    draw = ImageDraw.Draw(image)
-    for column, row in zip(columns, rows):
-        draw.ellipse([column - 2, row - 2, column + 2, row + 2], fill=(0, 160, 0))
+    draw_points(image, np.stack([columns, rows], axis=1), (0, 160, 0), radius=2)
     return np.asarray(image)
 
 
@@ -122,7 +121,7 @@ def _random_people(model, camera, count, columns):
     pictures = [camera(*person(model, _RANDOM_STRENGTH * random.normal(size=model.identity_count), None,
                                 _RANDOM_STRENGTH * random.normal(size=model.albedo_count)),
                        yaw=random.uniform(-25, 25)) for _ in range(count)]
-    return _grid(pictures, columns)
+    return tile_pictures(pictures, columns, _BACKGROUND)
 
 
 def _expressions(model, camera, columns):
@@ -137,11 +136,4 @@ def _expressions(model, camera, columns):
         image = Image.fromarray(camera(*person(model, None, weights)))
         ImageDraw.Draw(image).text((3, 3), name, fill=(255, 255, 255))
         pictures.append(np.asarray(image))
-    return _grid(pictures, columns)
-
-
-def _grid(pictures, columns):
-    blank = np.full_like(pictures[0], int(_BACKGROUND))
-    pictures = pictures + [blank] * (-len(pictures) % columns)
-    return np.concatenate([np.concatenate(pictures[k:k + columns], axis=1)
-                           for k in range(0, len(pictures), columns)], axis=0)
+    return tile_pictures(pictures, columns, _BACKGROUND)

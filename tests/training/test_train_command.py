@@ -240,8 +240,8 @@ def test_a_strip_shows_what_it_says():
     assert columns["photo"][0, 0].tolist() == [30, 20, 10]
     assert columns["overlay"][0, 0].tolist() == [30, 20, 10] and (columns["overlay"][200, 0] == 255).all()
     assert (columns["error"][0, 0] == 0).all() and (columns["error"][200, 0] == 255).all()
-    assert columns["landmarks"][size - 1 - 150, 150].tolist() == list(pictures.LABEL_COLOUR)
-    assert columns["landmarks"][size - 1 - 50, 50].tolist() == list(pictures.PREDICTION_COLOUR)
+    assert columns["landmarks"][size - 1 - 150, 150].tolist() == list(pictures.LABEL_COLOR)
+    assert columns["landmarks"][size - 1 - 50, 50].tolist() == list(pictures.PREDICTION_COLOR)
 
 
 class _Pictures:
