@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from geometry.landmarks import LANDMARK_COUNT
 from utils.tf_compat import tf
 
-LANDMARK_COUNT = 68
 # Nose ridge tip (29-31) and inner lips (61-68), counted from 1: what makes expressions read.
 HEAVY_LANDMARKS = tuple(range(28, 31)) + tuple(range(60, 68))
 HEAVY_LANDMARK_WEIGHT = 20.0

@@ -15,6 +15,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from geometry.camera import IMAGE_SIZE
 from reconstruction.arguments import add_photo_flags, add_reconstruction_flags, add_stored_flag, start
 from reconstruction.face import versions
 from reconstruction.face_views import (
@@ -34,7 +35,6 @@ from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
 from utils.report import Report
 
-_SHEET_TILE = 224  # pixels
 _SHEET_ROWS = 100  # faces on the contact sheet, at most: beyond, it would fill the memory
 _FRAME_MILLISECONDS = 60
 
@@ -67,7 +67,7 @@ def main(argv=None):
                 rows += drawn if len(rows) < _SHEET_ROWS else []
                 report.step()
         if rows:
-            _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, _SHEET_TILE))
+            _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, IMAGE_SIZE))
     report.close()
     print("{}, pictures in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
@@ -100,7 +100,7 @@ def draw_face(reconstruction, model, arguments):
 
 
 def _small(picture):
-    return np.asarray(Image.fromarray(picture).resize((_SHEET_TILE, _SHEET_TILE), Image.LANCZOS))
+    return np.asarray(Image.fromarray(picture).resize((IMAGE_SIZE, IMAGE_SIZE), Image.LANCZOS))
 
 
 def _save(path, picture):

@@ -4,7 +4,8 @@ import numpy as np
 
 from benchmarks.synthetic_mesh import GRID, face_like_mesh
 from face_model.coefficients import coefficient_sizes
-from face_model.model import LANDMARK_COUNT, FaceModel, vertex_triangle_table
+from face_model.model import FaceModel, vertex_triangle_table
+from geometry.landmarks import LANDMARK_COUNT
 
 IDENTITIES, EXPRESSIONS, ALBEDOS = 80, 64, 80
 _SHAPE_DEVIATION, _ALBEDO_DEVIATION = 0.005, 2.0  # of each component; dm, grey levels

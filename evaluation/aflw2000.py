@@ -9,13 +9,13 @@ import numpy as np
 
 from evaluation.protocol import (
     BIN_NAMES,
-    LANDMARK_COUNT,
     PUBLISHED,
     read_annotations,
     read_ground_truth,
     read_yaws,
     yaw_bin,
 )
+from geometry.landmarks import LANDMARK_COUNT
 from utils.atomic import atomic_path
 from utils.errors import InputError
 from utils.mat_files import read_mat

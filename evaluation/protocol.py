@@ -9,13 +9,13 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
+from geometry.landmarks import LANDMARK_COUNT
 from utils.errors import InputError
 from utils.mat_files import read_mat
 from utils.numpy_files import read_npy
 
 BIN_NAMES = ("[0, 30]", "(30, 60]", "over 60")
 BIN_EDGES = (30.0, 60.0)  # degrees; an edge belongs to the bin below it
-LANDMARK_COUNT = 68
 
 # Mean NME of the three bins and their unweighted mean, as the papers report them.
 PUBLISHED = (

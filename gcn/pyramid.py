@@ -18,6 +18,8 @@ from gcn.connectivity import vertex_connectivity
 from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
 from gcn.pictures import draw_mesh
 from gcn.upsampling import upsampling_matrix
+from geometry.camera import MILLIMETERS_PER_DM
+from geometry.landmarks import EYES_AND_MOUTH
 from utils.atomic import atomic_path
 from utils.errors import InputError, run_main
 from utils.numpy_files import read_npz
@@ -26,8 +28,6 @@ from utils.paths import CACHE_DIR
 STEPS = 4  # from 35,709 vertices to 140, as published
 REDUCTION = 4  # each level keeps a quarter of the vertices
 _FORMAT = 1  # of the cached file; counted up when the construction changes
-_MILLIMETRES = 100.0  # per decimetre
-EYES_AND_MOUTH = slice(36, 68)  # of the 68 iBUG landmarks
 
 
 class MeshPyramid(NamedTuple):
@@ -143,7 +143,7 @@ def report_levels(pyramid, landmarks):
         returned = pyramid.vertices[level]
         for matrix in reversed(pyramid.upsampling[:level]):
             returned = matrix @ returned
-        errors = _MILLIMETRES * np.linalg.norm(returned - finest, axis=1)
+        errors = MILLIMETERS_PER_DM * np.linalg.norm(returned - finest, axis=1)
         reports.append(LevelReport(
             len(pyramid.vertices[level]), len(pyramid.triangles[level]), float(errors.mean()), float(errors.max()),
             float(errors[landmarks[EYES_AND_MOUTH]].mean()), float(errors[boundary].mean()) if boundary.any() else 0.0))

@@ -1,1 +1,1 @@
-"""Camera, rotation, light and landmark conventions, on which everything else stands."""
+"""Conventions shared by all rooms: camera, rotations, light, normals and landmarks."""

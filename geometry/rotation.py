@@ -1,18 +1,18 @@
-"""Rotation matrices of the three angles of a head, as a graph and as arrays."""
+"""Rotation matrices of a head's three Euler angles, as a graph and as arrays."""
 
 import numpy as np
 
-from utils.tf_compat import tf
+from utils.tf_compat import Tensor, tf
 
 
-def rotation_matrix(angles):
-    """Return R = (Rz Ry Rx)^T, [B, 3, 3], to be applied to row vectors: ``world = shape @ R``.
+def rotation_matrix(angles: Tensor) -> Tensor:
+    """Return R = (Rz Ry Rx)^T, [B, 3, 3], for row vectors: ``world = shape @ R``.
 
     Args:
         angles: [B, 3] rotations about x, y and z, radians.
     """
-    sin, cos = tf.unstack(tf.sin(angles), axis=1), tf.unstack(tf.cos(angles), axis=1)
-    (sx, sy, sz), (cx, cy, cz) = sin, cos
+    sx, sy, sz = tf.unstack(tf.sin(angles), axis=1)
+    cx, cy, cz = tf.unstack(tf.cos(angles), axis=1)
     rows = [
         [cz * cy, sz * cy, -sy],
         [cz * sy * sx - sz * cx, sz * sy * sx + cz * cx, cy * sx],
@@ -21,12 +21,13 @@ def rotation_matrix(angles):
     return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=1)
 
 
-def rotation_matrices(angles):
+def rotation_matrices(angles: np.ndarray) -> np.ndarray:
     """Return R = (Rz Ry Rx)^T for row vectors and its derivatives by the three angles, [4, 3, 3].
 
     Args:
-        angles: [3] radians about x, y, z.
+        angles: [3] rotations about x, y and z, radians.
     """
+    # 1. the rotation about each axis, and its derivative
     factors, derivatives = [], []
     for axis, angle in enumerate(angles):
         first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -38,5 +39,7 @@ def rotation_matrices(angles):
         derivative[first, second], derivative[second, first] = -cos, cos
         factors.append(factor)
         derivatives.append(derivative)
+
+    # 2. their products
     (rx, ry, rz), (dx, dy, dz) = factors, derivatives
     return np.stack([(rz @ ry @ rx).T, (rz @ ry @ dx).T, (rz @ dy @ rx).T, (dz @ ry @ rx).T])

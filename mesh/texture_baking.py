@@ -16,7 +16,7 @@ import numpy as np
 import scipy.ndimage
 
 from alignment.align import crop_to_photo
-from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
+from geometry.camera import CAMERA_DISTANCE, IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
 from mesh_renderer.core import rasterize
 
@@ -88,15 +88,9 @@ def _doubled_areas(points, triangles):
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
-def _crop_corners(world):
-    """Project world points [..., 3] into the crop, [..., 2], y down, pixel corners at integers."""
-    scale = FOCAL_LENGTH / (CAMERA_DISTANCE - world[..., 2:])
-    return IMAGE_SIZE / 2.0 + world[..., :2] * scale * [1, -1]
-
-
 def _photo_pixels(world, trans_params):
     """Project world points [..., 3] into the photo, [..., 2], y down, pixel centres at integers."""
-    return crop_to_photo(_crop_corners(world) - 0.5, trans_params)  # as the rasteriser draws them
+    return crop_to_photo(project_to_image(world) - 0.5, trans_params)  # as the rasteriser draws them
 
 
 def _texels(reconstruction, model, unwrapping, size):
@@ -164,7 +158,7 @@ def _part_of_photo(reconstruction):
 
 def _depth_image(world, triangles, size):
     """Return the depth [size, size], dm from the origin away from the camera, of the nearest surface in the crop."""
-    screen = _crop_corners(world) / IMAGE_SIZE * 2 - 1
+    screen = project_to_image(world) / IMAGE_SIZE * 2 - 1
     clip = np.stack([screen[:, 0], -screen[:, 1], -world[:, 2] / _DEPTH_RANGE, np.ones(len(world))], axis=1)
     return rasterize(clip[np.newaxis], triangles, size, size, masks=False)[2][0] * _DEPTH_RANGE
 
@@ -177,7 +171,7 @@ def _outline_distance(depth):
 
 def _depth_cells(points, size):
     """Return row and column of world points [n, 3] in a depth image; the nearest ones outside of the crop."""
-    cells = np.clip(np.floor(_crop_corners(points) * size / IMAGE_SIZE), 0, size - 1).astype(int)
+    cells = np.clip(np.floor(project_to_image(points) * size / IMAGE_SIZE), 0, size - 1).astype(int)
     return cells[:, 1], cells[:, 0]
 
 

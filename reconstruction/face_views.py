@@ -7,7 +7,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from alignment.align import crop_to_photo
-from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
+from geometry.camera import IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
 from mesh_renderer.core import rasterize
 from reconstruction.face import landmarks_in_photo
@@ -34,15 +34,13 @@ class View(NamedTuple):
 
 def crop_view(world_shape, size):
     """Return the :class:`View` of the 224x224 crop, drawn at ``size`` pixels."""
-    scale = FOCAL_LENGTH / (CAMERA_DISTANCE - world_shape[:, 2:])
-    screen = IMAGE_SIZE / 2.0 + world_shape[:, :2] * scale * [1, -1]
-    return View(screen * (size / IMAGE_SIZE), -world_shape[:, 2], size, size)
+    return View(project_to_image(world_shape, size), -world_shape[:, 2], size, size)
 
 
 def photo_view(reconstruction):
     """Return the :class:`View` of the original photo, at its own resolution."""
     height, width = reconstruction.face.photo.shape[:2]
-    corners = crop_view(reconstruction.world_shape, IMAGE_SIZE).screen
+    corners = project_to_image(reconstruction.world_shape)
     centres = crop_to_photo(corners - 0.5, reconstruction.face.alignment.trans_params)
     return View(centres + 0.5, -reconstruction.world_shape[:, 2], width, height)
 

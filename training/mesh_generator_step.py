@@ -15,6 +15,7 @@ from gcn.generator import GENERATOR_SCOPE, pyramid_tensors
 from gcn.losses import mesh_losses, total_mesh_loss
 from gcn.pyramid import load_pyramid
 from gcn.refined_face import refine_face
+from geometry.camera import MILLIMETERS_PER_DM
 from mesh_renderer.vertex_normals import vertex_normals
 from training.optimizer import optimise
 from training.r_net_step import landmark_error
@@ -24,7 +25,6 @@ from utils.errors import InputError
 from utils.tf_compat import tf
 
 _FULL_DISTANCE = 0.05  # dm between two meshes that is shown white
-_MILLIMETRES = 100.0  # per decimetre
 
 
 def build_mesh_generator_step(batch, model, options, identity_network=None):
@@ -71,7 +71,7 @@ def build_mesh_generator_step(batch, model, options, identity_network=None):
         metrics=_metrics(refined, batch.landmarks, targets),
         gradient_norm=gradient_norm,
         loss_gradient_norms=_loss_gradient_norms(losses, options.loss_weights, face.shape),
-        histograms=tf.summary.histogram("offset_mm", _MILLIMETRES * (face.shape - refined.coefficient_face.shape)),
+        histograms=tf.summary.histogram("offset_mm", MILLIMETERS_PER_DM * (face.shape - refined.coefficient_face.shape)),
         pictures=_pictures(refined, model),
         validation_feeds={} if targets is None else {targets.validating: True},
     )
@@ -111,7 +111,7 @@ def _metrics(refined, labels, targets):
 
 
 def _mean_distance(vertices, others):
-    return _MILLIMETRES * tf.reduce_mean(tf.norm(vertices - others, axis=-1))
+    return MILLIMETERS_PER_DM * tf.reduce_mean(tf.norm(vertices - others, axis=-1))
 
 
 def _loss_gradient_norms(losses, weights, vertices):

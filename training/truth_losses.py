@@ -12,13 +12,12 @@ import numpy as np
 
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.landmark_basis import landmark_model
-from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, project
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, MILLIMETERS_PER_DM, project
 from geometry.normals import surface_normals
 from geometry.rotation import rotation_matrix
-from geometry.spherical_harmonics import SH_BANDS, harmonics
+from geometry.spherical_harmonics import SH_BANDS, harmonics_array
 from utils.tf_compat import tf
 
-_MILLIMETRES = 100.0  # per decimetre
 _FACE_RADIUS = 100.0  # pixels of the crop: how far from the middle a change of size is measured
 _SMOOTH = 1e-4  # added below square roots, whose slope at 0 is infinite; in squared mm, levels, pixels
 
@@ -59,7 +58,7 @@ class TruthMeasures(NamedTuple):
 
 def truth_measures(model):
     """Return the :class:`TruthMeasures` of a ``FaceModel``."""
-    basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1).astype(np.float64) * _MILLIMETRES
+    basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1).astype(np.float64) * MILLIMETERS_PER_DM
     albedo = model.albedo_basis.astype(np.float64)
     mean, landmark_basis = landmark_model(model)
     return TruthMeasures(basis.T.dot(basis) / model.vertex_count, albedo.T.dot(albedo) / albedo.shape[0],
@@ -69,7 +68,7 @@ def truth_measures(model):
 def _light_measure(model):
     """Return the squared change of the mean face's front by gamma, averaged over vertices and channels."""
     front = model.front_vertices
-    basis = harmonics(surface_normals(model.mean_shape.astype(np.float64), model.triangles)[front])  # [n, 9]
+    basis = harmonics_array(surface_normals(model.mean_shape.astype(np.float64), model.triangles)[front])  # [n, 9]
     measure = np.zeros((3 * SH_BANDS, 3 * SH_BANDS))
     for channel in range(3):
         lit = basis * model.mean_albedo[front, channel:channel + 1]
@@ -101,7 +100,7 @@ def truth_losses(predicted, truth, labels, model, measures):
         shape=_rms(tf.concat([mine.identity - true.identity, mine.expression - true.expression], 1), measures.shape),
         albedo=_rms(mine.albedo - true.albedo, measures.albedo),
         landmark=tf.reduce_mean(_length(landmarks - labels)),
-        rotation=_MILLIMETRES * tf.reduce_mean(_length(_turned(true_shape, turn - true_turn))),
+        rotation=MILLIMETERS_PER_DM * tf.reduce_mean(_length(_turned(true_shape, turn - true_turn))),
         translation=tf.reduce_mean(FOCAL_LENGTH * _length(offset[:, :2]) * per_depth),
         depth=tf.reduce_mean(_FACE_RADIUS * tf.abs(offset[:, 2]) * per_depth),
         light=_rms(mine.gamma - true.gamma, measures.light),

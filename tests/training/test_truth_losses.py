@@ -4,7 +4,7 @@ import pytest
 from face_decoder import FaceDecoder
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from geometry.spherical_harmonics import harmonics, spherical_harmonics
+from geometry.spherical_harmonics import harmonics_array, spherical_harmonics
 from synthesis.sampling import draw_coefficients
 from tests.paths import TOY_MODEL
 from training.truth_losses import truth_losses, truth_measures
@@ -89,4 +89,4 @@ def test_harmonics_are_the_decoders():
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     with tf.Graph().as_default(), tf.Session() as session:
         expected = session.run(spherical_harmonics(tf.constant(normals)))
-    np.testing.assert_allclose(harmonics(normals), expected, atol=1e-5)
+    np.testing.assert_allclose(harmonics_array(normals), expected, atol=1e-5)
