@@ -3,7 +3,7 @@
     python -m benchmarks.network_start --photos PHOTOS [--json FILE]
 
 Faces of photos are fitted from the mean face in the middle of the crop, from the landmarks, and from what
-``FaceFitter.best_start`` makes of the network's answer, with several numbers of steps. Printed: the mean and the
+``FaceFitter.choose_start`` makes of the network's answer, with several numbers of steps. Printed: the mean and the
 median over the photos of the final loss (the same losses, weights and robust scale for all), and the
 time per face.
 """
@@ -73,7 +73,7 @@ def _fit_all(faces, fitter, network, kind):
         observations = [observe(face) for face in batch]
         start = np.zeros((len(batch), sum(coefficient_sizes(fitter.model))), np.float32)  # the mean face
         if kind == "network":
-            start = fitter.best_start(observations, network.predict([face.alignment.crop for face in batch]))
+            start = fitter.choose_start(observations, network.predict([face.alignment.crop for face in batch]))
         losses.extend(fitter.fit(observations, None if kind == "landmarks" else start).loss)
     return {"mean": float(np.mean(losses)), "median": float(np.median(losses)),
             "seconds": (time.monotonic() - begin) / len(faces)}

@@ -6,7 +6,7 @@ never finished.
 
 import os
 
-from face_model.fingerprint import fits_sketch
+from face_model.fingerprint import matches_fingerprint
 from geometry.camera import IMAGE_SIZE
 from networks import IMAGE_SIZES
 from utils.errors import InputError
@@ -73,7 +73,7 @@ def is_for_face_model(prefix, model):
     trained = (read_record(prefix) or {}).get("face_model")
     if not isinstance(trained, dict):
         return False
-    return trained.get("fingerprint") == model.fingerprint() or fits_sketch(model, trained.get("sketch"))
+    return trained.get("fingerprint") == model.fingerprint() or matches_fingerprint(model, trained.get("sketch"))
 
 
 def counts_as_bfm09s(prefix, model):

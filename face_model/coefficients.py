@@ -52,9 +52,9 @@ def split_coefficients(coefficients, sizes):
     return Coefficients(*(coefficients[:, end - size:end] for size, end in zip(sizes, ends)))
 
 
-ARKIT_ACTION_COUNT = 52  # the open model's first, named expression components
+ARKIT_BLENDSHAPE_COUNT = 52  # the open model's first, named expression components
 # An ARKit action is at rest at 0 and complete at 1; strong expressions overshoot a little.
-ACTION_BOUNDS = (0.0, 1.2)
+BLENDSHAPE_BOUNDS = (0.0, 1.2)
 # A tongue is rarely out, and would otherwise be put out to explain teeth and lips.
 _NOT_FITTED = {"tongueOut"}
 _ALMOST_NOTHING = 1e-3  # bounded least squares wants an interval
@@ -69,8 +69,8 @@ def expression_bounds(model):
     """
     lower = np.full(model.expression_count, -STATISTICAL_BOUND)
     upper = np.full(model.expression_count, STATISTICAL_BOUND)
-    actions = slice(0, min(ARKIT_ACTION_COUNT, len(model.expression_names)))
-    lower[actions], upper[actions] = ACTION_BOUNDS
+    actions = slice(0, min(ARKIT_BLENDSHAPE_COUNT, len(model.expression_names)))
+    lower[actions], upper[actions] = BLENDSHAPE_BOUNDS
     for action in _NOT_FITTED.intersection(model.expression_names):
         upper[model.expression_names.index(action)] = _ALMOST_NOTHING
     return lower, upper

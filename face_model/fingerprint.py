@@ -10,7 +10,7 @@ _TOLERANCE = 2e-3  # of the norm of each number's sources; another sign or order
 _DIGITS = 7
 
 
-def model_sketch(model):
+def approximate_fingerprint(model):
     """Return one number for each mean and each component of a ``FaceModel``, and the landmark vertices.
 
     Args:
@@ -37,15 +37,15 @@ def model_sketch(model):
     }
 
 
-def fits_sketch(model, sketch):
+def matches_fingerprint(model, sketch):
     """Say whether coefficients mean the same to a ``FaceModel`` as to the one that was sketched.
 
     Args:
         model: a ``FaceModel``.
-        sketch: what :func:`model_sketch` returned; anything else fits no model.
+        sketch: what :func:`approximate_fingerprint` returned; anything else fits no model.
     """
     try:
-        own = model_sketch(model)
+        own = approximate_fingerprint(model)
         if own["counts"] != sketch["counts"] or own["landmarks"] != sketch["landmarks"]:
             return False
         numbers, wanted, scales = (np.array(values, np.float64) for values in (

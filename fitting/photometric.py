@@ -91,7 +91,7 @@ class FaceFitter:
                 start = self._with_light_and_albedo(start, observations)
         return self._descend(np.array(start, np.float32), observations, progress)
 
-    def best_start(self, observations, answer):
+    def choose_start(self, observations, answer):
         """Return where fitting should begin, [B, 257], given a network's answer.
 
         For each face the answer itself, the answer with light and albedo solved for the photo, and what
@@ -110,7 +110,7 @@ class FaceFitter:
         best = np.argmin(np.where(np.isfinite(losses), losses, np.inf), axis=0)
         return np.array([starts[choice][face] for face, choice in enumerate(best)], np.float32)
 
-    def prepare(self):
+    def warm_up(self):
         """Run once all that fitting runs, on nothing: the first run of a TensorFlow graph takes up to a second."""
         objective = self._built_objective()
         nothing = FaceObservation(np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8), np.zeros((IMAGE_SIZE, IMAGE_SIZE)),

@@ -5,10 +5,13 @@ from typing import NamedTuple, Tuple
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from face_model.coefficients import coefficient_sizes, split_coefficients
+from face_model.coefficients import (
+    ARKIT_BLENDSHAPE_COUNT,
+    coefficient_sizes,
+    split_coefficients,
+)
 
 METRES_PER_UNIT = 0.1  # the face model's unit is the decimetre
-ARKIT_ACTIONS = 52  # of the open model's expression components, these come first and have names
 
 
 class Avatar(NamedTuple):
@@ -28,7 +31,7 @@ def make_avatar(reconstruction, model):
     Returns:
         An :class:`Avatar`; without named actions (BFM09) the expression stays in the vertices.
     """
-    names = model.expression_names[:ARKIT_ACTIONS]
+    names = model.expression_names[:ARKIT_BLENDSHAPE_COUNT]
     weights = _parts(reconstruction, model).expression[0, :len(names)]
     displacements = model.expression_basis[:, :len(names)].T.reshape(len(names), model.vertex_count, 3)
     vertices = upright_shape(reconstruction, model) - np.tensordot(weights, displacements, axes=1)

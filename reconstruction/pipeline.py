@@ -114,7 +114,7 @@ class FacePipeline:
             return start
         observations = [observe(face) for face in faces]
         if start is not None:
-            start = self._fitter.best_start(observations, start)
+            start = self._fitter.choose_start(observations, start)
         return self._fitter.fit(observations, start, progress).coefficients
 
     def reconstruct(self, faces, progress=None):
@@ -169,7 +169,7 @@ class FacePipeline:
         coefficients = np.zeros((1, sum(coefficient_sizes(self.model))), np.float32)
         self._face_graph.decode(coefficients, overlay_size=OVERLAY_SIZE)
         if self._fitter:
-            self._fitter.prepare()
+            self._fitter.warm_up()
 
 
 def _ahead(executor, locate, photos):

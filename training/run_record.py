@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 
 from face_model.coefficients import coefficient_sizes
-from face_model.fingerprint import model_sketch
+from face_model.fingerprint import approximate_fingerprint
 from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
 
@@ -27,7 +27,7 @@ def run_record(options, model):
     return {
         "options": dict(settings),
         "loss_weights": dict(weights._asdict()),
-        "face_model": {"name": model.name, "fingerprint": model.fingerprint(), "sketch": model_sketch(model)},
+        "face_model": {"name": model.name, "fingerprint": model.fingerprint(), "sketch": approximate_fingerprint(model)},
         "coefficient_sizes": dict(coefficient_sizes(model)._asdict()),
         "git_revision": git_revision(),
         "tensorflow": tf.VERSION,

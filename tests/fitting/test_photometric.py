@@ -79,7 +79,7 @@ def test_each_face_begins_at_the_better_of_answer_and_landmarks(graph, truth):
     fitter, observations = FaceFitter(graph, FitSettings(0)), [observe(truth, 0), observe(truth, 1)]
     answer = truth.coefficients.copy()
     answer[1, 80:] += 0.5  # of the second face nothing is right
-    start = fitter.best_start(observations, answer)
+    start = fitter.choose_start(observations, answer)
     np.testing.assert_array_equal(start[0], np.float32(answer[0]))
     loss_of = [fitter.fit(observations, c).loss for c in (start, answer, fitter.fit_landmarks(observations))]
     assert np.all(loss_of[0] <= np.minimum(loss_of[1], loss_of[2]) + 1e-6)

@@ -9,7 +9,7 @@ import pytest
 
 from checkpoints.record import BFM09_VERTICES, record_path
 from face_model import load_face_model
-from face_model.fingerprint import model_sketch
+from face_model.fingerprint import approximate_fingerprint
 from reconstruction import arguments as reconstruction_flags
 from reconstruction import regressor as regression
 from tests.toy_reconstruction import toy_face_model
@@ -51,7 +51,7 @@ def test_it_serves_its_face_model_only(network):
 
 def test_a_face_model_that_differs_by_rounding_is_the_same_one(network):
     model = toy_face_model()
-    write_json(record_path(network), {"face_model": {"fingerprint": "of another build", "sketch": model_sketch(model)}})
+    write_json(record_path(network), {"face_model": {"fingerprint": "of another build", "sketch": approximate_fingerprint(model)}})
     noise = 1 + 1e-5 * np.random.RandomState(0).standard_normal(model.identity_basis.shape)
     rounded = model._replace(identity_basis=np.float32(model.identity_basis * noise))
     assert rounded.fingerprint() != model.fingerprint()

@@ -10,7 +10,7 @@ import pytest
 from checkpoints import record as records
 from dataset.processed_faces import find_faces
 from face_model import read_face_model
-from face_model.fingerprint import model_sketch
+from face_model.fingerprint import approximate_fingerprint
 from losses import LossWeights
 from reconstruction.regressor import CoefficientRegressor
 from tests.paths import TOY_MODEL
@@ -183,7 +183,7 @@ def test_a_record_says_what_the_run_was():
     assert record["options"]["batch_size"] == 3 and record["options"]["steps"] == 200000
     assert record["loss_weights"]["photometric"] == 1.92 and record["loss_weights"]["landmark"] == 1.6e-3
     assert record["face_model"] == {"name": model.name, "fingerprint": model.fingerprint(),
-                                    "sketch": model_sketch(model)}
+                                    "sketch": approximate_fingerprint(model)}
     assert record["coefficient_sizes"]["identity"] == model.identity_count
     assert record["tensorflow"] == tf.VERSION
     assert json.loads(json.dumps(record)) == record
