@@ -1,54 +1,63 @@
 """From 257 coefficients to a posed, lit and rendered face.
 
 The decoder of Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised
-Learning" (CVPRW 2019, section 3), as pure functions that build a differentiable graph.
+Learning" (CVPRW 2019, section 3): pure functions that build a differentiable graph, and
+:class:`FaceDecoder`, which keeps such a graph and its session.
 
-Conventions: lengths in decimetres; world axes x right, y up, z towards the camera, which
-stands at (0, 0, 10) and looks at the origin; angles in radians. Landmarks are pixels of the
-224x224 crop with **y up**; images store their top row first and are BGR, 0..255.
+Conventions: lengths in decimeters; world axes x right, y up, z towards the camera, which is at
+(0, 0, 10) and looks at the origin; angles in radians. Landmarks are pixels of the 224x224 crop
+with **y up**; images store their top row first and are BGR, 0..255.
 """
 
-from typing import Any, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
 
 import numpy as np
 
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from geometry.camera import CAMERA_DISTANCE, FAR_PLANE, FOCAL_LENGTH, IMAGE_SIZE, NEAR_PLANE, project
+from face_model.model import FaceModel
+from geometry.camera import (
+    CAMERA_DISTANCE,
+    FAR_PLANE,
+    FOCAL_LENGTH,
+    IMAGE_SIZE,
+    NEAR_PLANE,
+    project,
+)
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import light_polynomial
 from mesh_renderer.linear_model import linear_model
 from mesh_renderer.posed_surface import posed_surface
 from mesh_renderer.render import render
-from utils.tf_compat import session_config, tf
+from utils.tf_compat import Tensor, session_config, tf
 
 
 class Face(NamedTuple):
     """A decoded face, one row per image."""
 
-    shape: Any  # [B, N, 3] vertices in model space, centred on the mean face
-    world_shape: Any  # [B, N, 3] vertices in the world
-    normals: Any  # [B, N, 3] unit vertex normals in the world
-    albedo: Any  # [B, N, 3] RGB, 0..255 (not clipped)
-    colors: Any  # [B, N, 3] RGB, albedo times light (not clipped)
-    landmarks: Any  # [B, 68, 2] crop pixels, y up
+    shape: Tensor  # [B, N, 3] vertices in model space, centered on the mean face
+    world_shape: Tensor  # [B, N, 3] vertices in the world
+    normals: Tensor  # [B, N, 3] unit vertex normals in the world
+    albedo: Tensor  # [B, N, 3] RGB, 0..255 (not clipped)
+    colors: Tensor  # [B, N, 3] RGB, albedo times light (not clipped)
+    landmarks: Tensor  # [B, 68, 2] crop pixels, y up
 
 
 class Rendering(NamedTuple):
     """A rendered batch."""
 
-    image: Any  # [B, H, W, 3] BGR, 0 where no face is
-    mask: Any  # [B, H, W, 1] 1 where any triangle covers the pixel centre
-    front_mask: Any  # [B, H, W, 1] 1 where a triangle of the front region does
+    image: Tensor  # [B, H, W, 3] BGR, 0 outside the face
+    mask: Tensor  # [B, H, W, 1] 1 where any triangle covers the pixel center
+    front_mask: Tensor  # [B, H, W, 1] 1 where a triangle of the front region does
 
 
 class Drawing(NamedTuple):
     """A batch of pictures."""
 
-    picture: Any  # [B, H, W, 4] uint8 RGBA; zeros where no face is
-    front: Any  # [B, H, W] bool, where a triangle of the front region covers the pixel centre
+    picture: Tensor  # [B, H, W, 4] uint8 RGBA; zeros outside the face
+    front: Tensor  # [B, H, W] bool, True where a triangle of the front region covers the center
 
 
-def decode_face(coefficients, model):
+def decode_face(coefficients: Tensor, model: FaceModel) -> Face:
     """Build the graph from coefficients to a posed and lit face.
 
     Args:
@@ -60,18 +69,59 @@ def decode_face(coefficients, model):
     """
     parts = split_coefficients(coefficients, coefficient_sizes(model))
     with tf.name_scope("face_decoder"):
-        shape = face_shape(parts.identity, parts.expression, model)
-        albedo = face_albedo(parts.albedo, model)
+        # 1. shape and albedo from the linear model
+        shape = decode_shape(parts.identity, parts.expression, model)
+        albedo = decode_albedo(parts.albedo, model)
+
+        # 2. pose and light
         rotation = rotation_matrix(parts.angles)
         surface = posed_surface(
-            shape, albedo, model.triangles, model.vertex_triangles, rotation=rotation,
-            translation=parts.translation, light=light_polynomial(parts.gamma))
+            shape,
+            albedo,
+            model.triangles,
+            model.vertex_triangles,
+            rotation=rotation,
+            translation=parts.translation,
+            light=light_polynomial(parts.gamma),
+        )
+
+        # 3. landmarks in the crop
         landmarks = project(tf.gather(surface.world, model.landmarks, axis=1))
         return Face(shape, surface.world, surface.normals, albedo, surface.colors, landmarks)
 
 
-def render_face(face, model, image_size=IMAGE_SIZE):
-    """Render a decoded face with its lit colours and with the mask of its front region.
+def decode_shape(identity: Tensor, expression: Tensor, model: FaceModel) -> Tensor:
+    """Return vertex positions in model space, [B, N, 3]: mean + identity + expression.
+
+    The centroid of the mean shape is subtracted, so that the head rotates about its center.
+
+    Args:
+        identity: [B, identities] coefficients.
+        expression: [B, expressions] coefficients.
+        model: a ``FaceModel``.
+    """
+    basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
+    mean = model.mean_shape - model.mean_shape.mean(axis=0, keepdims=True, dtype=np.float64)
+    return _linear_model(tf.concat([identity, expression], axis=1), basis, mean)
+
+
+def decode_albedo(albedo: Tensor, model: FaceModel) -> Tensor:
+    """Return vertex albedo, [B, N, 3] RGB, 0..255 (not clipped).
+
+    Args:
+        albedo: [B, albedos] coefficients.
+        model: a ``FaceModel``.
+    """
+    return _linear_model(albedo, model.albedo_basis, model.mean_albedo)
+
+
+def _linear_model(coefficients: Tensor, basis: np.ndarray, mean: np.ndarray) -> Tensor:
+    """Return mean + basis @ coefficients as [B, N, 3]."""
+    return tf.reshape(linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3])
+
+
+def render_face(face: Face, model: FaceModel, image_size: int = IMAGE_SIZE) -> Rendering:
+    """Render a decoded face with its lit colors, and the mask of its front region.
 
     Gradients flow through the barycentric coordinates to ``face.world_shape`` and to
     ``face.colors``; visibility and the masks have none.
@@ -79,7 +129,7 @@ def render_face(face, model, image_size=IMAGE_SIZE):
     Args:
         face: a :class:`Face`.
         model: the ``FaceModel`` it was decoded with.
-        image_size: width and height in pixels; the focal length scales along.
+        image_size: width and height in pixels; the focal length scales with it.
 
     Returns:
         A :class:`Rendering`.
@@ -88,50 +138,42 @@ def render_face(face, model, image_size=IMAGE_SIZE):
     return Rendering(tf.reverse(rendering.image, axis=[-1]), rendering.mask, rendering.front_mask)
 
 
-def draw_face(face, model, image_size=IMAGE_SIZE):
-    """Render a decoded face as a picture to be looked at; arguments as of :func:`render_face`, without gradients.
+def draw_face(face: Face, model: FaceModel, image_size: int = IMAGE_SIZE) -> Drawing:
+    """Render a decoded face as a picture for display, without gradients.
+
+    Args:
+        face: a :class:`Face`.
+        model: the ``FaceModel`` it was decoded with.
+        image_size: width and height in pixels; the focal length scales with it.
 
     Returns:
         A :class:`Drawing`.
     """
-    # A fourth attribute, the same everywhere, comes out as the mask: no other pass over the pixels makes RGBA.
+    # A constant fourth attribute becomes the alpha channel without another pass over the pixels.
     opaque = tf.fill(tf.concat([tf.shape(face.colors)[:2], [1]], axis=0), 255.0)
-    rendering = _render(face.world_shape, tf.concat([face.colors, opaque], axis=2), model, image_size)
+    attributes = tf.concat([face.colors, opaque], axis=2)
+    rendering = _render(face.world_shape, attributes, model, image_size)
     picture = tf.cast(tf.round(tf.clip_by_value(rendering.image, 0.0, 255.0)), tf.uint8)
     return Drawing(picture, rendering.front_mask[..., 0] > 0)
 
 
-def _render(world_shape, attributes, model, image_size):
+def _render(world_shape: Tensor, attributes: Tensor, model: FaceModel, image_size: int) -> Tensor:
     """Render vertex attributes with the camera of the crops."""
     return render(
-        world_shape, attributes, model.triangles, front_triangles=model.front_triangles,
-        image_size=image_size, focal_length=FOCAL_LENGTH * image_size / IMAGE_SIZE,
-        camera_distance=CAMERA_DISTANCE, near=NEAR_PLANE, far=FAR_PLANE)
-
-
-def face_shape(identity, expression, model):
-    """Return vertex positions in model space, [B, N, 3]: mean + identity + expression.
-
-    The mean over the vertices of the mean shape is subtracted, so that the head turns
-    about its middle.
-    """
-    basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
-    mean = model.mean_shape - model.mean_shape.mean(axis=0, keepdims=True, dtype=np.float64)
-    return _linear_model(tf.concat([identity, expression], axis=1), basis, mean)
-
-
-def face_albedo(albedo, model):
-    """Return vertex albedo, [B, N, 3] RGB, 0..255 (not clipped)."""
-    return _linear_model(albedo, model.albedo_basis, model.mean_albedo)
-
-
-def _linear_model(coefficients, basis, mean):
-    """Return mean + basis @ coefficients as [B, N, 3]."""
-    return tf.reshape(linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3])
+        world_shape,
+        attributes,
+        model.triangles,
+        front_triangles=model.front_triangles,
+        image_size=image_size,
+        focal_length=FOCAL_LENGTH * image_size / IMAGE_SIZE,
+        camera_distance=CAMERA_DISTANCE,
+        near=NEAR_PLANE,
+        far=FAR_PLANE,
+    )
 
 
 class DecodedBatch(NamedTuple):
-    """What a batch of coefficients looks like, as arrays."""
+    """Decoded and rendered faces as arrays, one row per image."""
 
     coefficients: np.ndarray  # [B, 257]
     world_shape: np.ndarray  # [B, N, 3] dm, camera at (0, 0, 10)
@@ -141,7 +183,7 @@ class DecodedBatch(NamedTuple):
     landmarks: np.ndarray  # [B, 68, 2] crop pixels, y up
     rendered: np.ndarray  # [B, S, S, 4] uint8 RGBA
     front_mask: np.ndarray  # [B, S, S] bool
-    overlay: Optional[np.ndarray] = None  # [B, O, O, 4] uint8 RGBA, the same in another size
+    overlay: Optional[np.ndarray] = None  # [B, O, O, 4] uint8 RGBA, a second size of ``rendered``
 
 
 class FaceDecoder:
@@ -149,39 +191,46 @@ class FaceDecoder:
 
     Attributes:
         model: the ``FaceModel``.
-        graph, session: where others may add their own operations (fitting.py does).
+        graph, session: TensorFlow graph and session; ``fitting`` adds its own operations.
         coefficients: placeholder [B, 257].
-        face: ``face_decoder.Face`` of tensors.
+        face: :class:`Face` of tensors.
 
     Args:
         model: a ``FaceModel``.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: FaceModel) -> None:
         self.model = model
         self.graph = tf.Graph()
-        self._renderings, self._drawings = {}, {}
+        self._renderings: Dict[int, Rendering] = {}
+        self._drawings: Dict[int, Drawing] = {}
         with self.graph.as_default():
             self.coefficients = tf.placeholder(
-                tf.float32, [None, sum(coefficient_sizes(model))], "coefficients")
+                tf.float32, [None, sum(coefficient_sizes(model))], "coefficients"
+            )
             self.face = decode_face(self.coefficients, model)
         self.session = tf.Session(graph=self.graph, config=session_config())
 
-    def rendering(self, image_size=IMAGE_SIZE):
-        """Return the ``face_decoder.Rendering`` of tensors for an image size, made once."""
+    def build_rendering(self, image_size: int = IMAGE_SIZE) -> Rendering:
+        """Return the :class:`Rendering` of tensors for an image size, built at the first call."""
         if image_size not in self._renderings:
             with self.graph.as_default():
                 self._renderings[image_size] = render_face(self.face, self.model, image_size)
         return self._renderings[image_size]
 
-    def _drawing(self, image_size):
-        """Return the ``face_decoder.Drawing`` of tensors for an image size, made once."""
+    def _build_drawing(self, image_size: int) -> Drawing:
+        """Return the :class:`Drawing` of tensors for an image size, built at the first call."""
         if image_size not in self._drawings:
             with self.graph.as_default():
                 self._drawings[image_size] = draw_face(self.face, self.model, image_size)
         return self._drawings[image_size]
 
-    def decode(self, coefficients, image_size=IMAGE_SIZE, overlay_size=None):
+    def decode(
+        self,
+        coefficients: np.ndarray,
+        image_size: int = IMAGE_SIZE,
+        overlay_size: Optional[int] = None,
+    ) -> DecodedBatch:
         """Decode and render.
 
         Args:
@@ -192,17 +241,35 @@ class FaceDecoder:
         Returns:
             A :class:`DecodedBatch`.
         """
-        drawing = self._drawing(image_size)
-        overlay = [self._drawing(overlay_size).picture] if overlay_size else []
         face = self.face
-        values = self.session.run([face.world_shape, face.normals, face.albedo, face.colors, face.landmarks,
-                                   drawing.picture, drawing.front] + overlay, {self.coefficients: coefficients})
+        drawing = self._build_drawing(image_size)
+        fetches = [
+            face.world_shape,
+            face.normals,
+            face.albedo,
+            face.colors,
+            face.landmarks,
+            drawing.picture,
+            drawing.front,
+        ]
+        if overlay_size:
+            fetches.append(self._build_drawing(overlay_size).picture)
+        values = self.session.run(fetches, {self.coefficients: coefficients})
         return DecodedBatch(np.asarray(coefficients), *values)
 
-    def render(self, coefficients, image_size):
-        """Return pictures alone, [B, S, S, 4] uint8 RGBA; arguments as in :meth:`decode`."""
-        return self.session.run(self._drawing(image_size).picture, {self.coefficients: coefficients})
+    def render(self, coefficients: np.ndarray, image_size: int) -> np.ndarray:
+        """Render without returning the mesh.
 
-    def close(self):
+        Args:
+            coefficients: [B, 257].
+            image_size: width and height S of the rendered square.
+
+        Returns:
+            [B, S, S, 4] uint8 RGBA.
+        """
+        drawing = self._build_drawing(image_size)
+        return self.session.run(drawing.picture, {self.coefficients: coefficients})
+
+    def close(self) -> None:
         """Free the session."""
         self.session.close()

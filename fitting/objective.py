@@ -38,7 +38,7 @@ class Objective:
     def __init__(self, face_graph, weights, identity=None):
         self._run, self._photo_features, self.features = face_graph.session.run, None, None
         model, face = face_graph.model, face_graph.face
-        rendering = face_graph.rendering()
+        rendering = face_graph.build_rendering()
         with face_graph.graph.as_default():
             self.photo = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
             self.attention = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 1], "attention")

@@ -60,9 +60,7 @@ def spherical_harmonics(normals: Tensor) -> Tensor:
     return tf.stack([constant] + _bands_1_to_8(x, y, z, IRRADIANCE_SCALES), axis=-1)
 
 
-def harmonics_array(
-    normals: np.ndarray, scales: Sequence[float] = IRRADIANCE_SCALES
-) -> np.ndarray:
+def harmonics_array(normals: np.ndarray, scales: Sequence[float] = IRRADIANCE_SCALES) -> np.ndarray:
     """Return the nine irradiance basis functions at each normal as an array, [..., 9] float64.
 
     Args:

@@ -1,12 +1,12 @@
-"""The decoder's pieces against readable references and against properties they must have."""
-
+"""Decoded faces: layout, pose, rendering and gradients."""
 
 import numpy as np
 import pytest
 
 import face_decoder
 from face_model import read_face_model
-from geometry.rotation import rotation_matrices
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from geometry.camera import row_from_y_up
 from tests.paths import TOY_MODEL
 from utils.tf_compat import tf
 
@@ -24,18 +24,20 @@ def run(build):
 
 
 def random_coefficients(count, model, scale=1.0):
-    sizes = face_decoder.coefficient_sizes(model)
-    return (np.random.RandomState(count).standard_normal((count, sum(sizes))) * scale).astype(np.float32) * 0.3
+    sizes = coefficient_sizes(model)
+    return (np.random.RandomState(count).standard_normal((count, sum(sizes))) * scale).astype(
+        np.float32
+    ) * 0.3
 
 
 def test_coefficients_split_in_the_published_order(model):
-    sizes = face_decoder.coefficient_sizes(model)
+    sizes = coefficient_sizes(model)
     assert tuple(sizes) == (80, 64, 80, 3, 27, 3)
-    parts = face_decoder.split_coefficients(np.arange(257)[np.newaxis], sizes)
+    parts = split_coefficients(np.arange(257)[np.newaxis], sizes)
     assert [part[0, 0] for part in parts] == [0, 80, 144, 224, 227, 254]
 
 
-def test_zero_coefficients_give_the_centred_mean_face(model):
+def test_zero_coefficients_give_the_centered_mean_face(model):
     face = run(lambda: face_decoder.decode_face(tf.zeros([1, 257]), model))
     np.testing.assert_allclose(face.world_shape[0].mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(face.albedo[0], model.mean_albedo, rtol=1e-6)
@@ -63,58 +65,23 @@ def test_any_batch_size(model, batch):
         np.testing.assert_allclose(alone.colors[0], face.colors[1], rtol=1e-4, atol=1e-3)
 
 
-def test_rotations_turn_the_right_way():
-    def turned(angles, row):
-        return run(lambda: tf.matmul(tf.constant([[row]], tf.float32), face_decoder.rotation_matrix(
-            tf.constant([angles], tf.float32))))[0, 0]
-    quarter = np.pi / 2
-    np.testing.assert_allclose(turned([quarter, 0, 0], [0, 1, 0]), [0, 0, 1], atol=1e-6)
-    np.testing.assert_allclose(turned([0, quarter, 0], [0, 0, 1]), [1, 0, 0], atol=1e-6)
-    np.testing.assert_allclose(turned([0, 0, quarter], [1, 0, 0]), [0, 1, 0], atol=1e-6)
-
-
-def test_rotation_matrix_agrees_with_the_fitter_and_is_orthonormal():
-    angles = np.array([[0.3, -0.5, 0.2], [1.2, 0.1, -2.0]], np.float32)
-    matrices = run(lambda: face_decoder.rotation_matrix(tf.constant(angles)))
-    for matrix, angle in zip(matrices, angles):
-        np.testing.assert_allclose(matrix, rotation_matrices(angle)[0], atol=1e-6)
-        np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-6)
-
-
-def test_even_light_does_not_depend_on_the_normal():
-    normals = np.eye(3, dtype=np.float32)[np.newaxis]
-    albedo = np.full((1, 3, 3), 100, np.float32)
-    lit = run(lambda: face_decoder.illuminate(tf.constant(albedo), tf.constant(normals), tf.zeros([1, 27])))
-    a0c0 = np.pi / np.sqrt(4 * np.pi)
-    np.testing.assert_allclose(lit, 100 * 0.8 * a0c0, rtol=1e-5)
-
-
-@pytest.mark.parametrize("band, brightest", [(1, [0, -1, 0]), (2, [0, 0, 1]), (3, [-1, 0, 0])])
-def test_linear_bands_light_from_their_side(band, brightest):
-    normals = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32)[np.newaxis]
-    harmonics = run(lambda: face_decoder.spherical_harmonics(tf.constant(normals)))
-    np.testing.assert_array_equal(normals[0, harmonics[0, :, band].argmax()], brightest)
-
-
-def test_projection_of_the_origin_and_of_one_millimetre():
-    pixels = face_decoder.project(np.array([[0.0, 0.0, 0.0], [0.01, 0.01, 0.0]]))
-    np.testing.assert_allclose(pixels, [[112, 112], [113.015, 113.015]])
-    assert face_decoder.row_from_y_up(face_decoder.row_from_y_up(30)) == 30
-
-
 def test_rendered_landmark_lies_where_it_is_projected(model):
     """A bright spot painted on a landmark vertex appears at its (y-up) landmark pixel."""
     vertex = int(model.landmarks[30])
     painted = model._replace(
-        mean_albedo=np.zeros_like(model.mean_albedo), albedo_basis=np.zeros_like(model.albedo_basis))
+        mean_albedo=np.zeros_like(model.mean_albedo), albedo_basis=np.zeros_like(model.albedo_basis)
+    )
     painted.mean_albedo[vertex] = 255
-    face, rendering = run(lambda: (lambda f: (f, face_decoder.render_face(f, painted)))(
-        face_decoder.decode_face(tf.zeros([1, 257]), painted)))
+    face, rendering = run(
+        lambda: (lambda f: (f, face_decoder.render_face(f, painted)))(
+            face_decoder.decode_face(tf.zeros([1, 257]), painted)
+        )
+    )
     brightness = rendering.image[0].sum(axis=-1)
     rows, columns = np.indices(brightness.shape)
-    centre = np.array([(columns * brightness).sum(), (rows * brightness).sum()]) / brightness.sum()
+    center = np.array([(columns * brightness).sum(), (rows * brightness).sum()]) / brightness.sum()
     x, y = face.landmarks[0, 30]
-    assert np.hypot(centre[0] - x, centre[1] - face_decoder.row_from_y_up(y)) < 2
+    assert np.hypot(center[0] - x, center[1] - row_from_y_up(y)) < 2
 
 
 def test_drawing_is_the_rendering_as_bytes(model):
@@ -126,13 +93,15 @@ def test_drawing_is_the_rendering_as_bytes(model):
 
     rendering, drawing = run(both)
     rgb = np.clip(np.rint(rendering.image[..., ::-1]), 0, 255)
-    np.testing.assert_array_equal(drawing.picture, np.concatenate([rgb, 255 * rendering.mask], -1).astype(np.uint8))
+    np.testing.assert_array_equal(
+        drawing.picture, np.concatenate([rgb, 255 * rendering.mask], -1).astype(np.uint8)
+    )
     np.testing.assert_array_equal(drawing.front, rendering.front_mask[..., 0] > 0)
     assert 0 < drawing.front.mean() < drawing.picture[..., 3].mean() / 255 < 1
 
 
 def test_gradients_of_the_photometric_path_agree_with_finite_differences(model):
-    """Colours are smooth in light and albedo, so differences of the loss must match there."""
+    """Colors are smooth in light and albedo, so differences of the loss must match there."""
     start = random_coefficients(1, model)
     session_inputs = {}
     with tf.Graph().as_default():
@@ -145,5 +114,9 @@ def test_gradients_of_the_photometric_path_agree_with_finite_differences(model):
             for index in (144, 150, 227, 236, 250):
                 step = np.zeros_like(start)
                 step[0, index] = 0.02
-                high, low = (session.run(value, {session_inputs["c"]: start + s * step}) for s in (1, -1))
-                np.testing.assert_allclose((high - low) / 0.04, analytic[index], rtol=5e-3, atol=1e-6)
+                high, low = (
+                    session.run(value, {session_inputs["c"]: start + s * step}) for s in (1, -1)
+                )
+                np.testing.assert_allclose(
+                    (high - low) / 0.04, analytic[index], rtol=5e-3, atol=1e-6
+                )

@@ -1,10 +1,10 @@
-"""Five points: read from files, checked for order, from 68 landmarks, and the pose they tell."""
+"""Five points: read from files, checked for order, and the pose they tell."""
 
 import numpy as np
 import pytest
 
 from alignment.five_points import five_points_path, five_points_problem, read_five_points, yaw_and_roll
-from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.landmarks import STANDARD_POINTS_3D
 from utils.errors import InputError
 
 WIDTH, HEIGHT = 500, 400
@@ -29,12 +29,6 @@ def write(folder, text):
 
 def points_text(points):
     return "\n".join("{:.2f} {:.2f}".format(x, y) for x, y in points)
-
-
-def test_five_from_68():
-    landmarks = np.arange(68)[:, None] * [1.0, 10.0]
-    np.testing.assert_array_equal(five_from_68(landmarks)[:, 0], [(36 + 39) / 2.0, (42 + 45) / 2.0, 30, 48, 54])
-    assert five_from_68(np.zeros((3, 68, 2))).shape == (3, 5, 2)
 
 
 def test_read(tmp_path):

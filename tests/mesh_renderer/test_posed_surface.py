@@ -4,8 +4,9 @@
 import numpy as np
 import pytest
 
-import face_decoder
 from face_model import read_face_model
+from geometry.rotation import rotation_matrix
+from geometry.spherical_harmonics import illuminate, light_polynomial
 from mesh_renderer.posed_surface import posed_surface
 from tests.mesh_renderer.test_vertex_normals import reference as normals_reference
 from tests.paths import TOY_MODEL
@@ -16,7 +17,7 @@ def reference(vertices, albedo, triangles, vertex_triangles, rotation, translati
     """Return world positions, normals and colours by the formulas of the decoder, one by one."""
     world = tf.matmul(vertices, rotation) + translation[:, tf.newaxis, :]
     normals = tf.matmul(normals_reference(vertices, triangles, vertex_triangles), rotation)
-    return world, normals, face_decoder.illuminate(albedo, normals, gamma)
+    return world, normals, illuminate(albedo, normals, gamma)
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +43,13 @@ def random_inputs(model, batch):
 def test_values_and_gradients_agree_with_the_formulas(model, batch):
     inputs = random_inputs(model, batch)
     vertices, albedo, angles, translation, gamma = inputs
-    rotation = face_decoder.rotation_matrix(angles)
+    rotation = rotation_matrix(angles)
     mesh = (model.triangles, model.vertex_triangles)
     random = np.random.RandomState(5)
     weights = [random.standard_normal(vertices.shape.as_list()).astype("f4") * scale for scale in (1, 1, 0.01)]
     results = []
     for surface in (posed_surface(vertices, albedo, *mesh, rotation=rotation, translation=translation,
-                                  light=face_decoder.light_polynomial(gamma)),
+                                  light=light_polynomial(gamma)),
                     reference(vertices, albedo, *mesh, rotation=rotation, translation=translation, gamma=gamma)):
         loss = tf.add_n([tf.reduce_sum(value * weight) for value, weight in zip(surface, weights)])
         results.append(list(surface) + tf.gradients(loss, inputs))
@@ -62,8 +63,8 @@ def test_gradient_of_one_output_alone(model):
     """What a loss does not use contributes nothing."""
     vertices, albedo, angles, translation, gamma = random_inputs(model, 2)
     surface = posed_surface(vertices, albedo, model.triangles, model.vertex_triangles,
-                            rotation=face_decoder.rotation_matrix(angles), translation=translation,
-                            light=face_decoder.light_polynomial(gamma))
+                            rotation=rotation_matrix(angles), translation=translation,
+                            light=light_polynomial(gamma))
     by_albedo, by_translation = tf.gradients(tf.reduce_sum(surface.world), [albedo, translation])
     with tf.Session() as session:
         by_albedo, by_translation = session.run([by_albedo, by_translation])
@@ -74,8 +75,8 @@ def test_gradient_of_one_output_alone(model):
 def test_results_do_not_depend_on_the_number_of_threads(model):
     vertices, albedo, angles, translation, gamma = random_inputs(model, 3)
     surface = posed_surface(vertices, albedo, model.triangles, model.vertex_triangles,
-                            rotation=face_decoder.rotation_matrix(angles), translation=translation,
-                            light=face_decoder.light_polynomial(gamma))
+                            rotation=rotation_matrix(angles), translation=translation,
+                            light=light_polynomial(gamma))
     fetches = list(surface) + tf.gradients(tf.square(surface.colors), [vertices, angles, gamma])
     found = []
     for threads in (1, 3):
@@ -83,19 +84,6 @@ def test_results_do_not_depend_on_the_number_of_threads(model):
             found.append(session.run(fetches))
     for one, other in zip(*found):
         np.testing.assert_array_equal(one, other)
-
-
-def test_light_as_a_polynomial_is_the_light_of_the_harmonics():
-    random = np.random.RandomState(0)
-    normals = random.standard_normal((1, 50, 3))
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    x, y, z = np.moveaxis(normals[0], -1, 0)
-    terms = np.stack([np.ones(50), x, y, z, x * y, y * z, z * x, z * z, x * x - y * y], axis=1)
-    gamma = tf.constant(random.standard_normal((1, 27)).astype("f4"))
-    lit = face_decoder.illuminate(tf.ones([1, 50, 3]), tf.constant(normals.astype("f4")), gamma)
-    with tf.Session() as session:
-        polynomial, lit = session.run([face_decoder.light_polynomial(gamma), lit])
-    np.testing.assert_allclose(terms.dot(polynomial[0].T), lit[0], atol=1e-5)
 
 
 @pytest.mark.parametrize("shapes, complaint", [

@@ -4,7 +4,6 @@ import pytest
 from face_decoder import FaceDecoder
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from geometry.spherical_harmonics import harmonics_array, spherical_harmonics
 from synthesis.sampling import draw_coefficients
 from tests.paths import TOY_MODEL
 from training.truth_losses import truth_losses, truth_measures
@@ -82,11 +81,3 @@ def test_light_is_the_change_of_the_average_face(model, decoder):
     mine, true = decoder.decode(predicted).colors, decoder.decode(truth).colors
     change = (mine - true)[0, model.front_vertices]
     np.testing.assert_allclose(losses.light, np.sqrt((change ** 2).mean()), rtol=1e-2)
-
-
-def test_harmonics_are_the_decoders():
-    normals = np.random.RandomState(6).standard_normal((1, 50, 3)).astype(np.float32)
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    with tf.Graph().as_default(), tf.Session() as session:
-        expected = session.run(spherical_harmonics(tf.constant(normals)))
-    np.testing.assert_allclose(harmonics_array(normals), expected, atol=1e-5)
