@@ -104,7 +104,7 @@ def r_net(images_bgr, *, training, identity_count=80, expression_count=64, albed
     return CoefficientNetwork(coefficients, pool5)
 
 
-def area_average(images, image_size):
+def downsample_input(images, image_size):
     """Shrink square images [B, S, S, 3] to ``image_size``, which divides S, by averaging pixels.
 
     R-Net ends in a global pool and so takes images of any size; one trained on small ones wants them small.
@@ -189,7 +189,7 @@ def frozen_parameters(values, half=False):
     return {name: tf.constant(value, tf.float32, name=name) for name, value in sorted(folded.items())}
 
 
-def unfolded(constants):
+def unfold_batch_norm(constants):
     """Undo what :func:`frozen_parameters` did, where the constants of the normalisation are there too.
 
     Args:
@@ -374,4 +374,4 @@ def _he_initializer():
     return tf.variance_scaling_initializer(scale=2.0, mode="fan_in", distribution="truncated_normal")
 
 
-IMAGE_SIZES = (56, 112, 224)  # pixels; divisors of the crop's size
+R_NET_INPUT_SIZES = (56, 112, 224)  # pixels; divisors of the crop's size

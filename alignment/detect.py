@@ -11,7 +11,7 @@ from PIL import Image
 from alignment.landmarks import LandmarkPredictor
 from geometry.landmarks import five_from_68
 from utils.errors import InputError
-from utils.installed import is_installed, shortfalls
+from utils.installed import is_installed, missing_dependencies
 from utils.tf_compat import hidden_modules, tf
 
 DETECTORS = ("auto", "mtcnn", "dlib")
@@ -25,7 +25,7 @@ _LEAST_MARGIN = 0.2  # of dlib's detector; below, it takes folds of clothes for 
 
 def detection_shortfalls(name):
     """Return a sentence for each library that detection does without here; ``name`` is of :data:`DETECTORS`."""
-    return shortfalls(("dlib", "mtcnn") if name == "auto" else ("dlib",))
+    return missing_dependencies(("dlib", "mtcnn") if name == "auto" else ("dlib",))
 
 
 class Detection(NamedTuple):

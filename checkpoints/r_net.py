@@ -58,10 +58,10 @@ def export_r_net(checkpoint, path, image_size=IMAGE_SIZE, half=False):
     values, counts = read_r_net(checkpoint)
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], name=_operation(INPUT_TENSOR))
-        network = networks.r_net(networks.area_average(images, image_size), training=False,
+        network = networks.r_net(networks.downsample_input(images, image_size), training=False,
                                  frozen=networks.frozen_parameters(values, half), **counts)
         tf.identity(network.coefficients, name=_operation(COEFFICIENT_TENSOR))
-        for name in sorted(values):  # not used by the graph; with them it can be trained on, see networks.unfolded
+        for name in sorted(values):  # not used by the graph; with them it can be trained on, see networks.unfold_batch_norm
             if "/BatchNorm/" in name:
                 tf.constant(values[name], tf.float32, name=name)
         graph.get_tensor_by_name(POOL5_TENSOR)  # its name is part of the format
@@ -119,7 +119,7 @@ def coefficient_network(path, images, model, with_pool5=False):
     values, counts = read_r_net(path)
     found = [counts[name] for name in ("identity_count", "expression_count", "albedo_count")]
     _require_counts(path, model, found, [sizes.identity, sizes.expression, sizes.albedo])
-    images = networks.area_average(images, trained_image_size(path))
+    images = networks.downsample_input(images, trained_image_size(path))
     return networks.r_net(images, training=False, frozen=networks.frozen_parameters(values), **counts)
 
 

@@ -8,7 +8,7 @@ import os
 
 from face_model.fingerprint import matches_fingerprint
 from geometry.camera import IMAGE_SIZE
-from networks import IMAGE_SIZES
+from networks import R_NET_INPUT_SIZES
 from utils.errors import InputError
 from utils.json_files import read_json_object
 
@@ -46,7 +46,7 @@ def trained_image_size(prefix):
         prefix: of the checkpoint; without a record (published checkpoints have none) it is 224.
     """
     size = ((read_record(prefix) or {}).get("options") or {}).get("image_size", IMAGE_SIZE)
-    return size if size in IMAGE_SIZES else IMAGE_SIZE
+    return size if size in R_NET_INPUT_SIZES else IMAGE_SIZE
 
 
 def other_image_size(prefix, image_size):

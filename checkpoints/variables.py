@@ -122,7 +122,7 @@ def _open_checkpoint(path):
 def _graph_constants(graph_def, names):
     """Return the constants of a frozen graph that have one of ``names``, as the variables were."""
     biases = {name[:-len("weights")] + "biases" for name in names if name.endswith("/weights")}
-    found = networks.unfolded({
+    found = networks.unfold_batch_norm({
         node.name: np.asarray(tf.make_ndarray(node.attr["value"].tensor))
         for node in graph_def.node if node.op == "Const" and (node.name in names or node.name in biases)})
     return {name: value for name, value in found.items() if name in names}

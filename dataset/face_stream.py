@@ -16,7 +16,7 @@ from dataset.augmentation import augment, draw_augmentation
 from dataset.processed_faces import BrokenFace, read_face
 from geometry.camera import IMAGE_SIZE
 from utils.errors import InputError
-from utils.tf_compat import as_it_is, tf
+from utils.tf_compat import tf, without_autograph
 
 PREFETCHED_BATCHES = 2
 
@@ -126,7 +126,7 @@ def batch_queue(stream, batch_size, threads=0):
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
         first = tf.placeholder(tf.int64, [], "first")
         dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
-        dataset = dataset.map(as_it_is(functools.partial(_read, stream)), num_parallel_calls=threads or os.cpu_count())
+        dataset = dataset.map(without_autograph(functools.partial(_read, stream)), num_parallel_calls=threads or os.cpu_count())
         dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
         iterator = dataset.make_initializable_iterator()
         images, attention, landmarks, indices = iterator.get_next()

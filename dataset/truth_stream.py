@@ -8,7 +8,7 @@ import numpy as np
 from dataset.face_stream import PREFETCHED_BATCHES, BatchQueue
 from dataset.photo_jitter import PhotoJitter
 from geometry.camera import IMAGE_SIZE
-from utils.tf_compat import as_it_is, tf
+from utils.tf_compat import tf, without_autograph
 
 _JITTER_STREAM = 1
 
@@ -107,6 +107,6 @@ def cached_batch_queue(stream, batch_size):
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
         first = tf.placeholder(tf.int64, [], "first")
         dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max, batch_size)
-        dataset = dataset.map(as_it_is(read_tensors), num_parallel_calls=1).prefetch(PREFETCHED_BATCHES)
+        dataset = dataset.map(without_autograph(read_tensors), num_parallel_calls=1).prefetch(PREFETCHED_BATCHES)
         iterator = dataset.make_initializable_iterator()
         return BatchQueue(TruthBatch(*iterator.get_next()), iterator.initializer, first)

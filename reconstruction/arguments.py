@@ -21,7 +21,7 @@ from reconstruction.regressor import (
 )
 from reconstruction.saved_results import StoredFaces
 from utils.arguments import non_negative_int, positive_int
-from utils.errors import InputError, say_notes
+from utils.errors import InputError, log_notes
 from utils.paths import INPUT_DIR
 from utils.photos import example_photo, find_photos
 from utils.tf_compat import tensorflow_version
@@ -137,7 +137,7 @@ def make_pipeline(arguments, model, all_faces=False):
     Raises:
         InputError: weights are asked for and missing.
     """
-    say_notes(detection_shortfalls(arguments.detector))
+    log_notes(detection_shortfalls(arguments.detector))
     if arguments.trust_graph:
         trust_graphs()
     weights, generator = network_weights(arguments, model), mesh_generator(arguments)
@@ -145,7 +145,7 @@ def make_pipeline(arguments, model, all_faces=False):
         weights = _weights_under(generator, weights, arguments.pretrain_weights)
     if getattr(arguments, "coefficients", None):
         return StoredFaces(arguments.coefficients, model, all_faces, generator, weights)
-    say_notes(_network_notices(arguments, model, weights))
+    log_notes(_network_notices(arguments, model, weights))
     return FacePipeline(model, method=_method(arguments, weights), weights=weights, steps=arguments.steps,
                         detector=arguments.detector, all_faces=all_faces, refine=generator)
 

@@ -21,7 +21,7 @@ from training.run_record import changes, data_record, run_record
 from training.saver import CheckpointSaver
 from training.summaries import MESH_PLUGIN, SummaryWriter
 from utils.errors import InputError
-from utils.installed import shortfalls
+from utils.installed import missing_dependencies
 from utils.json_files import write_json
 from utils.tf_compat import session_config, tf, use_bfloat16
 from utils.workers import release_freed_memory
@@ -115,7 +115,7 @@ class _Trainer:
             initialise(self._session, self._options.init_weights)
             notices.append("started from the weights of {}".format(self._options.init_weights))
             notices += other_image_size(self._options.init_weights, self._options.image_size)
-        notices += shortfalls([MESH_PLUGIN])
+        notices += missing_dependencies([MESH_PLUGIN])
         self._first_step = int(self._session.run(self._step.step))
         self._session.run(self._queue.initializer, {
             self._queue.first: self._first_step * self._options.batch_size})

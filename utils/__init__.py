@@ -1,1 +1,1 @@
-"""What every script shares: data folders, errors in one sentence, atomic files, photos, progress."""
+"""Helpers of every room: errors, files of untrusted origin, photos, drawing, TensorFlow."""

@@ -3,7 +3,7 @@
 import argparse
 
 
-def non_negative_int(text):
+def non_negative_int(text: str) -> int:
     """Parse a whole number of at least 0."""
     value = int(text)
     if value < 0:
@@ -11,7 +11,7 @@ def non_negative_int(text):
     return value
 
 
-def positive_int(text):
+def positive_int(text: str) -> int:
     """Parse a whole number of at least 1."""
     value = int(text)
     if value < 1:

@@ -4,24 +4,26 @@ import contextlib
 import glob
 import os
 import tempfile
+from typing import Iterator
 
 _PREFIX = ".partial-"
 
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path: str) -> Iterator[str]:
     """Yield a temporary path beside ``path``; move it into place if the block succeeds.
 
     The temporary name keeps the extension, because writers such as Pillow choose the format
     by it. On an exception the temporary file is removed and ``path`` stays as it was.
 
     Args:
-        path: the final file name; its folder is created if missing.
+        path: final file name; its folder is created if missing.
     """
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(
-        prefix=_PREFIX, suffix=os.path.splitext(path)[1], dir=folder)
+        prefix=_PREFIX, suffix=os.path.splitext(path)[1], dir=folder
+    )
     os.close(descriptor)
     try:
         yield temporary
@@ -35,11 +37,15 @@ def atomic_path(path):
         raise
 
 
-def write_atomically(path, content):
-    """Write bytes to ``path``, whose folder exists, as :func:`atomic_path` does; for many small files.
+def write_atomically(path: str, content: bytes) -> None:
+    """Write bytes to ``path`` whole or not at all; a faster :func:`atomic_path` for small files.
 
-    The temporary name is made of the process and the name instead of being searched for, hence
+    The temporary name consists of the process id and the file name instead of a searched one, so
     threads of one process must not write the same file at the same time.
+
+    Args:
+        path: final file name, in an existing folder.
+        content: bytes of the file.
     """
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, "{}{}-{}".format(_PREFIX, os.getpid(), name))
@@ -53,10 +59,10 @@ def write_atomically(path, content):
         raise
 
 
-def remove_partial_files(folder):
-    """Remove what killed writers of :func:`atomic_path` left in a folder.
+def remove_partial_files(folder: str) -> None:
+    """Remove temporary files of killed writers from a folder.
 
-    Only for a folder that this process alone writes into (see ``utils.lock``).
+    The caller must hold the folder (see ``utils.lock``): the files of a running writer look alike.
     """
     for path in glob.glob(os.path.join(glob.escape(folder), _PREFIX + "*")):
         with contextlib.suppress(FileNotFoundError):

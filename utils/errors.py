@@ -1,103 +1,85 @@
-"""Errors that a user can mend, told in one sentence and without a traceback."""
+"""Errors that a user can mend: one sentence on stderr, an exit status, no traceback."""
 
-import contextlib
 import signal
 import sys
 import threading
+from typing import Any, Callable, Iterable, List, Optional
 
-_SIGNALLED = 128  # exit status of a process that a signal ended, by convention, less the signal's number
-_RAISED_AGAIN_AFTER = 0.02  # seconds
+SIGNALLED_STATUS = 128  # by convention, a process that signal n ended exits with 128 + n
 
 
 class InputError(Exception):
     """Bad or missing input. The message is one sentence naming the file and the remedy."""
 
 
-class _Terminated(SystemExit):
-    """SIGTERM came."""
+def printable(text: object) -> str:
+    """Return ``str(text)`` as one line, unprintable characters escaped.
 
-
-def printable(text):
-    """Return a text in one line, with escapes for what could break it or command a terminal.
-
-    File names may hold line ends, terminal codes, and bytes that are no characters at all.
+    File names may hold line ends, terminal control codes, and bytes that decode to no character.
     """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text))
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(text)
+    )
 
 
-def say_notes(sentences):
-    """Write what a user should know, and need not act on, to stderr."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its type if it has no message."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def log_notes(sentences: Iterable[str]) -> None:
+    """Write notes that need no action to stderr, one line each."""
     for sentence in sentences:
         sys.stderr.write("note: {}\n".format(printable(sentence)))
 
 
-def run_main(main, argv=None):
+def run_main(
+    main: Callable[[Optional[List[str]]], Optional[int]], argv: Optional[List[str]] = None
+) -> None:
     """Run a script's ``main(argv)`` and exit with its status.
 
-    An :class:`InputError`, an error of the file system or a lack of memory becomes one line on stderr and exit
-    status 1; Ctrl-C exits with 130 and SIGTERM with 143, both after cleaning up as after an error.
+    An :class:`InputError`, an error of the file system or a lack of memory becomes one line on
+    stderr and exit status 1; Ctrl-C exits with 130 and SIGTERM with 143, both after the clean-up
+    that an error would cause.
 
     Args:
         main: callable taking the argument list (None means ``sys.argv[1:]``), returning an exit
             status or None for success.
-        argv: passed on to ``main``.
+        argv: argument of ``main``.
     """
-    if threading.current_thread() is threading.main_thread():  # the only one that may set handlers
-        signal.signal(signal.SIGTERM, _terminate)
+    if threading.current_thread() is threading.main_thread():  # other threads may set no handlers
+        signal.signal(signal.SIGTERM, _exit_by_signal)
     try:
-        with _no_signal_lost():
-            status = main(argv)
+        status = main(argv)
     except InputError as error:
-        status = _complain(error)
+        status = _report(error)
     except OSError as error:
         name = "" if error.filename is None else "{}: ".format(error.filename)
-        status = _complain("{}{}; make room, check permissions, or choose another folder, then run it again".format(
-            name, error.strerror or error))
+        status = _report(
+            "{}{}; make room, check permissions, or choose another folder, then run it "
+            "again".format(name, error.strerror or error)
+        )
     except MemoryError:
-        status = _complain("not enough memory; give fewer or smaller files at once")
+        status = _report("not enough memory; give fewer or smaller files at once")
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
-        status = _SIGNALLED + signal.SIGINT
-    if argv is None:  # a script, which ends here: nothing is left to clean up when a signal comes from now on
-        _let_signals_end_it()
+        status = SIGNALLED_STATUS + signal.SIGINT
+    if argv is None:  # a script, which ends here: later signals have nothing to clean up
+        _restore_default_signals()
     sys.exit(status or 0)
 
 
-def _complain(sentence):
+def _report(sentence: object) -> int:
     sys.stderr.write("error: {}\n".format(printable(sentence)))
     return 1
 
 
-def _terminate(number, frame):
-    """End as after an error, so that no half-written file stays."""
-    raise _Terminated(_SIGNALLED + number)
+def _exit_by_signal(number: int, frame: Any) -> None:
+    """Exit through an exception, so that no half-written file remains."""
+    raise SystemExit(SIGNALLED_STATUS + number)
 
 
-def _let_signals_end_it():
+def _restore_default_signals() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _no_signal_lost():
-    """Raise again, a moment later, what signals raise where Python drops it: in ``__del__`` and callbacks of C."""
-    dropped = getattr(sys, "unraisablehook", None)  # Python 3.8 and later
-
-    def raise_later(unraisable):
-        number = {KeyboardInterrupt: signal.SIGINT, _Terminated: signal.SIGTERM}.get(unraisable.exc_type)
-        handler = signal.getsignal(number) if number else None
-        if not callable(handler):
-            dropped(unraisable)
-            return
-        signal.signal(signal.SIGALRM, lambda _, frame: handler(number, frame))
-        signal.setitimer(signal.ITIMER_REAL, _RAISED_AGAIN_AFTER)
-
-    if dropped is not None:
-        sys.unraisablehook = raise_later
-    try:
-        yield
-    finally:
-        if dropped is not None:
-            sys.unraisablehook = dropped
-        signal.setitimer(signal.ITIMER_REAL, 0)

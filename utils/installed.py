@@ -1,7 +1,7 @@
-"""What is installed here, and what cannot be done without the rest: ``python -m workspace.installed``.
+"""Installed packages, and the features that missing ones disable: ``python -m utils.installed``.
 
-Python 3.6, which TensorFlow 1.12 needs, does not get every library. Whatever does without one of them says
-so with the sentence that stands here.
+Python 3.6, which TensorFlow 1.12 needs, does not have every library. Modules that do without an
+optional one report it with the sentence listed here.
 """
 
 import importlib
@@ -10,40 +10,49 @@ import os
 import platform
 import re
 import sys
+from typing import Iterable, List, Optional, Set, Tuple
 
 from utils.errors import run_main
 from utils.paths import REPO_ROOT
 
-# module -> what is missing without it
+# Optional module -> sentence on the features that are missing without it.
 _WITHOUT = {
-    "tensorboard.plugins.mesh": "this TensorBoard has no mesh plugin (1.14 and later have): no 3-D view is written",
-    "mtcnn": "MTCNN is not installed (it needs TensorFlow 2): faces are found by dlib alone, which misses profiles",
-    "dlib": "dlib is not installed: give five points in NAME.txt beside each photo; there are no 68 landmarks to "
-            "fit to",
+    "tensorboard.plugins.mesh": (
+        "this TensorBoard has no mesh plugin (1.14 and later have): no 3-D view is written"
+    ),
+    "mtcnn": (
+        "MTCNN is not installed (it needs TensorFlow 2): faces are found by dlib alone, which "
+        "misses profiles"
+    ),
+    "dlib": (
+        "dlib is not installed: give five points in NAME.txt beside each photo; there are no 68 "
+        "landmarks to fit to"
+    ),
     "igl": "libigl is not installed: no mesh pyramid can be built for the mesh generator",
 }
+_REQUIREMENTS = ("requirements.txt", os.path.join("requirements", "published-rasterizer.txt"))
 _REQUIREMENT = re.compile(r"([A-Za-z0-9_-]+)==")
 
 
-def is_installed(module):
-    """Say whether a module can be imported, without importing it."""
+def is_installed(module: str) -> bool:
+    """Return True if a module can be imported; it is not imported."""
     try:
         return importlib.util.find_spec(module) is not None
-    except ImportError:  # of the package it is in
+    except ImportError:  # of the package that contains it
         return False
 
 
-def shortfalls(modules=tuple(_WITHOUT)):
-    """Return a sentence for each module that is not installed, on what cannot be done without it.
+def missing_dependencies(modules: Iterable[str] = tuple(_WITHOUT)) -> List[str]:
+    """Return one sentence for each module that is not installed, on the features it disables.
 
     Args:
-        modules: names, out of ``tensorboard.plugins.mesh``, ``mtcnn``, ``dlib`` and ``igl``.
+        modules: names out of ``tensorboard.plugins.mesh``, ``mtcnn``, ``dlib`` and ``igl``.
     """
     return [_WITHOUT[module] for module in modules if not is_installed(module)]
 
 
-def versions():
-    """Return (name, version) of Python and of the required packages that are installed, sorted by name."""
+def package_versions() -> List[Tuple[str, str]]:
+    """Return (name, version) of Python, then of the installed required packages by name."""
     found = [("python", platform.python_version())]
     for name in sorted(_required_packages()):
         version = _version(name)
@@ -52,31 +61,33 @@ def versions():
     return found
 
 
-def _required_packages():
+def _required_packages() -> Set[str]:
     """Return the names in the requirements files."""
-    names = {"tensorflow"}  # where TensorFlow 1.12 runs without a GPU, the requirements' tensorflow-gpu is replaced
-    for file_name in ("requirements.txt", "requirements/published-rasterizer.txt"):
+    # Where TensorFlow 1.12 runs without a GPU, it replaces tensorflow-gpu of the requirements.
+    names = {"tensorflow"}
+    for file_name in _REQUIREMENTS:
         with open(os.path.join(REPO_ROOT, file_name)) as file:
             names |= {match.group(1) for match in map(_REQUIREMENT.match, file) if match}
     return names
 
 
-def _version(package):
+def _version(package: str) -> Optional[str]:
     """Return the version of a package, or None if it is not installed."""
     try:
-        metadata = importlib.import_module("importlib.metadata")  # of Python 3.8
+        metadata = importlib.import_module("importlib.metadata")  # since Python 3.8
     except ImportError:
-        metadata = importlib.import_module("importlib_metadata")  # comes along with pytest
+        metadata = importlib.import_module("importlib_metadata")  # installed with pytest
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
 
 
-def main(argv=None):
-    """Print the versions, and what cannot be done here."""
-    sys.stdout.write(", ".join("{} {}".format(*pair) for pair in versions()) + "\n")
-    for sentence in shortfalls():
+def main(argv: Optional[List[str]] = None) -> None:
+    """Print the versions of packages and the missing features."""
+    versions = ["{} {}".format(*pair) for pair in package_versions()]
+    sys.stdout.write(", ".join(versions) + "\n")
+    for sentence in missing_dependencies():
         sys.stdout.write(sentence + "\n")
 
 

@@ -1,15 +1,16 @@
-"""JSON that other runs wrote, and that may since have been changed by anybody."""
+"""JSON files; those that are read may have been changed by anybody."""
 
 import json
 import os
+from typing import Any, Dict, Optional
 
 from utils.atomic import atomic_path
 
 MAX_BYTES = 1 << 20  # a record or a manifest has a few thousand
 
 
-def read_json_object(path):
-    """Return the dict that a JSON file holds, or None if it is missing, damaged, or holds something else."""
+def read_json_object(path: str) -> Optional[Dict[str, Any]]:
+    """Return the dict of a JSON file; None if it is missing, damaged, or not an object."""
     if not os.path.isfile(path):
         return None
     try:
@@ -20,7 +21,7 @@ def read_json_object(path):
     return content if isinstance(content, dict) else None
 
 
-def write_json(path, content):
+def write_json(path: str, content: Dict[str, Any]) -> None:
     """Write ``content`` as JSON, atomically and durably."""
     with atomic_path(path) as temporary:
         with open(temporary, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""Where the data folders are: beside the code, whatever the working directory."""
+"""Data folders: beside the code, whatever the working directory."""
 
 import os
 
@@ -14,7 +14,7 @@ RESULT_DIR = os.path.join(REPO_ROOT, "result")
 CACHE_DIR = os.path.join(REPO_ROOT, ".cache")
 
 
-def from_root(path):
-    """Return a path as messages show it: from the root of the repository if it lies within."""
+def from_root(path: str) -> str:
+    """Return a path relative to the repository's root if it lies within, as messages show it."""
     inside = os.path.abspath(path).startswith(REPO_ROOT + os.sep)
     return os.path.relpath(path, REPO_ROOT) if inside else path

@@ -1,11 +1,11 @@
-"""Finding photos, and reading whatever a camera, a scanner or a painter made into RGB."""
+"""Photos: finding, naming and reading them, whatever their format, as upright 8-bit RGB."""
 
 import importlib.util
 import os
 import re
 import stat
 import warnings
-from typing import NamedTuple
+from typing import Any, Iterable, List, NamedTuple, Set, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -13,57 +13,60 @@ from PIL import Image, ImageOps
 from utils.errors import InputError
 
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-COMPANIONS = (".mat", ".txt")  # lie beside photos, and come along when a shell expands photos/*
-# What Pillow may try: its readers of documents would start other programs, such as Ghostscript.
+COMPANIONS = (".mat", ".txt")  # lie beside photos; a shell includes them when it expands photos/*
+# Formats that Pillow may try: its readers of documents would start programs such as Ghostscript.
 _FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 MAX_FILE_SIZE = 1 << 30  # bytes; the largest photo, uncompressed and with 16 bits
-MAX_PIXELS = 150 * 10 ** 6  # beyond this a file is a mistake or an attack; half a GB as RGB
+MAX_PIXELS = 150 * 10**6  # a larger file is a mistake or an attack; half a GB as RGB
 _LONGEST_STEM = 200  # bytes, of 255 that file systems allow
-MIN_SIDE = 32  # pixels; no face detector or crop makes sense of less
-# What follows the name of a photo in the names of files made from it, before what says their kind.
+MIN_SIDE = 32  # pixels; too small a picture for face detectors and crops
+# Names of files made from a photo: its name, a part, and then a suffix for their kind.
 _PART = re.compile(r"(.+)_(?:face\d+|refined|mesh|photo)$")
-# Largest samples of 8, 10, 12, 14, 16 and 31 bits: cameras and scanners store any of them in 16 bits or more.
+# Largest samples of 8, 10, 12, 14, 16 and 31 bits; cameras and scanners store them in 16 or more.
 _TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0, 2147483647.0)
-_ROWS = 256  # scaled together
-_ENOUGH_SAMPLES = 1e6  # to tell the range of floating-point samples
-_LARGEST_OVERSHOOT = 16.0  # of samples meant as 0..1; a photo that is 0..255 and as dark as this shows nothing
-BACKGROUND = (255, 255, 255)  # what shows through transparent pixels, as in viewers and browsers
+_ROWS = 256  # scaled at once
+_ENOUGH_SAMPLES = 1e6  # to determine the range of floating-point samples
+# Largest value of samples meant as 0..1; a photo of 0..255 that stays below it would be black.
+_LARGEST_OVERSHOOT = 16.0
+BACKGROUND = (255, 255, 255)  # color behind transparent pixels, as in viewers and browsers
 
 
 class Photo(NamedTuple):
     """A photo to be read."""
 
     path: str
-    name: str  # unique among those found together: what its output files are called
+    name: str  # stem of its output files, unique among the photos found together
 
 
-def find_photos(paths):
+def find_photos(paths: Union[str, Iterable[str]]) -> List[Photo]:
     """List the photos in folders and among files.
 
-    A folder gives its files with one of :data:`EXTENSIONS` in any case, sorted by name, without
-    those whose name begins with a dot and without its subfolders. A file that is named itself is
-    taken whatever its extension, except for :data:`COMPANIONS`. A photo that comes twice is
-    listed once.
+    A folder contributes its files with one of :data:`EXTENSIONS` in any case, sorted by name,
+    except those whose name begins with a dot; its subfolders are not searched. A file in
+    ``paths`` is listed whatever its extension, except for :data:`COMPANIONS`. A photo that occurs
+    twice is listed once.
 
-    Each photo is called by its file name without extension. Where several share it, the first
-    keeps it and the others are called ``stem_ext`` (``a_png``), then ``stem_ext_2``, and so on;
-    letter case does not make names distinct, because not every file system tells it apart, nor do
-    blanks and "_". A photo whose stem is what files of another one are called (``a_face2`` beside
-    ``a``) is called ``stem_ext``, too. What cannot be printed (line ends, terminal codes, bytes that
-    are no characters) is "_" in names, and names end after 200 bytes.
+    The name of a photo is its file name without extension. Where several share it, the first
+    keeps it and the others are named ``stem_ext`` (``a_png``), then ``stem_ext_2``, and so on.
+    Names that differ in letter case alone count as equal, because some file systems do not
+    distinguish them, and so do names that differ in blanks and "_". A photo whose stem is the
+    name of another one's output files (``a_face2`` beside ``a``) is also named ``stem_ext``.
+    Unprintable characters (line ends, terminal codes, undecodable bytes) become "_", and names
+    are cut to 200 bytes.
 
     Args:
         paths: a path, or an iterable of paths.
 
     Returns:
-        A list of :class:`Photo`, in the order of ``paths``; empty if there are none.
+        The photos in the order of ``paths``.
 
     Raises:
-        InputError: if one of the paths does not exist or is a folder that cannot be listed.
+        InputError: one of the paths does not exist or is a folder that cannot be listed.
     """
     if isinstance(paths, (str, bytes, os.PathLike)):
         paths = [paths]
-    found, seen = [], set()
+    found: List[str] = []
+    seen: Set[str] = set()
     for path in paths:
         for file in _photo_files(os.fspath(path)):
             real = os.path.realpath(file)
@@ -73,20 +76,20 @@ def find_photos(paths):
     return [Photo(*pair) for pair in zip(found, _distinct_names(found))]
 
 
-def read_photo(path):
+def read_photo(path: str) -> np.ndarray:
     """Read a photo as RGB, turned upright by its EXIF orientation.
 
-    Grey, palette, CMYK and 1-bit images become RGB, transparency is laid on white, and 16-bit
-    and floating-point samples are scaled to 0..255. Of several frames the first is taken.
+    Gray, palette, CMYK and 1-bit images become RGB, transparency is laid on white, and 16-bit
+    and floating-point samples are scaled to 0..255. Of several frames the first is read.
 
     Args:
-        path: file name; the format is recognised by content, not by extension.
+        path: file name; the format is recognized by content, not by extension.
 
     Returns:
         [H, W, 3] uint8.
 
     Raises:
-        InputError: if the file cannot be read, is not a whole image, has a side of less than
+        InputError: the file cannot be read, is not a complete image, has a side of less than
             :data:`MIN_SIDE` or more than :data:`MAX_PIXELS` pixels.
     """
     _check_file(path)
@@ -103,42 +106,50 @@ def read_photo(path):
             raise _too_large(path) from None
         except MemoryError:
             raise InputError("{} does not fit into memory; make it smaller".format(path)) from None
-        except Exception as error:  # decoders raise whatever a broken file makes them stumble on
-            raise InputError("{} cannot be read as a photo, {}; save it again as JPEG or PNG".format(
-                path, _reason(error))) from error
+        except Exception as error:  # decoders raise all kinds of errors on broken files
+            raise InputError(
+                "{} cannot be read as a photo, {}; save it again as JPEG or PNG".format(
+                    path, _reason(error)
+                )
+            ) from error
 
 
-def open_image(path):
-    """Open an image with Pillow, as one of the formats of photos; returns a Pillow image, not yet decoded."""
-    Image.init()  # else older Pillows know only the most usual formats
+def open_image(path: str) -> Image.Image:
+    """Open an image, not yet decoded, as one of the formats of photos."""
+    Image.init()  # else older Pillows register only the most usual formats
     return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
 
 
-def _photo_files(path):
-    """Return the photo files that a path stands for."""
+def _photo_files(path: str) -> List[str]:
+    """Return the photo files in a folder, or a single photo file."""
     if os.path.isdir(path):
         try:
             names = sorted(os.listdir(path))
         except OSError as error:
-            raise InputError("{} cannot be listed ({}); check its permissions".format(
-                path, error.strerror)) from error
-        files = [os.path.join(path, name) for name in names
-                 if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
+            raise InputError(
+                "{} cannot be listed ({}); check its permissions".format(path, error.strerror)
+            ) from error
+        files = [
+            os.path.join(path, name)
+            for name in names
+            if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+        ]
         return [file for file in files if not os.path.isdir(file)]
     if not os.path.lexists(path):
         raise InputError("{} does not exist; name a photo or a folder of photos".format(path))
     return [] if path.lower().endswith(COMPANIONS) else [path]
 
 
-def _distinct_names(files):
+def _distinct_names(files: List[str]) -> List[str]:
     """Return a name for each file, as :func:`find_photos` describes."""
     parts = [_printable_parts(os.path.basename(file)) for file in files]
     stems = {_key(stem) for stem, _ in parts}
-    taken = set(stems)  # no made-up name may be another photo's own
-    names, owned = [], set()
+    taken = set(stems)  # a made-up name must not equal another photo's own
+    names: List[str] = []
+    owned: Set[str] = set()
     for stem, extension in parts:
         name = stem
-        if _key(stem) in owned or _is_of_another(_key(stem), stems):
+        if _key(stem) in owned or _is_output_name(_key(stem), stems):
             name = unnumbered = "{}_{}".format(stem, extension[1:].lower())
             number = 2
             while _key(name) in taken:
@@ -150,30 +161,31 @@ def _distinct_names(files):
     return names
 
 
-def _key(stem):
-    """Return what is the same for stems whose files could be the same."""
+def _key(stem: str) -> str:
+    """Return a key that is equal for stems whose files could coincide."""
     return "_".join(stem.split()).casefold()
 
 
-def _is_of_another(key, keys):
-    """Tell whether the files of another photo bear this name."""
+def _is_output_name(key: str, keys: Set[str]) -> bool:
+    """Return True if output files of another photo, one of ``keys``, have this name."""
     match = _PART.match(key)
-    return bool(match) and (match.group(1) in keys or _is_of_another(match.group(1), keys))
+    return match is not None and (match.group(1) in keys or _is_output_name(match.group(1), keys))
 
 
-def _printable_parts(name):
-    """Return stem and extension of a file name, fit for names of files that are to be made."""
+def _printable_parts(name: str) -> Tuple[str, str]:
+    """Return stem and extension of a file name, made printable and short enough for new files."""
     stem, extension = os.path.splitext("".join(c if c.isprintable() else "_" for c in name))
     return stem.encode("utf-8")[:_LONGEST_STEM].decode("utf-8", "ignore"), extension
 
 
-def _check_file(path):
+def _check_file(path: str) -> None:
     """Raise InputError unless ``path`` is a regular file that is not empty and may be read."""
     try:
         status = os.stat(path)
     except OSError as error:
-        raise InputError("{} cannot be opened ({}); check the name".format(
-            path, error.strerror)) from error
+        raise InputError(
+            "{} cannot be opened ({}); check the name".format(path, error.strerror)
+        ) from error
     if stat.S_ISDIR(status.st_mode):
         raise InputError("{} is a folder, not a photo".format(path))
     if not stat.S_ISREG(status.st_mode):
@@ -181,43 +193,49 @@ def _check_file(path):
     if status.st_size == 0:
         raise InputError("{} is empty (0 bytes); copy it again from its source".format(path))
     if status.st_size > MAX_FILE_SIZE:
-        raise InputError("{} has more than {} MiB; make it smaller".format(path, MAX_FILE_SIZE >> 20))
+        raise InputError(
+            "{} has more than {} MiB; make it smaller".format(path, MAX_FILE_SIZE >> 20)
+        )
     if not os.access(path, os.R_OK):
         raise InputError("{} may not be read; check its permissions".format(path))
 
 
-def _check_size(path, size):
+def _check_size(path: str, size: Tuple[int, int]) -> None:
     """Raise InputError for images too small to hold a face or too large to be one photo."""
     width, height = size
     if width * height > MAX_PIXELS:
         raise _too_large(path)
     if min(width, height) < MIN_SIDE:
-        raise InputError("{} is only {}x{} pixels; a photo needs at least {} on each side".format(
-            path, width, height, MIN_SIDE))
+        raise InputError(
+            "{} is only {}x{} pixels; a photo needs at least {} on each side".format(
+                path, width, height, MIN_SIDE
+            )
+        )
 
 
-def _too_large(path):
+def _too_large(path: str) -> InputError:
     """Return the error for an image of more than MAX_PIXELS."""
-    return InputError("{} has more than {} megapixels; make it smaller".format(
-        path, MAX_PIXELS // 10 ** 6))
+    return InputError(
+        "{} has more than {} megapixels; make it smaller".format(path, MAX_PIXELS // 10**6)
+    )
 
 
-def _reason(error):
-    """Return what went wrong in a decoder, in a few words."""
+def _reason(error: Exception) -> str:
+    """Return the reason of a decoder's failure, in a few words."""
     if isinstance(error, OSError) and "cannot identify" in str(error):
         return "because its content is not an image of a known format"
     return "because it is damaged, incomplete or of a rare kind"
 
 
-def _upright(image):
-    """Return the image turned by its EXIF orientation; unreadable EXIF counts as none."""
+def _upright(image: Image.Image) -> Image.Image:
+    """Return the image turned by its EXIF orientation; unreadable EXIF is ignored."""
     try:
         return ImageOps.exif_transpose(image) or image
-    except Exception:  # metadata comes from anywhere; the pixels are fine
+    except Exception:  # the metadata is damaged, the pixels may be fine
         return image
 
 
-def _to_rgb(image):
+def _to_rgb(image: Any) -> Image.Image:
     """Convert an image of any Pillow mode to mode RGB."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -227,26 +245,29 @@ def _to_rgb(image):
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image).convert(
+            "RGB"
+        )
     return image.convert("RGB")
 
 
-def _scale_to_bytes(samples):
+def _scale_to_bytes(samples: np.ndarray) -> np.ndarray:
     """Scale samples of more than 8 bits to uint8 0..255.
 
-    The file does not tell the range: it is the least of :data:`_TOPS` that holds all whole numbers. Of floating-point
-    samples, whose highlights may go beyond any range, it need hold all but the brightest hundredth of what is not
-    black; it is 0..1 if these stay below :data:`_LARGEST_OVERSHOOT`. What lies outside of the range is clipped.
+    The file does not specify the range. It is assumed to end at the smallest of :data:`_TOPS`
+    that is at least every integer sample. Floating-point highlights may exceed any range, so
+    their brightest hundredth (black pixels not counted) is ignored; the range is 0..1 if the rest
+    stays below :data:`_LARGEST_OVERSHOOT`. Samples outside of the range are clipped.
     """
     top, result = _top(samples), np.empty(samples.shape, np.uint8)
-    for start in range(0, len(samples), _ROWS):  # the largest photos would take gigabytes at once
-        rows = np.nan_to_num(samples[start:start + _ROWS].astype(np.float32))
-        result[start:start + _ROWS] = np.rint(np.clip(rows / top, 0, 1) * 255)
+    for start in range(0, len(samples), _ROWS):  # at once, the largest photos would take gigabytes
+        rows = np.nan_to_num(samples[start : start + _ROWS].astype(np.float32))
+        result[start : start + _ROWS] = np.rint(np.clip(rows / top, 0, 1) * 255)
     return result
 
 
-def _top(samples):
-    """Return what :func:`_scale_to_bytes` takes for the brightest a sample can be."""
+def _top(samples: np.ndarray) -> float:
+    """Return the end of the range of samples, as :func:`_scale_to_bytes` describes it."""
     if samples.dtype.kind == "f":
         step = 1 + int((samples.size / _ENOUGH_SAMPLES) ** 0.5)
         some = samples[::step, ::step]
@@ -259,15 +280,18 @@ def _top(samples):
     return next((top for top in _TOPS if highest <= top), float(highest))
 
 
-def example_photo():
-    """Return NASA's portrait of the astronaut Eileen Collins, in the public domain, from scikit-image.
+def example_photo() -> Photo:
+    """Return NASA's portrait of the astronaut Eileen Collins (public domain) in scikit-image.
 
     Raises:
         InputError: scikit-image is not installed.
     """
     package = importlib.util.find_spec("skimage")
-    path = package and os.path.join(os.path.dirname(package.origin), "data", "astronaut.png")
-    if not path or not os.path.isfile(path):
-        raise InputError("there are no photos and scikit-image, which ships an example, is not installed; "
-                         "give photos with --input")
+    folder = os.path.dirname(package.origin or "") if package else ""
+    path = os.path.join(folder, "data", "astronaut.png")
+    if not folder or not os.path.isfile(path):
+        raise InputError(
+            "there are no photos and scikit-image, which ships an example, is not installed; "
+            "give photos with --input"
+        )
     return Photo(path, "astronaut")

@@ -1,7 +1,8 @@
-"""One way of reporting: a progress bar on stderr, skipped files with reasons, a true last line."""
+"""Progress of a script: a bar on stderr, skipped files with reasons, a summary."""
 
 import sys
 import time
+from typing import List, Optional, Tuple
 
 from tqdm import tqdm
 
@@ -9,57 +10,70 @@ from utils.errors import printable
 
 
 class Report:
-    """Counts what was done and what was not, and says so.
+    """Counts finished and skipped items, and shows a progress bar.
 
     Args:
-        total: how many things are to be done, or None if unknown.
-        unit: what one of them is called, e.g. ``"face"``.
+        total: number of items, or None if unknown.
+        unit: name of one item, e.g. ``"face"``.
         done: past participle for the summary, e.g. ``"reconstructed"``.
-        quiet: no progress bar (there is none either where stderr is not a terminal).
+        quiet: hide the progress bar (it is always hidden where stderr is not a terminal).
+
+    Attributes:
+        done_count: number of finished items.
+        skipped: (name, reason) of each skipped item.
     """
 
-    def __init__(self, total, unit, done, quiet=False):
+    def __init__(self, total: Optional[int], unit: str, done: str, quiet: bool = False) -> None:
         self.done_count = 0
-        self.skipped = []  # (name, reason)
-        self._unit, self._done = unit, done
+        self.skipped: List[Tuple[str, str]] = []
+        self._unit = unit
+        self._done = done
         self._start = time.monotonic()
-        self._bar = tqdm(total=total, unit=unit, disable=quiet or None, dynamic_ncols=True, file=sys.stderr,
-                         leave=False)
+        self._bar = tqdm(
+            total=total,
+            unit=unit,
+            disable=quiet or None,
+            dynamic_ncols=True,
+            file=sys.stderr,
+            leave=False,
+        )
 
-    def step(self, count=1):
-        """Count finished things."""
+    def step(self, count: int = 1) -> None:
+        """Count finished items."""
         self.done_count += count
         self._bar.update(count)
 
-    def skip(self, name, reason):
-        """Count a thing that could not be done and say why, without disturbing the bar."""
+    def skip(self, name: str, reason: object) -> None:
+        """Count a skipped item and print the reason, without disturbing the bar."""
         self.skipped.append((name, str(reason)))
         with self._bar.external_write_mode(file=sys.stderr):
             sys.stderr.write("skipped: {}\n".format(printable(reason)))
         self._bar.update(1)
 
-    def expect(self, count):
-        """Add things to be done that were not known of at the start."""
+    def expect(self, count: int) -> None:
+        """Add items that were unknown at the start to the total."""
         if count and self._bar.total is not None:
             self._bar.total += count
             self._bar.refresh()
 
-    def note(self, text):
-        """Show what is happening behind the bar."""
+    def note(self, text: str) -> None:
+        """Show the current activity behind the bar."""
         self._bar.set_postfix_str(text, refresh=True)
 
-    def elapsed(self):
+    def elapsed(self) -> float:
         """Return seconds since the start."""
         return time.monotonic() - self._start
 
-    def close(self):
+    def close(self) -> None:
         """Remove the progress bar."""
         self._bar.close()
 
-    def summary(self):
-        """Return the last line: what was done, what was skipped, how long it took."""
+    def summary(self) -> str:
+        """Return one line: numbers of finished and of skipped items, and the time taken."""
         seconds = self.elapsed()
-        line = "{} {}{} {}".format(self.done_count, self._unit, "" if self.done_count == 1 else "s", self._done)
+        line = "{} {}{} {}".format(
+            self.done_count, self._unit, "" if self.done_count == 1 else "s", self._done
+        )
         if self.skipped:
             line += ", {} skipped".format(len(self.skipped))
         line += " in {:.1f} s".format(seconds)

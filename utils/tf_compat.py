@@ -1,14 +1,14 @@
-"""TensorFlow in graph mode: 1.12 as it is, 2.x through ``tensorflow.compat.v1``.
+"""TensorFlow in graph mode: 1.12 itself, or 2.x through ``tensorflow.compat.v1``.
 
 Every other module gets TensorFlow from here::
 
     from utils.tf_compat import tf
 
-``tf`` is a stand-in that imports the real package at the first use of one of its
-attributes. Importing a module of this project therefore costs nothing, ``--help``
-answers at once, and scripts can set environment variables before TensorFlow reads them.
+``tf`` is a proxy that imports the real package when one of its attributes is first used.
+Importing a module of this project is therefore cheap, ``--help`` responds at once, and scripts
+can set environment variables before TensorFlow reads them.
 
-Graphs are always explicit (``with tf.Graph().as_default():``). Eager execution stays
+Graphs are always explicit (``with tf.Graph().as_default():``). Eager execution remains
 available outside of them, because the MTCNN detector of TensorFlow 2 needs it.
 """
 
@@ -18,19 +18,23 @@ import os
 import sys
 import tempfile
 import types
-from typing import Any
+from typing import Any, Callable, Iterator, Set, Tuple
 
 from utils.errors import InputError
 
 Tensor = Any  # a tensor of whichever TensorFlow is installed
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-# TensorFlow 2 imports Keras and that draws with matplotlib, where they are installed: a quarter of the time.
-_NOT_NEEDED = ("keras", "matplotlib")
-# Passes of the graph rewriter that find nothing in a network of constants but take a second to look.
-_FRUITLESS_PASSES = (
-    "arithmetic_optimization", "common_subgraph_elimination", "dependency_optimization", "function_optimization",
-    "layout_optimizer", "loop_optimization", "shape_optimization")
+# Passes of the graph rewriter that change nothing in a network of constants but take up to 1 s.
+_USELESS_PASSES = (
+    "arithmetic_optimization",
+    "common_subgraph_elimination",
+    "dependency_optimization",
+    "function_optimization",
+    "layout_optimizer",
+    "loop_optimization",
+    "shape_optimization",
+)
 _BFLOAT16_OPTION = "auto_mixed_precision_onednn_bfloat16"  # of the graph rewriter
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of /proc/cpuinfo
 
@@ -38,29 +42,29 @@ _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of /proc/cpuinfo
 class _LazyTensorFlow(types.ModuleType):
     """Imports TensorFlow, quietly and in its version-1 form, at the first attribute access."""
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # inspection (copy, pickle, doctest) must not trigger the import
             raise AttributeError(name)
         module = _import_tensorflow()
-        self.__dict__.update(module.__dict__)  # later accesses no longer come through here
+        self.__dict__.update(module.__dict__)  # later accesses bypass this method
         return getattr(module, name)
 
 
-def _import_tensorflow():
+def _import_tensorflow() -> Any:
     """Return the version-1 API of the installed TensorFlow, logging errors only."""
-    if _LOG_LEVEL in os.environ:  # whoever sets it wants to see what it lets through
+    if _LOG_LEVEL in os.environ:  # the user chose which messages to show
         return _version_1_api(importlib.import_module("tensorflow"))
     os.environ[_LOG_LEVEL] = "2"
-    # TensorFlow 2.21 writes its greeting (oneDNN, missing CUDA) before it reads the log level,
+    # TensorFlow 2.21 prints its greeting (oneDNN, missing CUDA) before it reads the log level,
     # and again when the first session looks for devices.
-    with hidden_modules(*_NOT_NEEDED), _stderr_kept_back():
+    with hidden_modules("keras"), _stderr_held_back():
         v1 = _version_1_api(importlib.import_module("tensorflow"))
         if not v1.VERSION.startswith("1."):
             v1.Session(graph=v1.Graph(), config=_config(v1)).close()
     return v1
 
 
-def _version_1_api(tensorflow):
+def _version_1_api(tensorflow: Any) -> Any:
     if int(tensorflow.__version__.split(".")[0]) < 2:
         tensorflow.logging.set_verbosity(tensorflow.logging.ERROR)
         return tensorflow
@@ -73,10 +77,15 @@ def _version_1_api(tensorflow):
 
 
 @contextlib.contextmanager
-def hidden_modules(*names):
-    """Make modules that are not imported yet look as if they were not installed: nothing imports them in passing."""
+def hidden_modules(*names: str) -> Iterator[None]:
+    """Make optional imports of modules fail within the block, as if they were not installed.
+
+    TensorFlow 2 imports Keras, and Keras matplotlib, neither of which its graphs need: they take
+    0.9 of the 3.6 s from start to the first operation. None in ``sys.modules`` is Python's own
+    mark of a module that cannot be imported. Modules already imported remain available.
+    """
     hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update((name, None) for name in hidden)
+    sys.modules.update((name, None) for name in hidden)  # type: ignore[misc]
     try:
         yield
     finally:
@@ -85,17 +94,17 @@ def hidden_modules(*names):
 
 
 @contextlib.contextmanager
-def _stderr_kept_back():
-    """Hold back what C++ code writes to file descriptor 2; show it only if the block fails."""
+def _stderr_held_back() -> Iterator[None]:
+    """Hold back output of C++ code to file descriptor 2; print it only if the block fails."""
     sys.stderr.flush()
     saved = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
         try:
             yield
         except BaseException:
-            kept.seek(0)
-            os.write(saved, kept.read())
+            held.seek(0)
+            os.write(saved, held.read())
             raise
         finally:
             sys.stderr.flush()
@@ -103,39 +112,47 @@ def _stderr_kept_back():
             os.close(saved)
 
 
-tf = _LazyTensorFlow("tensorflow", "TensorFlow's version-1 API, imported at first use.")
+tf: Any = _LazyTensorFlow("tensorflow", "TensorFlow's version-1 API, imported at first use.")
 
 
-def tensorflow_version():
-    """Return the installed TensorFlow's version as a tuple of ints, e.g. ``(1, 12)``."""
+def tensorflow_version() -> Tuple[int, ...]:
+    """Return the installed TensorFlow's version as a tuple of two ints, e.g. ``(1, 12)``."""
     return tuple(int(part) for part in tf.VERSION.split(".")[:2])
 
 
-def as_it_is(function):
-    """Mark a function of graph operations alone, for ``tf.data`` to call as it is.
+def without_autograph(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Exclude a function, which only builds graph operations, from TensorFlow 2's AutoGraph.
 
-    TensorFlow 2 would otherwise look for Python loops to convert: that takes a while, and leaves a file in the
-    temporary folder if the process is killed.
+    ``tf.data`` would otherwise search it for Python loops to convert, which takes time and leaves
+    a file in the temporary folder if the process is killed.
     """
-    return tf.autograph.experimental.do_not_convert(function) if hasattr(tf, "autograph") else function
+    if not hasattr(tf, "autograph"):
+        return function
+    return tf.autograph.experimental.do_not_convert(function)
 
 
-def session_config(intra_op_threads=0, inter_op_threads=0):
+def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
     """Return a ``tf.ConfigProto`` that grows GPU memory on demand.
 
     Args:
         intra_op_threads: threads inside one operation; 0 lets TensorFlow choose.
         inter_op_threads: operations run at once; 0 lets TensorFlow choose.
     """
-    return _config(tf, intra_op_parallelism_threads=intra_op_threads,
-                   inter_op_parallelism_threads=inter_op_threads)
+    return _config(
+        tf,
+        intra_op_parallelism_threads=intra_op_threads,
+        inter_op_parallelism_threads=inter_op_threads,
+    )
 
 
-def inference_config():
-    """Return a ``tf.ConfigProto`` for networks whose weights are constants: they are folded and fused, and no more."""
+def inference_config() -> Any:
+    """Return a ``tf.ConfigProto`` for networks of constant weights, which need few rewrites.
+
+    Constants are folded and operations fused; all other rewriting passes are off.
+    """
     config = session_config()
     rewriter = config.graph_options.rewrite_options
-    for name in _FRUITLESS_PASSES:
+    for name in _USELESS_PASSES:
         if hasattr(rewriter, name):
             setattr(rewriter, name, type(rewriter).OFF)
     rewriter.memory_optimization = type(rewriter).NO_MEM_OPT
@@ -143,27 +160,34 @@ def inference_config():
     return config
 
 
-def use_bfloat16(config):
-    """Let a session compute its convolutions and matrix products in bfloat16, with float32 sums and variables.
+def use_bfloat16(config: Any) -> None:
+    """Let a session compute convolutions and matrix products in bfloat16.
+
+    Sums and variables remain float32.
 
     Args:
-        config: the ``tf.ConfigProto`` to change.
+        config: ``tf.ConfigProto`` to change.
 
     Raises:
-        InputError: TensorFlow or the processor cannot.
+        InputError: TensorFlow or the processor does not support it.
     """
     rewriter = config.graph_options.rewrite_options
     if not hasattr(rewriter, _BFLOAT16_OPTION):
-        raise InputError("--precision bfloat16 needs TensorFlow 2.10 or newer, this is {}; use float32".format(
-            tf.VERSION))
+        raise InputError(
+            "--precision bfloat16 needs TensorFlow 2.10 or newer, this is {}; use float32".format(
+                tf.VERSION
+            )
+        )
     if not _BFLOAT16_FLAGS.intersection(_processor_flags()):
-        raise InputError("--precision bfloat16 needs a processor with AVX512-BF16 or AMX, or it would be slower; "
-                         "use float32")
+        raise InputError(
+            "--precision bfloat16 needs a processor with AVX512-BF16 or AMX, or it would be "
+            "slower; use float32"
+        )
     setattr(rewriter, _BFLOAT16_OPTION, type(rewriter).ON)
 
 
-def _processor_flags():
-    """Return the names of what the processor can do, as Linux tells them; empty elsewhere."""
+def _processor_flags() -> Set[str]:
+    """Return the names of the processor's features that Linux lists; empty on other systems."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
             return set(next((line for line in file if line.startswith("flags")), "").split())
@@ -171,5 +195,5 @@ def _processor_flags():
         return set()
 
 
-def _config(v1, **settings):
+def _config(v1: Any, **settings: Any) -> Any:
     return v1.ConfigProto(gpu_options=v1.GPUOptions(allow_growth=True), **settings)

@@ -1,10 +1,11 @@
-"""What worker processes have in common: they end with the process that started them."""
+"""Worker processes: start-up, threads of linear algebra, and memory."""
 
 import contextlib
 import ctypes
 import functools
 import os
 import signal
+from typing import Any, ContextManager, Iterator
 
 import threadpoolctl
 
@@ -12,16 +13,18 @@ _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
 @contextlib.contextmanager
-def starting_workers():
-    """Start worker processes within: Ctrl-C waits, here until the end of the block, there for :func:`begin_worker`.
+def starting_workers() -> Iterator[None]:
+    """Block Ctrl-C while worker processes start.
 
-    Ctrl-C in a terminal reaches workers too; in one that still imports its modules it would end in a traceback.
+    The block must contain the start of the workers. Ctrl-C takes effect at its end in this
+    process, and never in the workers, which call :func:`begin_worker`. A terminal sends Ctrl-C to
+    the workers too, and one that is still importing its modules would print a traceback.
     """
     try:
         from multiprocessing.resource_tracker import ensure_running
-    except ImportError:  # its name in Python 3.6
-        from multiprocessing.semaphore_tracker import ensure_running
-    ensure_running()  # which would let Ctrl-C through again, if it were left to the first worker's start
+    except ImportError:  # its module in Python 3.6
+        from multiprocessing.semaphore_tracker import ensure_running  # type: ignore[no-redef]
+    ensure_running()  # now, because it unblocks Ctrl-C; else the first worker's start would call it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -29,46 +32,47 @@ def starting_workers():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def begin_worker(parent):
+def begin_worker(parent: int) -> None:
     """Set up this worker process, started within :func:`starting_workers`.
 
-    Ctrl-C is the parent's business, and the parent's death is its own.
-
-    Be killed when the process that started this one is gone, so that no orphan goes on writing.
+    Ignore SIGINT, which the parent handles, and be killed when the parent ends, so that no orphan
+    continues to write.
 
     Args:
-        parent: process id of the one that started it.
+        parent: process id of the starting process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     library = ctypes.CDLL(None)
-    if hasattr(library, "prctl"):  # Linux has it
+    if hasattr(library, "prctl"):  # on Linux
         library.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
-        if os.getppid() != parent:  # it was too late
+        if os.getppid() != parent:  # the parent ended before the call
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def one_blas_thread() -> ContextManager[Any]:
+    """Return a context in which this process's numpy and scipy compute on one thread.
+
+    Threads of OpenBLAS wait for each other by spinning. That never pays for matrices of a few
+    hundred rows, and where other processes use the same cores, each thread waits for one that is
+    not running: a fit of 68 landmarks then takes twenty times the processor time. One thread also
+    makes results independent of the number of cores.
+    """
+    return _blas_libraries().limit(limits=1, user_api="blas")
+
+
 @functools.lru_cache(maxsize=None)
-def _libraries():
-    """Return what controls the BLAS libraries of numpy and scipy; looking for them takes some milliseconds."""
+def _blas_libraries() -> threadpoolctl.ThreadpoolController:
+    """Find the BLAS libraries of numpy and scipy once; the search takes some milliseconds."""
     return threadpoolctl.ThreadpoolController()
 
 
-def one_blas_thread():
-    """Return a context in which this process's numpy and scipy compute on one thread.
+def release_freed_memory() -> None:
+    """Return memory that this process has freed to the system, if its C library is glibc.
 
-    Threads of OpenBLAS wait for each other by spinning. With matrices of a few hundred rows that never pays; and
-    where other processes want the same cores, each waits for one that is not running: a fit of 68 landmarks then
-    takes twenty times the processor time. It also makes results independent of the number of cores.
-    """
-    return _libraries().limit(limits=1, user_api="blas")
-
-
-def release_freed_memory():
-    """Let the system have what this process has freed, as far as its C library can (glibc).
-
-    glibc keeps freed blocks in one heap for every few threads, so that large arrays made by this thread now and by
-    another then leave each heap as large as it ever was. Takes some milliseconds.
+    glibc keeps freed blocks in one heap for every few threads. Large arrays that are made by this
+    thread now and by another one later would leave each heap at its largest size. The call takes
+    some milliseconds.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):

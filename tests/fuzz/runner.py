@@ -66,7 +66,7 @@ class Runner:
                 importlib.import_module(name)
             except ImportError:
                 pass  # and the commands do without it
-        with tf_runtime._stderr_kept_back():  # TensorFlow's greeting
+        with tf_runtime._stderr_held_back():  # TensorFlow's greeting
             assert tf.VERSION
         importlib.import_module("mesh_renderer.rasterize_triangles").operations()
         importlib.import_module("mesh_renderer.build").core_library()

@@ -62,29 +62,6 @@ def test_once_a_script_is_done_signals_end_it_without_a_word():
     assert process.communicate()[1] == b"" and process.returncode == -signal.SIGINT
 
 
-@pytest.mark.skipif(sys.version_info < (3, 8), reason="Python tells of dropped exceptions since 3.8")
-@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_in_a_destructor_is_not_lost(number, status, capsys):
-    class Signalled:
-        def __del__(self):
-            os.kill(os.getpid(), number)
-            time.sleep(0.2)  # the exception comes in here, where Python drops it
-
-    def main(argv):
-        Signalled()
-        time.sleep(30)
-        return 0
-    hook, start = sys.unraisablehook, time.monotonic()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
-    try:
-        with pytest.raises(SystemExit) as caught:
-            run_main(main)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert caught.value.code == status and time.monotonic() - start < 20 and sys.unraisablehook is hook
-    assert "Traceback" not in capsys.readouterr().err
-
-
 def test_sigterm_removes_what_is_half_written(tmp_path):
     code = ("import time\nfrom utils.atomic import atomic_path\nfrom utils.errors import run_main\n"
             "def main(argv):\n"
