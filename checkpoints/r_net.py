@@ -103,7 +103,7 @@ def coefficient_network(path, images, model, with_pool5=False):
         with_pool5: whether a frozen graph must give the pooled features too; else they may be None.
 
     Returns:
-        A ``networks.CoefficientNetwork``.
+        A ``networks.RNetOutput``.
 
     Raises:
         InputError: as of :class:`CoefficientRegressor`.
@@ -115,7 +115,7 @@ def coefficient_network(path, images, model, with_pool5=False):
         outputs = load_frozen_graph(path, {INPUT_TENSOR: images}, wanted)
         found = outputs[0].shape.as_list()[-1:] if outputs[0].shape.ndims else [None]
         _require_counts(path, model, found, [sum(sizes)])
-        return networks.CoefficientNetwork(outputs[0], outputs[1] if with_pool5 else None)
+        return networks.RNetOutput(outputs[0], outputs[1] if with_pool5 else None)
     values, counts = read_r_net(path)
     found = [counts[name] for name in ("identity_count", "expression_count", "albedo_count")]
     _require_counts(path, model, found, [sizes.identity, sizes.expression, sizes.albedo])
