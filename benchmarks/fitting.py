@@ -8,11 +8,11 @@ import numpy as np
 
 from benchmarks.commands import absolute
 from benchmarks.measuring import alternate, peak_memory, row_main, seconds_of
+from benchmarks.random_faces import sample_coefficients
 from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from fitting.objective import FaceObservation
 from fitting.photometric import FaceFitter, FitSettings
-from synthesis.sampling import draw_coefficients
 from utils.errors import run_main
 
 GOAL = 2.5  # seconds a photo
@@ -24,7 +24,7 @@ def measure(arguments):
     model = load_face_model(arguments.face_model)
     graph = FaceDecoder(model)
     fitter = FaceFitter(graph, FitSettings())
-    true = graph.decode(draw_coefficients(model, BATCH, seed=0))
+    true = graph.decode(sample_coefficients(model, BATCH, seed=0))
     observations = [FaceObservation(rgba[..., :3], rgba[..., 3] / 255.0, landmarks, np.ones(68))
                     for rgba, landmarks in zip(true.rendered, true.landmarks)]
     seconds = alternate({"ours": lambda: seconds_of(lambda: fitter.fit(observations))}, arguments.repetitions)["ours"]

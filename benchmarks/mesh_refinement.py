@@ -40,8 +40,8 @@ from geometry.camera import IMAGE_SIZE, project
 from geometry.rotation import rotation_matrix
 from identity import load_identity_network
 from mesh_renderer.vertex_normals import vertex_normals
-from synthesis.lighting import draw_light
-from synthesis.sampling import head_pose
+from synthesis.lighting import sample_light
+from synthesis.pose import head_pose
 from utils.atomic import atomic_path
 from utils.errors import run_main
 from utils.tf_compat import session_config, tf
@@ -94,7 +94,7 @@ def draw_coefficients(model, count, random):
             expression=np.zeros(sizes.expression),
             albedo=np.clip(random.standard_normal(sizes.albedo), -_BOUND, _BOUND),
             angles=random.uniform(-_LARGEST_ANGLE, _LARGEST_ANGLE, 3),
-            gamma=draw_light(random).reshape(-1),
+            gamma=sample_light(random).reshape(-1),
             translation=random.normal(0, 0.03, 3))))
     return np.array(rows, np.float32)
 

@@ -14,12 +14,12 @@ import json
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.random_faces import sample_coefficients
 from evaluation.protocol import normalised_mean_error
 from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from fitting.objective import FaceObservation
 from fitting.photometric import DEFAULT_STEPS, FaceFitter, FitSettings
-from synthesis.sampling import draw_coefficients
 from utils.atomic import atomic_path
 from utils.errors import run_main
 
@@ -41,7 +41,7 @@ def measure(model, count, steps, batch_size, seed):
     """Fit ``count`` known faces; return one row (recovered mm, mean face mm, NME) each."""
     graph = FaceDecoder(model)
     fitter = FaceFitter(graph, FitSettings(steps))
-    truth = draw_coefficients(model, count, seed)
+    truth = sample_coefficients(model, count, seed)
     rows = []
     with tqdm(total=count, unit="face", leave=False) as bar:
         for begin in range(0, count, batch_size):

@@ -1,1 +1,1 @@
-"""Pictures of random faces with everything known about them: training and evaluation data without photos."""
+"""Pictures of random faces with known coefficients: training and evaluation data without photos."""

@@ -1,46 +1,49 @@
-"""A folder of synthetic faces: what it was made of, what is missing in it, and making that."""
+"""A folder of synthetic faces: its manifest, its missing faces, and their generation."""
 
-import json
 import os
-from typing import NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import IMAGE_SIZE
 from mesh_renderer.build import core_library
 from synthesis.compositing import PaintingSettings, RenderedFace
 from synthesis.formats import is_whole, item_files, item_name
+from synthesis.pose import PoseLimits
 from synthesis.rendering import BATCH_SIZE, FaceRenderer
-from synthesis.sampling import FaceSampler, PoseLimits
+from synthesis.sampling import FaceSampler
 from synthesis.scene import SceneOptions
 from synthesis.skin_mask_table import build_skin_table, skin_table_path
 from synthesis.workers import paint_all
-from utils.atomic import atomic_path
 from utils.errors import InputError
-from utils.json_files import read_json_object
+from utils.json_files import read_json_object, write_json
 from utils.lock import output_folder
 
 MANIFEST = "manifest.json"
-PHOTO_SIZE = 450  # pixels, as AFLW2000-3D
-_TABLE_PAYS = 400  # faces beyond which the skin table is sooner built than done without
-_REVISION = 5  # of the pictures: raise it when the same options give other pictures
+PHOTO_SIZE = 450  # pixels, as in AFLW2000-3D
+_TABLE_PAYS = 400  # faces from which on building the skin table saves time
+_REVISION = 5  # of the pictures: increase it when the same options give other pictures
 
 
 class DatasetOptions(NamedTuple):
-    """What decides the content of a folder, apart from the face model and the number of faces."""
+    """Options that determine the faces of a folder, together with the face model.
 
-    kind: str = "processed"
+    The manifest holds them under the names of these fields.
+    """
+
+    kind: str = "processed"  # one of synthesis.formats.FORMATS
     seed: int = 0
-    size: int = IMAGE_SIZE
+    size: int = IMAGE_SIZE  # width and height of the pictures
     max_yaw: float = 90.0  # degrees
-    max_pitch: float = 40.0
-    max_roll: float = 40.0
-    augment: float = 1.0  # strength of the camera's faults
-    occluders: float = 1.0
-    hair: float = 1.0
-    misplacement: float = 1.0
-    backgrounds: Tuple[str, ...] = ()  # files
+    max_pitch: float = 40.0  # degrees
+    max_roll: float = 40.0  # degrees
+    augment: float = 1.0  # strength of the photometric degradation
+    occluders: float = 1.0  # multiplies the probabilities of occluders
+    hair: float = 1.0  # multiplies the probability of hair
+    misplacement: float = 1.0  # strength of the crop jitter
+    backgrounds: Tuple[str, ...] = ()  # photo files
 
 
 class SyntheticDataset:
@@ -48,110 +51,167 @@ class SyntheticDataset:
 
     Args:
         folder: made if missing.
-        model: a ``FaceModel``.
-        options: :class:`DatasetOptions`.
+        model: face model.
+        options: options of the faces.
     """
 
-    def __init__(self, folder, model, options):
-        self._folder, self._model, self._options = folder, model, options
-        limits = PoseLimits(*np.radians([options.max_pitch, options.max_yaw, options.max_roll]))
+    def __init__(self, folder: str, model: FaceModel, options: DatasetOptions) -> None:
+        self._folder = folder
+        self._model = model
+        self._options = options
         self._sizes = coefficient_sizes(model)
-        self._sampler = FaceSampler(model, options.seed, limits, options.kind == "aflw2000", options.misplacement)
+        limits = PoseLimits(*np.radians([options.max_pitch, options.max_yaw, options.max_roll]))
+        self._sampler = FaceSampler(
+            model,
+            options.seed,
+            limits,
+            anywhere=options.kind == "aflw2000",
+            crop_jitter=options.misplacement,
+        )
 
-    def generate(self, count, workers, report):
-        """Make the faces 0..count - 1 that are missing or half-written.
+    def generate(self, count: int, workers: int, report: Any) -> int:
+        """Make the faces 0..count - 1 that are missing or incomplete.
 
         Args:
-            count: how many faces the folder shall hold at least.
-            workers: how many processes.
-            report: a ``utils.report.Report``.
+            count: least number of faces that the folder shall hold.
+            workers: number of processes.
+            report: ``utils.report.Report``, or an object with its methods.
 
         Returns:
-            How many of the faces were there before.
+            Number of faces that were complete before.
 
         Raises:
             InputError: the folder is in use, holds other faces, or cannot be written.
         """
         with output_folder(self._folder, self._parts()):
-            manifest = self._manifest(count)
+            manifest = self._make_manifest(count)
             try:
-                self._prepare(manifest)
-                missing = self.missing(count)
+                self._prepare_folder(manifest)
+                missing = self._find_missing(count)
                 report.expect(len(missing))
                 if missing:
-                    self._make(missing, workers, report)
+                    self._make_faces(missing, workers, report)
             except OSError as error:
-                raise InputError("{}: cannot be written ({})".format(
-                    error.filename or self._folder, error.strerror)) from None
+                raise InputError(
+                    "{}: cannot be written ({})".format(
+                        error.filename or self._folder, error.strerror
+                    )
+                ) from None
         return count - len(missing)
 
-    def missing(self, count):
-        """Return the indices below ``count`` of faces that are not whole."""
+    def _find_missing(self, count: int) -> List[int]:
+        """Return the indices below ``count`` of faces that are missing or incomplete."""
+        kind = self._options.kind
         total = sum(self._sizes)
-        return [i for i in range(count) if not is_whole(self._folder, self._options.kind, item_name(i), total)]
+        return [i for i in range(count) if not is_whole(self._folder, kind, item_name(i), total)]
 
-    def _parts(self):
-        """Return the names of the folders in the folder."""
+    def _parts(self) -> List[str]:
+        """Return the names of the subfolders."""
         files = item_files("", self._options.kind, "name")
         return sorted({os.path.dirname(path) for path in files} - {""})
 
-    def _prepare(self, manifest):
+    def _prepare_folder(self, manifest: Dict[str, Any]) -> None:
+        """Make the subfolders and write the manifest."""
         for part in self._parts():
             os.makedirs(os.path.join(self._folder, part), exist_ok=True)
-        with atomic_path(os.path.join(self._folder, MANIFEST)) as temporary, open(temporary, "w") as file:
-            json.dump(manifest, file, indent=1, sort_keys=True)
-            file.write("\n")
+        write_json(os.path.join(self._folder, MANIFEST), manifest)
 
-    def _make(self, missing, workers, report):
+    def _make_faces(self, missing: List[int], workers: int, report: Any) -> None:
+        """Sample, render and paint faces.
+
+        Args:
+            missing: indices of the faces.
+            workers: number of processes.
+            report: ``utils.report.Report``.
+        """
+        # 1. Preparations shared by all workers.
+        options = self._options
         table = ""
-        if self._options.kind == "processed" and len(missing) > _TABLE_PAYS:
+        if options.kind == "processed" and len(missing) > _TABLE_PAYS:
             table = skin_table_path()
-            report.note("table of skin colours")
+            report.note("table of skin colors")
             build_skin_table(table)
             report.note("")
         core_library()  # compiled once, not by each worker
-        options = self._options
-        settings = PaintingSettings(
-            self._folder, options.kind, options.seed, SceneOptions(options.hair, options.occluders), options.augment,
-            options.backgrounds, table)
-        paint_all(settings, self._rendered(missing), min(workers, -(-len(missing) // BATCH_SIZE)), report.step)
 
-    def _rendered(self, missing):
-        """Yield lists of the missing faces; faces always render among the same neighbours."""
+        # 2. Faces: this process renders, workers paint.
+        settings = PaintingSettings(
+            folder=self._folder,
+            kind=options.kind,
+            seed=options.seed,
+            scene=SceneOptions(options.hair, options.occluders),
+            degradation=options.augment,
+            backgrounds=options.backgrounds,
+            skin_table=table,
+        )
+        batch_count = -(-len(missing) // BATCH_SIZE)
+        paint_all(settings, self._render_batches(missing), min(workers, batch_count), report.step)
+
+    def _render_batches(self, missing: List[int]) -> Iterator[List[RenderedFace]]:
+        """Yield lists of missing faces; a face is always rendered in the same batch."""
         renderer = FaceRenderer(self._model, self._options.size)
         wanted = set(missing)
         for block in sorted({index // BATCH_SIZE for index in missing}):
             indices = range(block * BATCH_SIZE, (block + 1) * BATCH_SIZE)
-            coefficients = np.stack([self._sampler.draw(index) for index in indices])
+            coefficients = np.stack([self._sampler.sample(index) for index in indices])
             parts = split_coefficients(coefficients, self._sizes)
             faces = renderer.render(coefficients)
-            yield [RenderedFace(index, item_name(index), faces.rgba[i], faces.landmarks[i], faces.head_landmarks[i],
-                                faces.world_landmarks[i], coefficients[i], parts.angles[i], parts.gamma[i],
-                                parts.translation[i])
-                   for i, index in enumerate(indices) if index in wanted]
+            yield [
+                RenderedFace(
+                    face_index=index,
+                    name=item_name(index),
+                    rgba=faces.rgba[i],
+                    landmarks=faces.landmarks[i],
+                    head_landmarks=faces.head_landmarks[i],
+                    world_landmarks=faces.world_landmarks[i],
+                    coefficients=coefficients[i],
+                    angles=parts.angles[i],
+                    gamma=parts.gamma[i],
+                    translation=parts.translation[i],
+                )
+                for i, index in enumerate(indices)
+                if index in wanted
+            ]
 
-    def _manifest(self, count):
-        """Return the manifest, after checking the one that is there."""
-        options = dict(self._options._asdict(), backgrounds=[os.path.basename(p) for p in self._options.backgrounds])
+    def _make_manifest(self, count: int) -> Dict[str, Any]:
+        """Return the manifest, after comparing it with the folder's present one.
+
+        Raises:
+            InputError: the folder holds other faces or other files.
+        """
+        # 1. Manifest of these options.
+        names = [os.path.basename(path) for path in self._options.backgrounds]
         manifest = {
-            "revision": _REVISION, "options": options,
-            "face_model": {"name": self._model.name, "fingerprint": self._model.fingerprint()},
+            "revision": _REVISION,
+            "options": dict(self._options._asdict(), backgrounds=names),
+            "face_model": {
+                "name": self._model.name,
+                "fingerprint": self._model.fingerprint(),
+            },
             "coefficient_sizes": dict(self._sizes._asdict()),
         }
+
+        # 2. Comparison.
         before = _read_manifest(os.path.join(self._folder, MANIFEST))
         if before is None:
             if any(not name.startswith(".") for name in os.listdir(self._folder)):
-                raise InputError("{}: holds other files and no {}; choose an empty folder".format(
-                    self._folder, MANIFEST))
+                raise InputError(
+                    "{}: holds other files and no {}; choose an empty folder".format(
+                        self._folder, MANIFEST
+                    )
+                )
             return dict(manifest, count=count)
         for key in manifest:
             if before.get(key) != manifest[key]:
-                raise InputError("{}: was made with another {}; choose another folder or the same options".format(
-                    self._folder, _difference(key, before.get(key), manifest[key])))
+                difference = _describe_difference(key, before.get(key), manifest[key])
+                raise InputError(
+                    "{}: was made with another {}; choose another folder or the same "
+                    "options".format(self._folder, difference)
+                )
         return dict(manifest, count=max(count, before.get("count", 0)))
 
 
-def _read_manifest(path):
+def _read_manifest(path: str) -> Optional[Dict[str, Any]]:
     if not os.path.lexists(path):
         return None
     manifest = read_json_object(path)
@@ -160,8 +220,12 @@ def _read_manifest(path):
     raise InputError("{}: damaged; choose another folder, or remove this one".format(path))
 
 
-def _difference(key, before, now):
+def _describe_difference(key: str, before: Any, now: Any) -> str:
+    """Describe the difference of two manifests in one key, for an error message."""
     if not isinstance(before, dict) or not isinstance(now, dict):
         return "{} ({}, not {})".format(key, before, now)
-    return ", ".join("{} ({}, not {})".format(name, before.get(name), now[name])
-                     for name in sorted(now) if before.get(name) != now[name])
+    return ", ".join(
+        "{} ({}, not {})".format(name, before.get(name), now[name])
+        for name in sorted(now)
+        if before.get(name) != now[name]
+    )

@@ -6,8 +6,8 @@ import shutil
 import sys
 import tempfile
 
+from benchmarks.random_faces import sample_coefficients
 from face_model import read_face_model
-from synthesis.sampling import draw_coefficients
 from tests.faults.commands import COMMANDS, contents, emptied, write_data
 from tests.faults.processes import Process, warm_up
 from tests.paths import TOY_MODEL
@@ -45,7 +45,7 @@ def write_truth(faces):
     """Write the coefficients that --supervision truth compares with."""
     os.makedirs(os.path.join(faces, "coeff"))
     names = sorted(name[:-len(".png")] for name in os.listdir(faces) if name.endswith(".png"))
-    for name, coefficients in zip(names, draw_coefficients(read_face_model(TOY_MODEL), len(names), 0)):
+    for name, coefficients in zip(names, sample_coefficients(read_face_model(TOY_MODEL), len(names), 0)):
         coefficients.astype("<f4").tofile(os.path.join(faces, "coeff", name + ".bin"))
 
 

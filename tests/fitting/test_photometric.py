@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from benchmarks.recovery import draw_coefficients
+from benchmarks.random_faces import sample_coefficients
 from evaluation.protocol import normalised_mean_error
 from face_decoder import FaceDecoder
 from face_model import read_face_model
@@ -24,7 +24,7 @@ def graph():
 
 @pytest.fixture(scope="module")
 def truth(graph):
-    coefficients = draw_coefficients(graph.model, 2, 4)
+    coefficients = sample_coefficients(graph.model, 2, 4)
     coefficients[:, 80:144] *= 0.3
     return graph.decode(coefficients)
 
@@ -102,7 +102,7 @@ def test_a_fringe_is_not_painted_on_the_forehead():
     # The small model's front region ends at the brows.
     model = model._replace(front_triangles=model.triangles, front_vertices=np.arange(model.vertex_count))
     with contextlib.closing(FaceDecoder(model)) as graph:
-        coefficients = draw_coefficients(model, 1, 4)
+        coefficients = sample_coefficients(model, 1, 4)
         coefficients[:, 80:144] *= 0.3
         truth = graph.decode(coefficients)
         clean = observe(truth, 0)

@@ -49,5 +49,5 @@ def test_typical_face_is_the_most_likely_one():
 def test_faces_are_drawn_around_the_typical_one():
     model = toy_face_model()
     sampler, count = FaceSampler(model, seed=3), typical_identity(model).size
-    drawn = np.array([sampler.draw(index)[:count] for index in range(300)])
+    drawn = np.array([sampler.sample(index)[:count] for index in range(300)])
     assert np.abs(drawn.mean(axis=0) - typical_identity(model)).max() < 5 / np.sqrt(300)

@@ -23,9 +23,9 @@ from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, flip_y
 from geometry.rotation import rotation_matrices
 from mesh_renderer.png import encode_png
 from synthesis.canvas import Canvas
-from synthesis.lighting import draw_light, lamp
-from synthesis.pose import aflw_angles, draw_angles
-from synthesis.sampling import FaceSampler, PoseLimits
+from synthesis.lighting import directional_light, sample_light
+from synthesis.pose import PoseLimits, aflw_angles, sample_angles
+from synthesis.sampling import FaceSampler
 from synthesis.skin_mask_table import SkinMasks
 from utils.paths import REPO_ROOT
 
@@ -76,7 +76,7 @@ def photos(tmp_path_factory):
 
 def test_poses_stay_within_their_limits_and_fill_them():
     random, limits = np.random.RandomState(0), PoseLimits(*np.radians([30, 60, 20]))
-    angles = np.array([draw_angles(random, limits) for _ in range(3000)])
+    angles = np.array([sample_angles(random, limits) for _ in range(3000)])
     yaws = np.array([aflw_angles(a)[1] for a in angles])
     assert np.all(np.abs(angles) <= np.array(limits) + 1e-9) and np.abs(yaws).max() <= limits.yaw + 1e-9
     assert np.mean(np.abs(yaws) > np.radians(30)) > 0.2 and abs(yaws.mean()) < np.radians(2)
@@ -104,18 +104,18 @@ def test_a_lamp_lights_as_a_matt_surface_reflects():
     basis = np.stack([np.full_like(x, a[0] * c[0]), -first * y, first * z, -first * x, second * x * y, -second * y * z,
                       second * (3 * z * z - 1) / (2 * np.sqrt(3)), -second * x * z, second * (x * x - y * y) / 2], 1)
     direction = np.array([0.48, 0.6, 0.64])
-    np.testing.assert_allclose(basis.dot(lamp(direction)), np.maximum(normals.dot(direction), 0), atol=3 / 32 + 1e-9)
+    np.testing.assert_allclose(basis.dot(directional_light(direction)), np.maximum(normals.dot(direction), 0), atol=3 / 32 + 1e-9)
 
 
 def test_light_is_neither_night_nor_glare():
     random = np.random.RandomState(3)
-    flat = np.array([draw_light(random)[:, 0].mean() for _ in range(300)]) + 0.8
+    flat = np.array([sample_light(random)[:, 0].mean() for _ in range(300)]) + 0.8
     assert flat.min() > 0 and flat.max() < 3
 
 
 def test_exactly_placed_faces_align_to_themselves(model):
-    sampler, graph = FaceSampler(model, 0, misplacement=0), FaceDecoder(model)
-    decoded = graph.decode(np.stack([sampler.draw(i) for i in range(6)]))
+    sampler, graph = FaceSampler(model, 0, crop_jitter=0), FaceDecoder(model)
+    decoded = graph.decode(np.stack([sampler.sample(i) for i in range(6)]))
     for points in decoded.landmarks:
         five = [points[[36, 39]].mean(0), points[[42, 45]].mean(0), points[30], points[48], points[54]]
         fitted = fit_crop(flip_y(np.array(five)), 224, 224)
@@ -123,7 +123,7 @@ def test_exactly_placed_faces_align_to_themselves(model):
 
 
 def test_a_face_depends_on_seed_and_index_only(model):
-    draws = [FaceSampler(model, seed).draw(index) for seed, index in ((1, 4), (1, 5), (2, 4), (1, 4))]
+    draws = [FaceSampler(model, seed).sample(index) for seed, index in ((1, 4), (1, 5), (2, 4), (1, 4))]
     np.testing.assert_array_equal(draws[0], draws[3])
     assert not np.array_equal(draws[0], draws[1]) and not np.array_equal(draws[0], draws[2])
 
@@ -148,7 +148,7 @@ def test_the_skin_table_is_indexed_by_red_green_blue():
     table[(3 << 16) + (2 << 8) + 1] = 77
     canvas = Canvas(np.array([[[3, 2, 1], [1, 2, 3]], [[3, 2, 1], [3, 3, 1]]], np.uint8))
     canvas.hidden[1, 0] = 1
-    assert SkinMasks(table).mask(canvas).tolist() == [[77, 0], [0, 0]]
+    assert SkinMasks(table).compute(canvas).tolist() == [[77, 0], [0, 0]]
 
 
 def test_saved_coefficients_decode_to_the_saved_landmarks(processed, model):
@@ -216,7 +216,7 @@ def test_photos_hold_the_truth_that_the_coefficients_tell(photos, model):
     sizes, zoom = coefficient_sizes(model), 300 / 224.0
     centred = model.mean_shape - model.mean_shape.mean(axis=0, dtype=np.float64)
     for i in range(COUNT):
-        parts = split_coefficients(sampler.draw(i)[np.newaxis].astype(np.float64), sizes)
+        parts = split_coefficients(sampler.sample(i)[np.newaxis].astype(np.float64), sizes)
         shape = centred + (model.identity_basis.dot(parts.identity[0])
                            + model.expression_basis.dot(parts.expression[0])).reshape(-1, 3)
         world = shape[model.landmarks].dot(rotation_matrices(parts.angles[0])[0]) + parts.translation[0]
@@ -232,7 +232,7 @@ def test_photos_hold_the_truth_that_the_coefficients_tell(photos, model):
 def test_landmarks_lie_where_the_photo_shows_the_face(model):
     """The rendered silhouette, not the projection formula, says where the face is."""
     sampler = FaceSampler(model, 3, PoseLimits(0.2, 0.3, 0.2), anywhere=True)
-    decoded = FaceDecoder(model).decode(np.stack([sampler.draw(i) for i in range(6)]), 300)
+    decoded = FaceDecoder(model).decode(np.stack([sampler.sample(i) for i in range(6)]), 300)
     for rgba, points in zip(decoded.rendered, decoded.landmarks):
         columns = np.rint(points[:, 0] * 300 / 224 - 0.5).astype(int)
         rows = np.rint(300 - points[:, 1] * 300 / 224 - 0.5).astype(int)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import train
+from benchmarks.random_faces import sample_coefficients
 from checkpoints.record import other_image_size
 from checkpoints.variables import read_variables, variable_shapes
 from dataset.face_cache import open_face_cache
@@ -16,7 +17,6 @@ from dataset.truth_stream import TruthBatch
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes
 from reconstruction.regressor import CoefficientRegressor
-from synthesis.sampling import draw_coefficients
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
 from training import trainer
@@ -33,7 +33,7 @@ def workshop(tmp_path_factory):
     folder, model = tmp_path_factory.mktemp("training"), read_face_model(TOY_MODEL)
     write_faces(folder / "faces", 4)
     os.makedirs(str(folder / "faces" / "coeff"))
-    for face, coefficients in zip(find_faces(str(folder / "faces")).faces, draw_coefficients(model, 4, 0)):
+    for face, coefficients in zip(find_faces(str(folder / "faces")).faces, sample_coefficients(model, 4, 0)):
         coefficients.astype("<f4").tofile(str(folder / "faces" / "coeff" / (face.name + ".bin")))
     yield folder
     shutil.rmtree(str(folder))

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.random_faces import sample_coefficients
 from face_decoder import FaceDecoder
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from synthesis.sampling import draw_coefficients
 from tests.paths import TOY_MODEL
 from training.truth_losses import truth_losses, truth_measures
 from utils.tf_compat import tf
@@ -32,7 +32,7 @@ def evaluate(model, predicted, truth, labels):
 
 
 def test_truth_has_no_loss_and_a_finite_slope(model, decoder):
-    truth = draw_coefficients(model, 3, 1)
+    truth = sample_coefficients(model, 3, 1)
     losses, landmarks, gradients = evaluate(model, truth, truth, decoder.decode(truth).landmarks)
     assert max(losses) < 0.02
     np.testing.assert_allclose(landmarks, decoder.decode(truth).landmarks, atol=1e-2)
@@ -40,7 +40,7 @@ def test_truth_has_no_loss_and_a_finite_slope(model, decoder):
 
 
 def test_shape_and_albedo_are_those_of_the_vertices(model, decoder):
-    truth, predicted = draw_coefficients(model, 4, 2), draw_coefficients(model, 4, 3)
+    truth, predicted = sample_coefficients(model, 4, 2), sample_coefficients(model, 4, 3)
     sizes = coefficient_sizes(model)
     for part in ("angles", "gamma", "translation"):  # the vertices of model space are compared
         for values in (truth, predicted):
@@ -57,7 +57,7 @@ def test_shape_and_albedo_are_those_of_the_vertices(model, decoder):
 
 
 def test_pose_is_measured_apart_from_shape(model, decoder):
-    truth = draw_coefficients(model, 2, 4)
+    truth = sample_coefficients(model, 2, 4)
     predicted = truth.copy()
     parts = split_coefficients(predicted, coefficient_sizes(model))
     parts.translation[:] += (0.03, -0.04, 0.2)
