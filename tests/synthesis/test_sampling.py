@@ -8,22 +8,24 @@ from tests.toy_reconstruction import toy_face_model
 
 def five_points(model, identity):
     mean, basis = (five_from_68(part, axis=0) for part in landmark_model(model))
-    return centred(mean + basis[..., :len(identity)].dot(identity))
+    return centered(mean + basis[..., : len(identity)].dot(identity))
 
 
-def centred(points):
+def centered(points):
     return points - points.mean(axis=0)
 
 
 def test_typical_face_is_nearer_to_the_standard_points_than_the_mean():
     model = toy_face_model()
     typical = typical_identity(model)
-    before, after = (np.linalg.norm(five_points(model, identity) - centred(STANDARD_POINTS_3D))
-                     for identity in (np.zeros_like(typical), typical))
+    before, after = (
+        np.linalg.norm(five_points(model, identity) - centered(STANDARD_POINTS_3D))
+        for identity in (np.zeros_like(typical), typical)
+    )
     assert after < before
 
 
-def test_typical_face_is_the_mean_where_that_has_the_standard_points():
+def test_typical_face_is_the_mean_if_that_has_the_standard_points():
     model = toy_face_model()
     moved = model.mean_shape.copy()
     mean = five_from_68(landmark_model(model)[0])
@@ -33,21 +35,21 @@ def test_typical_face_is_the_mean_where_that_has_the_standard_points():
 
 
 def test_typical_face_is_the_most_likely_one():
-    """Nothing nearby has a lower sum of squared deviations."""
+    """Nearby faces have a larger sum of squared deviations."""
     model = toy_face_model()
     typical = typical_identity(model)
 
     def deviation(identity):
-        missing = five_points(model, identity) - centred(STANDARD_POINTS_3D)
-        return identity.dot(identity) + np.sum(missing ** 2) / 0.01 ** 2
+        missing = five_points(model, identity) - centered(STANDARD_POINTS_3D)
+        return identity.dot(identity) + np.sum(missing**2) / 0.01**2
 
     random = np.random.RandomState(0)
     for step in 0.01 * random.standard_normal((20, typical.size)):
         assert deviation(typical) < deviation(typical + step)
 
 
-def test_faces_are_drawn_around_the_typical_one():
+def test_faces_are_sampled_around_the_typical_one():
     model = toy_face_model()
     sampler, count = FaceSampler(model, seed=3), typical_identity(model).size
-    drawn = np.array([sampler.sample(index)[:count] for index in range(300)])
-    assert np.abs(drawn.mean(axis=0) - typical_identity(model)).max() < 5 / np.sqrt(300)
+    sampled = np.array([sampler.sample(index)[:count] for index in range(300)])
+    assert np.abs(sampled.mean(axis=0) - typical_identity(model)).max() < 5 / np.sqrt(300)
