@@ -20,7 +20,7 @@ from alignment.detect import FaceDetector, detection_shortfalls
 from alignment.landmark_network import LANDMARK_NETWORK
 from alignment.landmarks import LandmarkPredictor
 from dataset.preprocessing import PhotoPreprocessor, contact_sheet
-from dataset.processed_faces import OUTPUT_PARTS, is_done
+from dataset.processed_faces import is_whole, written_folders
 from utils.atomic import atomic_path
 from utils.errors import InputError, log_notes, printable, run_main
 from utils.lock import output_folder
@@ -56,13 +56,13 @@ def main(argv=None):
     if not photos:
         raise InputError("{}: no photos here".format(arguments.img_path))
     _require_landmarks(arguments.detector)
-    with output_folder(arguments.save_path, OUTPUT_PARTS, photos):
-        todo = [photo for photo in photos if not is_done(arguments.save_path, photo.name)]
+    with output_folder(arguments.save_path, written_folders(), photos):
+        todo = [photo for photo in photos if not is_whole(arguments.save_path, photo.name)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
         _work(todo, arguments, report)
         report.close()
         _write_skipped(os.path.join(arguments.save_path, SKIPPED_FILE), report.skipped)
-    done = [photo.name for photo in photos if is_done(arguments.save_path, photo.name)]
+    done = [photo.name for photo in photos if is_whole(arguments.save_path, photo.name)]
     if arguments.check:
         contact_sheet(arguments.save_path, done, arguments.check)
     earlier = len(photos) - len(todo)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 from PIL import Image
 
+from dataset.processed_faces import Sample
 from geometry.camera import IMAGE_SIZE, row_from_y_up
 
 MAX_SHIFT = 10.0  # pixels; alignment by detected points is off by about as much
@@ -27,14 +28,6 @@ class Augmentation(NamedTuple):
     shift: Tuple[float, float]  # pixels right and down
     contrast: float  # about middle grey
     gain: Tuple[float, float, float]  # of red, green and blue
-
-
-class Sample(NamedTuple):
-    """A training face as read from disk."""
-
-    image: np.ndarray  # [224, 224, 3] uint8 RGB
-    attention: np.ndarray  # [224, 224] uint8, 255 where the photometric loss counts in full
-    landmarks: np.ndarray  # [68, 2] float32, crop pixels, y up
 
 
 def draw_augmentation(random):

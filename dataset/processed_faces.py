@@ -1,30 +1,52 @@
-"""Processed faces on disk: crop, skin attention mask and 68 landmarks of each.
+"""The format of processed faces: their files, written, checked, listed and read.
 
-The format is what ``preprocess_img.py`` and ``synthesis.__main__.py`` write: ``NAME.png`` (224x224 RGB),
-``mask/NAME.png`` (grey or RGB of equal channels), and ``lm_bin/NAME.bin`` (136 float64: x and y
-of each landmark, crop pixels, y up) or else ``lm/NAME.txt`` (the same as text).
+A folder holds, for each face NAME:
+
+- ``NAME.png``: the crop, 224x224 RGB;
+- ``mask/NAME.png``: the skin attention mask, gray, or RGB of equal channels;
+- ``lm_bin/NAME.bin``: 68 landmarks, 136 float64: x and y of each, crop pixels, y up;
+- ``lm/NAME.txt``: the same landmarks as text, read if there is no ``.bin``;
+- ``coeff/NAME.bin`` (synthetic faces only): the true coefficients, float32;
+- ``mesh/NAME.npy`` (optional): the true vertices, [N, 3] float, see ``dataset.mesh_targets``.
+
+``preprocess_img.py`` and ``python -m synthesis`` write this format, ``train.py`` reads it.
 """
 
 import os
-from typing import NamedTuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from dataset.augmentation import Sample
 from geometry.camera import IMAGE_SIZE
 from mesh_renderer.png import encode_png
-from utils.atomic import atomic_path
+from utils.atomic import write_atomically
 from utils.errors import InputError
 from utils.photos import open_image
 
+MASK_FOLDER, BINARY_FOLDER, TEXT_FOLDER = "mask", "lm_bin", "lm"
+COEFFICIENT_FOLDER, MESH_FOLDER = "coeff", "mesh"
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg")
 LANDMARK_VALUES = 2 * 68
-MAX_TEXT_SIZE = 1 << 16  # bytes; 68 lines are some 3,000
-MAX_COORDINATE = 1e4  # pixels; what lies farther outside the crop is no landmark
+MAX_TEXT_SIZE = 1 << 16  # bytes; 68 lines have some 3,000
+MAX_COORDINATE = 1e4  # pixels; a point farther outside the crop is no landmark
+
+_LANDMARK_TYPE, _COEFFICIENT_TYPE = np.dtype("<f8"), np.dtype("<f4")
+_ENDINGS = {".png": b"IEND\xaeB`\x82", ".txt": b"\n"}  # of whole files
+
+
+class FacePaths(NamedTuple):
+    """Paths of the files that a face can have."""
+
+    image: str
+    mask: str
+    landmarks: str
+    landmark_text: str
+    coefficients: str
+    mesh: str
 
 
 class FaceFiles(NamedTuple):
-    """Where a face lies."""
+    """Files of a complete face that was found in a folder."""
 
     name: str
     image: str
@@ -33,109 +55,257 @@ class FaceFiles(NamedTuple):
 
 
 class FaceFolder(NamedTuple):
-    """The faces of a folder."""
+    """Faces of a folder."""
 
     path: str
-    faces: tuple  # of FaceFiles, sorted by name
-    left_out: tuple  # of (name, reason)
+    faces: Tuple[FaceFiles, ...]  # sorted by name
+    left_out: Tuple[Tuple[str, str], ...]  # (name, reason) of each incomplete face
+
+
+class Sample(NamedTuple):
+    """A training face as read from disk."""
+
+    image: np.ndarray  # [224, 224, 3] uint8 RGB
+    attention: np.ndarray  # [224, 224] uint8; the photometric loss has full weight at 255
+    landmarks: np.ndarray  # [68, 2] float32, crop pixels, y up
 
 
 class BrokenFace(Exception):
-    """A face that cannot be read; the message names the file and says why."""
+    """A face that cannot be read; the message names the file and the reason."""
 
 
-def find_faces(path):
-    """List the faces of a processed folder, looking at names and sizes only.
+def face_paths(folder: str, name: str) -> FacePaths:
+    """Return the paths of all files that face ``name`` of a folder can have."""
+    return FacePaths(
+        image=os.path.join(folder, name + ".png"),
+        mask=os.path.join(folder, MASK_FOLDER, name + ".png"),
+        landmarks=os.path.join(folder, BINARY_FOLDER, name + ".bin"),
+        landmark_text=os.path.join(folder, TEXT_FOLDER, name + ".txt"),
+        coefficients=os.path.join(folder, COEFFICIENT_FOLDER, name + ".bin"),
+        mesh=os.path.join(folder, MESH_FOLDER, name + ".npy"),
+    )
+
+
+def written_files(folder: str, name: str, with_coefficients: bool = False) -> List[str]:
+    """Return the files of :func:`write_face` in the order of writing: the image last.
+
+    A face with an image is therefore complete, unless a file was damaged or removed later.
+    """
+    paths = face_paths(folder, name)
+    files = [paths.landmark_text, paths.landmarks, paths.mask, paths.image]
+    return [paths.coefficients] + files if with_coefficients else files
+
+
+def written_folders(with_coefficients: bool = False) -> List[str]:
+    """Return the names of the subfolders that :func:`write_face` writes into, sorted."""
+    folders = {os.path.dirname(path) for path in written_files("", "", with_coefficients)}
+    return sorted(folders - {""})
+
+
+def write_face(
+    folder: str,
+    name: str,
+    crop: np.ndarray,
+    mask: np.ndarray,
+    landmarks: np.ndarray,
+    coefficients: Optional[np.ndarray] = None,
+) -> None:
+    """Write a face, each file atomically, in the order of :func:`written_files`.
+
+    Args:
+        folder: processed folder; subfolders are made if missing.
+        name: name of the face.
+        crop: [224, 224, 3] uint8 RGB.
+        mask: [224, 224] uint8, or [224, 224, 3] of equal channels. Both are stored as RGB, but
+            compressed differently.
+        landmarks: [68, 2] crop pixels, y up.
+        coefficients: [C] coefficients, or None if they are unknown.
+    """
+    landmarks = np.ascontiguousarray(landmarks, _LANDMARK_TYPE)
+    text = len(landmarks) * "%.4f %.4f\n" % tuple(landmarks.reshape(-1).tolist())
+    contents = [text.encode("ascii"), landmarks.tobytes(), encode_png(mask), encode_png(crop)]
+    if coefficients is not None:
+        contents.insert(0, np.asarray(coefficients, _COEFFICIENT_TYPE).tobytes())
+
+    for path, content in zip(written_files(folder, name, coefficients is not None), contents):
+        write_atomically(path, content)
+
+
+def is_whole(folder: str, name: str, coefficient_count: Optional[int] = None) -> bool:
+    """Return True if all files of :func:`write_face` are present and not truncated.
+
+    Args:
+        folder: processed folder.
+        name: name of the face.
+        coefficient_count: number of coefficients that the face must have; None if it needs none.
+    """
+    paths = face_paths(folder, name)
+    sizes = {paths.landmarks: LANDMARK_VALUES * _LANDMARK_TYPE.itemsize}
+    if coefficient_count is not None:
+        sizes[paths.coefficients] = coefficient_bytes(coefficient_count)
+    return all(
+        _has_size(path, sizes[path])
+        if path in sizes
+        else ends_with(path, _ENDINGS[os.path.splitext(path)[1]])
+        for path in written_files(folder, name, coefficient_count is not None)
+    )
+
+
+def ends_with(path: str, ending: bytes) -> bool:
+    """Return True if a regular file is longer than ``ending`` and ends with it."""
+    try:
+        size = os.path.getsize(path)
+        if not os.path.isfile(path) or size <= len(ending):
+            return False
+        with open(path, "rb") as file:
+            file.seek(size - len(ending))
+            return file.read() == ending
+    except OSError:
+        return False
+
+
+def _has_size(path: str, size: int) -> bool:
+    return os.path.isfile(path) and os.path.getsize(path) == size
+
+
+def find_faces(path: str) -> FaceFolder:
+    """List the faces of a processed folder by the names and sizes of its files.
 
     Args:
         path: the folder.
 
     Returns:
-        A :class:`FaceFolder`; images without landmarks or mask, or with empty files, are left out.
+        The complete faces; images without landmarks or mask, or with empty files, are left out.
 
     Raises:
-        InputError: there is no such folder, or no complete face in it.
+        InputError: the folder is missing, or holds no complete face.
     """
-    images = {name: size for name, size in _sizes(path, required=True).items()
-              if name.lower().endswith(IMAGE_EXTENSIONS)}
-    companions = {kind: _sizes(os.path.join(path, kind)) for kind in ("mask", "lm_bin", "lm")}
-    faces, left_out = [], []
-    for image in sorted(images):
+    # 1. Names and sizes of all files.
+    image_sizes = {
+        name: size
+        for name, size in _file_sizes(path, required=True).items()
+        if name.lower().endswith(IMAGE_EXTENSIONS)
+    }
+    companion_sizes = {
+        kind: _file_sizes(os.path.join(path, kind))
+        for kind in (MASK_FOLDER, BINARY_FOLDER, TEXT_FOLDER)
+    }
+
+    # 2. A face for each image with mask and landmarks.
+    faces: List[FaceFiles] = []
+    left_out: List[Tuple[str, str]] = []
+    for image in sorted(image_sizes):
         name = os.path.splitext(image)[0]
-        files, reason = _companions(path, name, companions)
-        if not images[image]:
+        reason = _missing_part(name, companion_sizes)
+        if not image_sizes[image]:
             reason = "the image is empty"
         if reason:
             left_out.append((name, reason))
         else:
-            faces.append(FaceFiles(name, os.path.join(path, image), *files))
+            faces.append(_face_files(path, image, companion_sizes))
     if not faces:
-        raise InputError("{}: no training faces here{}; run preprocess_img.py or python -m synthesis first".format(
-            path, " ({}: {})".format(*left_out[0]) if left_out else ""))
+        example = " ({}: {})".format(*left_out[0]) if left_out else ""
+        raise InputError(
+            "{}: no training faces here{}; run preprocess_img.py or python -m synthesis first".format(
+                path, example
+            )
+        )
     return FaceFolder(path, tuple(faces), tuple(left_out))
 
 
-def read_face(files):
+def _file_sizes(path: str, required: bool = False) -> Dict[str, int]:
+    """Return file name -> size in bytes, of a folder that may be missing unless ``required``."""
+    try:
+        with os.scandir(path) as entries:
+            return {
+                entry.name: entry.stat().st_size
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_file()
+            }
+    except OSError as error:
+        if required:
+            raise InputError(
+                "{}: cannot be read as a data folder ({}); give one that preprocess_img.py or "
+                "python -m synthesis wrote".format(path, error.strerror)
+            ) from None
+        return {}
+
+
+def _missing_part(name: str, sizes: Dict[str, Dict[str, int]]) -> Optional[str]:
+    """Return the reason why mask or landmarks of a face are missing or damaged, or None."""
+    if not sizes[MASK_FOLDER].get(name + ".png"):
+        return "no mask"
+    expected = LANDMARK_VALUES * _LANDMARK_TYPE.itemsize
+    found = sizes[BINARY_FOLDER].get(name + ".bin", expected)
+    if found != expected:
+        return "the landmark file has {} bytes instead of {}".format(found, expected)
+    if name + ".bin" not in sizes[BINARY_FOLDER] and not sizes[TEXT_FOLDER].get(name + ".txt"):
+        return "no landmarks"
+    return None
+
+
+def _face_files(folder: str, image: str, sizes: Dict[str, Dict[str, int]]) -> FaceFiles:
+    """Return the files of a complete face; binary landmarks precede text."""
+    name = os.path.splitext(image)[0]
+    paths = face_paths(folder, name)
+    has_binary = os.path.basename(paths.landmarks) in sizes[BINARY_FOLDER]
+    landmarks = paths.landmarks if has_binary else paths.landmark_text
+    return FaceFiles(name, os.path.join(folder, image), paths.mask, landmarks)
+
+
+def read_face(files: FaceFiles) -> Sample:
     """Read a face.
-
-    Args:
-        files: :class:`FaceFiles`.
-
-    Returns:
-        A ``dataset.augmentation.Sample``.
 
     Raises:
         BrokenFace: a file is missing, damaged, or of the wrong size.
     """
-    return Sample(_read_pixels(files.image, "RGB"), _read_pixels(files.mask, "L"), _read_landmarks(files.landmarks))
+    return Sample(
+        _read_pixels(files.image, "RGB"),
+        _read_pixels(files.mask, "L"),
+        _read_landmarks(files.landmarks),
+    )
 
 
-def _sizes(path, required=False):
-    """Return file name -> size in bytes, of a folder that may be missing unless ``required``."""
+def read_coefficients(folder: str, name: str, count: int) -> np.ndarray:
+    """Read the true coefficients of a face, [count] float32.
+
+    Raises:
+        BrokenFace: the file is missing, or does not hold ``count`` finite numbers.
+    """
+    path = face_paths(folder, name).coefficients
     try:
-        with os.scandir(path) as entries:
-            return {entry.name: entry.stat().st_size for entry in entries
-                    if not entry.name.startswith(".") and entry.is_file()}
-    except OSError as error:
-        if required:
-            raise InputError("{}: cannot be read as a data folder ({}); give one that preprocess_img.py or "
-                             "python -m synthesis wrote".format(path, error.strerror)) from None
-        return {}
+        coefficients = np.fromfile(path, _COEFFICIENT_TYPE, count + 1)
+    except OSError:
+        raise BrokenFace("{}: it cannot be read".format(path)) from None
+    if coefficients.size != count or not np.isfinite(coefficients).all():
+        raise BrokenFace("{}: it does not hold {} finite coefficients".format(path, count))
+    return coefficients
 
 
-def _companions(path, name, sizes):
-    """Return ((mask, landmarks), None), or (None, reason) if either is missing or cannot be whole."""
-    mask, binary, text = name + ".png", name + ".bin", name + ".txt"
-    if not sizes["mask"].get(mask):
-        return None, "no mask"
-    mask = os.path.join(path, "mask", mask)
-    if sizes["lm_bin"].get(binary) == 8 * LANDMARK_VALUES:
-        return (mask, os.path.join(path, "lm_bin", binary)), None
-    if binary in sizes["lm_bin"]:
-        return None, "the landmark file has {} bytes instead of {}".format(
-            sizes["lm_bin"][binary], 8 * LANDMARK_VALUES)
-    if not sizes["lm"].get(text):
-        return None, "no landmarks"
-    return (mask, os.path.join(path, "lm", text)), None
+def coefficient_bytes(count: int) -> int:
+    """Return the size of a file of ``count`` coefficients."""
+    return count * _COEFFICIENT_TYPE.itemsize
 
 
-def _read_pixels(path, mode):
+def _read_pixels(path: str, mode: str) -> np.ndarray:
+    """Read a 224x224 picture in a Pillow mode."""
     try:
         with open_image(path) as image:
             if image.size == (IMAGE_SIZE, IMAGE_SIZE):
                 return np.asarray(image.convert(mode))
-            reason = "it has {}x{} pixels instead of {}x{}".format(*(image.size + (IMAGE_SIZE,) * 2))
+            reason = "it has {}x{} pixels instead of {}x{}".format(*image.size, *(IMAGE_SIZE,) * 2)
     except FileNotFoundError:
         reason = "it is gone"
-    except Exception:  # decoders raise whatever a broken file makes them stumble on
+    except Exception:  # Pillow's decoders raise many kinds of errors on damaged files
         reason = "it is damaged"
     raise BrokenFace("{}: {}".format(path, reason))
 
 
-def _read_landmarks(path):
+def _read_landmarks(path: str) -> np.ndarray:
+    """Read landmarks from a ``.bin`` or ``.txt`` file, [68, 2] float32."""
     try:
         if path.endswith(".bin"):
-            values = np.fromfile(path, np.float64, LANDMARK_VALUES + 1)
+            values = np.fromfile(path, _LANDMARK_TYPE, LANDMARK_VALUES + 1)
         else:
             with open(path, encoding="ascii") as file:
                 values = np.array(file.read(MAX_TEXT_SIZE).split(), np.float64)
@@ -144,40 +314,7 @@ def _read_landmarks(path):
     if values.size != LANDMARK_VALUES:
         raise BrokenFace("{}: it does not hold 68 landmarks".format(path))
     if not np.isfinite(values).all() or np.abs(values).max() > MAX_COORDINATE:
-        raise BrokenFace("{}: a landmark is not a number, or far outside of the crop".format(path))
+        raise BrokenFace(
+            "{}: a landmark is not a number, or far outside of the crop".format(path)
+        )
     return values.reshape(-1, 2).astype(np.float32)
-
-
-OUTPUT_PARTS = ("lm", "lm_bin", "mask")  # folders in the output folder
-
-
-def output_files(folder, name):
-    """Return the four files of a photo; the last is written last and so tells that all are there."""
-    return (os.path.join(folder, "lm", name + ".txt"), os.path.join(folder, "lm_bin", name + ".bin"),
-            os.path.join(folder, "mask", name + ".png"), os.path.join(folder, name + ".png"))
-
-
-def is_done(folder, name):
-    """Tell whether a photo has been preprocessed completely."""
-    return all(os.path.isfile(path) for path in output_files(folder, name))
-
-
-def write_example(folder, name, crop, landmarks, mask):
-    """Write one training example, each file atomically, the crop last.
-
-    Args:
-        folder, name: see :func:`output_files`.
-        crop: [224, 224, 3] uint8 RGB.
-        landmarks: [68, 2] crop pixels, y up.
-        mask: [224, 224] uint8 skin attention.
-    """
-    text_path, binary_path, mask_path, crop_path = output_files(folder, name)
-    landmarks = np.ascontiguousarray(landmarks, dtype="<f8")
-    with atomic_path(text_path) as temporary:
-        np.savetxt(temporary, landmarks, fmt="%.4f")
-    with atomic_path(binary_path) as temporary, open(temporary, "wb") as file:
-        file.write(landmarks.tobytes())  # numpy's tofile says nothing when the disk is full
-    with atomic_path(mask_path) as temporary, open(temporary, "wb") as file:
-        file.write(encode_png(np.repeat(mask[..., np.newaxis], 3, axis=2)))
-    with atomic_path(crop_path) as temporary, open(temporary, "wb") as file:
-        file.write(encode_png(crop))

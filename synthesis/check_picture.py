@@ -6,6 +6,7 @@ from typing import List
 import numpy as np
 from PIL import Image
 
+from dataset.processed_faces import face_paths
 from geometry.camera import IMAGE_SIZE, flip_y
 from synthesis.formats import item_name
 from utils.atomic import atomic_path
@@ -35,10 +36,9 @@ def write_check_picture(folder: str, kind: str, count: int, path: str) -> None:
 def _draw_cells(folder: str, kind: str, name: str) -> List[Image.Image]:
     """Read one face and return its cells: the picture with landmarks, and the mask if any."""
     if kind == "processed":
-        binary = np.fromfile(os.path.join(folder, "lm_bin", name + ".bin"), "<f8")
-        points = flip_y(binary.reshape(68, 2))
-        picture = Image.open(os.path.join(folder, name + ".png"))
-        mask = Image.open(os.path.join(folder, "mask", name + ".png"))
+        paths = face_paths(folder, name)
+        points = flip_y(np.fromfile(paths.landmarks, "<f8").reshape(68, 2))
+        picture, mask = Image.open(paths.image), Image.open(paths.mask)
         return [_draw_landmarks(picture, points), mask.convert("RGB")]
     points = read_mat(os.path.join(folder, name + ".mat"))["pt3d_68"][:2].T
     return [_draw_landmarks(Image.open(os.path.join(folder, name + ".jpg")), points)]

@@ -38,25 +38,9 @@ def atomic_path(path: str) -> Iterator[str]:
 
 
 def write_atomically(path: str, content: bytes) -> None:
-    """Write bytes to ``path`` whole or not at all; a faster :func:`atomic_path` for small files.
-
-    The temporary name consists of the process id and the file name instead of a searched one, so
-    threads of one process must not write the same file at the same time.
-
-    Args:
-        path: final file name, in an existing folder.
-        content: bytes of the file.
-    """
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, "{}{}-{}".format(_PREFIX, os.getpid(), name))
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
+    """Write bytes to ``path`` as :func:`atomic_path` does."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
 
 
 def remove_partial_files(folder: str) -> None:

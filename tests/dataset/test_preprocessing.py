@@ -18,7 +18,7 @@ from alignment import detect
 from alignment.align import align
 from alignment.landmarks import LandmarkPredictor
 from alignment.skin import skin_mask
-from dataset.processed_faces import is_done, output_files
+from dataset.processed_faces import is_whole, written_files
 from utils import installed
 from utils.errors import InputError
 from utils.paths import REPO_ROOT
@@ -82,7 +82,7 @@ def test_summary_counts_and_names_what_was_skipped(undisturbed):
 
 def test_files_hold_what_training_expects(undisturbed, photos):
     folder, _ = undisturbed
-    text, binary, mask, crop = output_files(folder, "face3")
+    text, binary, mask, crop = written_files(folder, "face3")
     landmarks = np.fromfile(binary, "<f8")
     assert landmarks.shape == (136,)
     np.testing.assert_allclose(np.loadtxt(text), landmarks.reshape(68, 2), atol=1e-4)
@@ -127,8 +127,8 @@ def test_killed_at_random_and_resumed_gives_the_same_bytes(undisturbed, photos, 
     folder = str(tmp_path)
     kill_amid(command(photos, folder), folder, random.Random(seed))
     for name in ("face{}".format(i) for i in range(8)):
-        if is_done(folder, name):
-            Image.open(output_files(folder, name)[3]).verify()
+        if is_whole(folder, name):
+            Image.open(written_files(folder, name)[3]).verify()
     assert run(photos, folder, "--check", os.path.join(folder, "check.png")).returncode == 0
     assert digest(folder) == digest(undisturbed[0])
 
@@ -136,7 +136,7 @@ def test_killed_at_random_and_resumed_gives_the_same_bytes(undisturbed, photos, 
 def test_half_written_photos_are_done_again(undisturbed, photos, tmp_path):
     folder = str(tmp_path)
     assert run(photos, folder, "--check", os.path.join(folder, "check.png")).returncode == 0
-    os.remove(output_files(folder, "face1")[1])
+    os.remove(written_files(folder, "face1")[1])
     (tmp_path / ".partial-left.png").write_bytes(b"half")
     assert "1 photo preprocessed" in run(photos, folder).stdout
     assert digest(folder) == digest(undisturbed[0])

@@ -112,12 +112,12 @@ def test_missing_and_foreign_coefficients_are_named(folder, tmp_path):
     with pytest.raises(InputError, match="face_00.bin: holds 36 bytes instead of 10 coefficients"):
         open_face_cache(find_faces(folder), COEFFICIENTS + 1, str(tmp_path))
     os.remove(os.path.join(folder, "coeff", "face_03.bin"))
-    with pytest.raises(InputError, match="face_03.bin: missing.*synthesize.py"):
+    with pytest.raises(InputError, match="face_03.bin: missing.*python -m synthesis"):
         open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path))
 
 
 def test_a_killed_writer_leaves_no_arrays(folder, tmp_path):
-    script = ("import os, signal, sys; from training import face_cache; from training.faces import find_faces\n"
+    script = ("import os, signal, sys; from dataset import face_cache; from dataset.processed_faces import find_faces\n"
               "read = face_cache.read_face\n"
               "def kill(face):\n"
               "    if face.name == 'face_03': os.kill(os.getpid(), signal.SIGKILL)\n"
