@@ -1,1 +1,1 @@
-"""Analysis by synthesis: coefficients that explain a photo and its landmarks."""
+"""Analysis by synthesis: coefficients that reproduce a photo and its landmarks."""

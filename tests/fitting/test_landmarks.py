@@ -1,11 +1,10 @@
 """Pose, identity and expression from landmarks."""
 
-
 import numpy as np
 import pytest
 
 from face_model import read_face_model
-from fitting import landmarks as landmark_fitting
+from face_model.coefficients import expression_bounds
 from fitting.landmarks import LandmarkFitter
 from geometry.camera import project
 from geometry.rotation import rotation_matrices
@@ -24,8 +23,11 @@ def fitter(model):
 
 def landmarks_of(model, pose, identity, expression):
     """Decode the landmarks from first principles."""
-    shape = (model.mean_shape.reshape(-1) + model.identity_basis.dot(identity)
-             + model.expression_basis.dot(expression)).reshape(-1, 3) - model.mean_shape.mean(axis=0)
+    shape = (
+        model.mean_shape.reshape(-1)
+        + model.identity_basis.dot(identity)
+        + model.expression_basis.dot(expression)
+    ).reshape(-1, 3) - model.mean_shape.mean(axis=0)
     return project(shape[model.landmarks].dot(rotation_matrices(pose[:3])[0]) + pose[3:])
 
 
@@ -36,7 +38,9 @@ def test_known_pose_and_shape_are_found(model, fitter, yaw):
     identity, expression = random.standard_normal(80) * 0.5, random.standard_normal(64) * 0.3
     landmarks = landmarks_of(model, pose, identity, expression)
     fit = fitter.fit(landmarks, np.ones(68))
-    found = landmarks_of(model, np.concatenate([fit.angles, fit.translation]), fit.identity, fit.expression)
+    found = landmarks_of(
+        model, np.concatenate([fit.angles, fit.translation]), fit.identity, fit.expression
+    )
     assert np.linalg.norm(found - landmarks, axis=1).mean() < 1.0
     # The toy model's random bases can imitate a few degrees of rotation.
     np.testing.assert_allclose(fit.angles, pose[:3], atol=0.15)
@@ -53,10 +57,19 @@ def test_a_landmark_without_weight_may_lie_anywhere(model, fitter):
 def test_five_points_alone_give_the_pose(model, fitter):
     pose = np.array([0.05, 0.5, 0.1, 0, 0, 0])
     landmarks = landmarks_of(model, pose, np.zeros(80), np.zeros(64))
-    five = np.stack([landmarks[[36, 39]].mean(0), landmarks[[42, 45]].mean(0), landmarks[30], landmarks[48],
-                     landmarks[54]])
+    five = np.stack(
+        [
+            landmarks[[36, 39]].mean(0),
+            landmarks[[42, 45]].mean(0),
+            landmarks[30],
+            landmarks[48],
+            landmarks[54],
+        ]
+    )
     fit = fitter.fit(np.zeros((68, 2)), np.zeros(68), five)
-    found = landmarks_of(model, np.concatenate([fit.angles, fit.translation]), fit.identity, fit.expression)
+    found = landmarks_of(
+        model, np.concatenate([fit.angles, fit.translation]), fit.identity, fit.expression
+    )
     assert np.linalg.norm(found - landmarks, axis=1).mean() < 3
 
 
@@ -69,12 +82,14 @@ def test_derivatives_agree_with_finite_differences(fitter):
     for index in list(range(6)) + [6, 85, 86, 149]:
         step = np.zeros_like(parameters)
         step[index] = 1e-6
-        difference = (fitter._residuals(parameters + step, points, noise_inverse, prior)
-                      - fitter._residuals(parameters - step, points, noise_inverse, prior)) / 2e-6
+        difference = (
+            fitter._residuals(parameters + step, points, noise_inverse, prior)
+            - fitter._residuals(parameters - step, points, noise_inverse, prior)
+        ) / 2e-6
         np.testing.assert_allclose(analytic[:, index], difference, atol=1e-5)
 
 
 def test_actions_stay_between_rest_and_full_strength(model):
     names = tuple("action{}".format(i) for i in range(52))
-    lower, upper = landmark_fitting.expression_bounds(model._replace(expression_names=names))
+    lower, upper = expression_bounds(model._replace(expression_names=names))
     assert np.all(lower[:52] == 0) and np.all(upper[:52] == 1.2) and np.all(lower[52:] < 0)

@@ -1,4 +1,4 @@
-"""Analysis by synthesis finds what was synthesised."""
+"""Analysis by synthesis recovers rendered faces."""
 
 import contextlib
 
@@ -16,123 +16,146 @@ from tests.paths import TOY_MODEL
 
 
 @pytest.fixture(scope="module")
-def graph():
-    face_graph = FaceDecoder(read_face_model(TOY_MODEL))
-    yield face_graph
-    face_graph.close()
+def decoder():
+    decoder = FaceDecoder(read_face_model(TOY_MODEL))
+    yield decoder
+    decoder.close()
 
 
 @pytest.fixture(scope="module")
-def truth(graph):
-    coefficients = sample_coefficients(graph.model, 2, 4)
+def truth(decoder):
+    coefficients = sample_coefficients(decoder.model, 2, 4)
     coefficients[:, 80:144] *= 0.3
-    return graph.decode(coefficients)
+    return decoder.decode(coefficients)
 
 
-def observe(decoded, index):
+def make_observation(decoded, index):
     rgba = decoded.rendered[index]
-    return FaceObservation(rgba[..., :3], rgba[..., 3] / 255.0, decoded.landmarks[index], np.ones(68))
+    return FaceObservation(
+        rgba[..., :3], rgba[..., 3] / 255.0, decoded.landmarks[index], np.ones(68)
+    )
 
 
 @pytest.fixture(scope="module")
-def fitted(graph, truth):
-    return FaceFitter(graph, FitSettings(40)).fit([observe(truth, 0), observe(truth, 1)])
+def fitted(decoder, truth):
+    return FaceFitter(decoder, FitSettings(40)).fit(
+        [make_observation(truth, 0), make_observation(truth, 1)]
+    )
 
 
-def photometric_error(graph, truth, coefficients):
-    found = graph.decode(coefficients)
+def photometric_error(decoder, truth, coefficients):
+    found = decoder.decode(coefficients)
     both = truth.front_mask & found.front_mask
     return np.abs(found.rendered[both][:, :3].astype(float) - truth.rendered[both][:, :3]).mean()
 
 
-def test_landmarks_and_pixels_are_explained(graph, truth, fitted):
-    found = graph.decode(fitted.coefficients)
+def test_landmarks_and_pixels_are_explained(decoder, truth, fitted):
+    found = decoder.decode(fitted.coefficients)
     for i in range(2):
         assert normalised_mean_error(found.landmarks[i], truth.landmarks[i]) < 1.5
-    assert photometric_error(graph, truth, fitted.coefficients) < 8
+    assert photometric_error(decoder, truth, fitted.coefficients) < 8
 
 
-def test_descent_improves_on_the_landmark_fit(graph, truth, fitted):
+def test_descent_improves_on_the_landmark_fit(decoder, truth, fitted):
     assert np.all(fitted.loss < 0.9 * fitted.history[0])
-    landmarks_only = FaceFitter(graph, FitSettings(0)).fit([observe(truth, 0), observe(truth, 1)])
-    assert photometric_error(graph, truth, fitted.coefficients) < 0.5 * photometric_error(
-        graph, truth, landmarks_only.coefficients)
+    landmarks_only = FaceFitter(decoder, FitSettings(0)).fit(
+        [make_observation(truth, 0), make_observation(truth, 1)]
+    )
+    assert photometric_error(decoder, truth, fitted.coefficients) < 0.5 * photometric_error(
+        decoder, truth, landmarks_only.coefficients
+    )
 
 
-def test_a_photo_does_not_depend_on_its_neighbours_in_the_batch(graph, truth, fitted):
-    alone = FaceFitter(graph, FitSettings(40)).fit([observe(truth, 1)])
+def test_a_photo_does_not_depend_on_its_neighbors_in_the_batch(decoder, truth, fitted):
+    alone = FaceFitter(decoder, FitSettings(40)).fit([make_observation(truth, 1)])
     np.testing.assert_allclose(alone.coefficients[0], fitted.coefficients[1], atol=0.05)
 
 
-def test_the_same_photo_gives_the_same_coefficients(graph, truth, fitted):
-    again = FaceFitter(graph, FitSettings(40)).fit([observe(truth, 0), observe(truth, 1)])
+def test_the_same_photo_gives_the_same_coefficients(decoder, truth, fitted):
+    again = FaceFitter(decoder, FitSettings(40)).fit(
+        [make_observation(truth, 0), make_observation(truth, 1)]
+    )
     np.testing.assert_allclose(again.coefficients, fitted.coefficients, atol=1e-3)
 
 
-def test_refinement_starts_where_it_is_told(graph, truth):
+def test_refinement_starts_where_it_is_told(decoder, truth):
     start = truth.coefficients + 0.01
-    refined = FaceFitter(graph, FitSettings(5)).fit([observe(truth, 0), observe(truth, 1)], start)
+    refined = FaceFitter(decoder, FitSettings(5)).fit(
+        [make_observation(truth, 0), make_observation(truth, 1)], start
+    )
     assert np.abs(refined.coefficients - truth.coefficients).max() < 0.5
 
 
-def test_each_face_begins_at_the_better_of_answer_and_landmarks(graph, truth):
-    fitter, observations = FaceFitter(graph, FitSettings(0)), [observe(truth, 0), observe(truth, 1)]
-    answer = truth.coefficients.copy()
-    answer[1, 80:] += 0.5  # of the second face nothing is right
-    start = fitter.choose_start(observations, answer)
-    np.testing.assert_array_equal(start[0], np.float32(answer[0]))
-    loss_of = [fitter.fit(observations, c).loss for c in (start, answer, fitter.fit_landmarks(observations))]
+def test_each_face_begins_at_the_better_of_prediction_and_landmarks(decoder, truth):
+    fitter = FaceFitter(decoder, FitSettings(0))
+    observations = [make_observation(truth, 0), make_observation(truth, 1)]
+    predicted = truth.coefficients.copy()
+    predicted[1, 80:] += 0.5  # spoils everything but the identity of the second face
+    start = fitter.choose_start(observations, predicted)
+    np.testing.assert_array_equal(start[0], np.float32(predicted[0]))
+    loss_of = [
+        fitter.fit(observations, c).loss
+        for c in (start, predicted, fitter.fit_landmarks(observations))
+    ]
     assert np.all(loss_of[0] <= np.minimum(loss_of[1], loss_of[2]) + 1e-6)
     assert loss_of[0][1] < 0.5 * loss_of[1][1]
 
 
-def test_an_occluder_does_not_pull_the_face(graph, truth):
-    clean, spoilt = observe(truth, 0), observe(truth, 0)
+def test_an_occluder_does_not_pull_the_face(decoder, truth):
+    clean, spoilt = make_observation(truth, 0), make_observation(truth, 0)
     crop = spoilt.crop.copy()
     crop[90:125, 120:170] = (20, 200, 20)  # as a leaf in front of the cheek
-    fitter = FaceFitter(graph, FitSettings(40))
+    fitter = FaceFitter(decoder, FitSettings(40))
     with_leaf = fitter.fit([spoilt._replace(crop=crop)]).coefficients
     without = fitter.fit([clean]).coefficients
-    difference = graph.decode(with_leaf).world_shape - graph.decode(without).world_shape
+    difference = decoder.decode(with_leaf).world_shape - decoder.decode(without).world_shape
     assert np.linalg.norm(difference, axis=-1).mean() < 0.02  # dm
 
 
 def test_a_fringe_is_not_painted_on_the_forehead():
     model = read_face_model(TOY_MODEL)
     # The small model's front region ends at the brows.
-    model = model._replace(front_triangles=model.triangles, front_vertices=np.arange(model.vertex_count))
-    with contextlib.closing(FaceDecoder(model)) as graph:
+    model = model._replace(
+        front_triangles=model.triangles, front_vertices=np.arange(model.vertex_count)
+    )
+    with contextlib.closing(FaceDecoder(model)) as decoder:
         coefficients = sample_coefficients(model, 1, 4)
         coefficients[:, 80:144] *= 0.3
-        truth = graph.decode(coefficients)
-        clean = observe(truth, 0)
+        truth = decoder.decode(coefficients)
+        clean = make_observation(truth, 0)
         top = int(IMAGE_SIZE - clean.landmarks[17:27, 1].max())  # row
         crop = clean.crop.copy()
         crop[:top] = (110, 80, 45)
-        fitter = FaceFitter(graph, FitSettings(40))
-        plain, fringed = (graph.decode(fitter.fit([clean._replace(crop=picture)]).coefficients).rendered[0, :top]
-                          for picture in (clean.crop, crop))
+        fitter = FaceFitter(decoder, FitSettings(40))
+        fits = [fitter.fit([clean._replace(crop=picture)]) for picture in (clean.crop, crop)]
+        plain, fringed = (decoder.decode(fit.coefficients).rendered[0, :top] for fit in fits)
     forehead = truth.front_mask[0, :top]
     assert forehead.sum() > 1000
-    assert np.abs(fringed[forehead][:, :3].astype(float) - plain[forehead][:, :3]).mean() < 10  # grey levels
+    difference = fringed[forehead][:, :3].astype(float) - plain[forehead][:, :3]
+    assert np.abs(difference).mean() < 10  # gray levels
 
 
-def test_no_visible_face_gives_finite_coefficients(graph):
-    blank = FaceObservation(np.zeros((224, 224, 3), np.uint8), np.zeros((224, 224)), np.full((68, 2), 112.0),
-                            np.ones(68))
-    result = FaceFitter(graph, FitSettings(3)).fit([blank])
+def test_no_visible_face_gives_finite_coefficients(decoder):
+    blank = FaceObservation(
+        np.zeros((224, 224, 3), np.uint8),
+        np.zeros((224, 224)),
+        np.full((68, 2), 112.0),
+        np.ones(68),
+    )
+    result = FaceFitter(decoder, FitSettings(3)).fit([blank])
     assert np.all(np.isfinite(result.coefficients)) and np.all(np.isfinite(result.loss))
 
 
 def test_identity_features_join_the_loss_where_there_are_weights(truth):
     pytest.importorskip("dlib")
     from identity import load_identity_network
-    face_graph = FaceDecoder(read_face_model(TOY_MODEL))
-    observations = [observe(truth, 0), observe(truth, 1)]
-    without = FaceFitter(face_graph, FitSettings(3)).fit(observations, truth.coefficients + 0.05)
-    fitter = FaceFitter(face_graph, FitSettings(3), load_identity_network("dlib"))
+
+    decoder = FaceDecoder(read_face_model(TOY_MODEL))
+    observations = [make_observation(truth, 0), make_observation(truth, 1)]
+    without = FaceFitter(decoder, FitSettings(3)).fit(observations, truth.coefficients + 0.05)
+    fitter = FaceFitter(decoder, FitSettings(3), load_identity_network("dlib"))
     with_identity = fitter.fit(observations, truth.coefficients + 0.05)
-    face_graph.close()
+    decoder.close()
     added = with_identity.history[0] - without.history[0]
     assert np.all(added > 0) and np.all(added < 0.2)  # 0.2 times one minus cosine
     assert not np.allclose(with_identity.coefficients, without.coefficients)
