@@ -1,1 +1,1 @@
-"""What is measured: speed and accuracy, by commands that print their figures."""
+"""Measurements of speed, memory and accuracy: commands that print their figures."""

@@ -1,6 +1,7 @@
-"""Curves as PNG files."""
+"""Diagrams as PNG files."""
 
 import contextlib
+from typing import Any, Iterator, Tuple
 
 from utils.atomic import atomic_path
 
@@ -8,17 +9,19 @@ _DPI = 110
 
 
 @contextlib.contextmanager
-def written_figure(path, size, columns=1):
-    """Return a context that gives axes to draw on, and writes the picture afterwards, atomically.
+def write_figure(path: str, size: Tuple[float, float], columns: int = 1) -> Iterator[Any]:
+    """Yield axes to draw on, then write the picture atomically.
 
     Args:
-        path: of the PNG.
+        path: PNG to write.
         size: width and height, inches.
-        columns: how many axes stand side by side; more than one come as an array.
+        columns: number of axes side by side; if more than one, an array of axes is yielded.
     """
     import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
+
     figure, axes = pyplot.subplots(1, columns, figsize=size)
     try:
         yield axes

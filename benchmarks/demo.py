@@ -1,14 +1,15 @@
-"""Time demo.py's work, photo file to .mat, .obj and picture: ``python -m benchmarks.demo [--json]``.
+"""Time demo.py, from photo file to .mat, .obj and picture: ``python -m benchmarks.demo``.
 
-26 photos of 500 pixels with five points beside them, R-Net with random weights, start-up apart. The
-peer writes .mat and .obj; ours a picture besides. The same with detection is timed as well.
+26 photos of 500 pixels with five points, R-Net with random weights, start-up excluded. The peer
+writes .mat and .obj, ours a picture as well. Our work with detection is also timed.
 """
 
+import argparse
 import contextlib
 import os
 import tempfile
 
-from benchmarks.measuring import alternate, compared, row_main, seconds_of
+from benchmarks.measuring import Row, alternate, comparison_row, measure_seconds, row_command
 from benchmarks.peer import PeerProcess
 from benchmarks.photo_set import write_photos
 from benchmarks.random_network import random_checkpoint
@@ -19,14 +20,16 @@ from utils.photos import find_photos
 from utils.report import Report
 
 GOAL = 5
-BATCH_SIZE = 8  # of demo.py
+BATCH_SIZE = 8  # default of demo.py
 
 
-def measure(arguments):
+def measure(arguments: argparse.Namespace) -> Row:
     """Return the row."""
     model = synthetic_face_model()
     with contextlib.ExitStack() as stack:
-        with_points, without, output = (stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(3))
+        with_points, without, output = (
+            stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(3)
+        )
         write_photos(with_points, arguments.photos)
         write_photos(without, arguments.photos, with_points=False)
         with random_checkpoint(model) as path:
@@ -40,29 +43,40 @@ def measure(arguments):
             if report.done_count != len(photos):
                 raise RuntimeError("{} of {} photos done".format(report.done_count, len(photos)))
 
-        sides = {"ours": lambda: seconds_of(lambda: run(with_points)),
-                 "with_detection": lambda: seconds_of(lambda: run(without))}
+        sides = {
+            "ours": lambda: measure_seconds(lambda: run(with_points)),
+            "with_detection": lambda: measure_seconds(lambda: run(without)),
+        }
         peer = None
         if not arguments.no_peer:
             peer_output = os.path.join(output, "peer")
             os.mkdir(peer_output)
-            peer = stack.enter_context(PeerProcess("demo", dict(
-                published_fields(model), folder=with_points, output=peer_output)))
+            peer = stack.enter_context(
+                PeerProcess(
+                    "demo", dict(published_fields(model), folder=with_points, output=peer_output)
+                )
+            )
             sides["peer"] = peer.seconds
         seconds = alternate(sides, arguments.repetitions)
-        row = compared("demo with network weights, photo file to .mat + .obj + picture, {} photos".format(
-            arguments.photos), seconds, arguments.photos, GOAL, peer, unit="photo")
+        row = comparison_row(
+            "demo with network weights, photo file to .mat + .obj + picture, {} photos".format(
+                arguments.photos
+            ),
+            seconds,
+            arguments.photos,
+            GOAL,
+            peer,
+            unit="photo",
+        )
     row["milliseconds_with_detection"] = 1e3 * seconds["with_detection"] / arguments.photos
     return row
 
 
-def _flags(parser):
-    parser.add_argument("--photos", type=int, default=26, help="how many")
+def _flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--photos", type=int, default=26, help="number of photos")
 
 
-def main(argv=None):
-    """Measure and print."""
-    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+main = row_command(__doc__, measure, _flags)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What the rows with a TensorFlow graph on both sides have in common."""
+"""Rows with a TensorFlow graph on both sides."""
 
 import contextlib
 
 import numpy as np
 
 import networks
-from benchmarks.measuring import alternate, compared, seconds_of
+from benchmarks.measuring import alternate, comparison_row, measure_seconds
 from benchmarks.peer import PeerProcess
 from checkpoints.variables import face_net_shapes
 from identity.features import IdentityNetwork
@@ -16,28 +16,30 @@ def measure_graph(name, goal, task, scene, run, arguments):
     """Time our graph and the peer's alternately.
 
     Args:
-        name: of the row.
-        goal: how many times as fast as the peer ours ought to be.
-        task: of the peer, see ``peer_worker.TASKS``.
-        scene: name -> array, what the peer works on; the length of its "coefficients" or "photos"
-            is the batch.
+        name: title of the row.
+        goal: wanted ratio of the peer's time to ours.
+        task: the peer's task, a key of ``peer_worker.TASKS``.
+        scene: name -> array, the peer's input; the length of its "coefficients" or "photos" is
+            the batch.
         run: callable that works once on our side and returns name -> array.
-        arguments: the parsed flags of ``measuring.row_main``.
+        arguments: parsed flags of ``measuring.row_command``.
 
     Returns:
-        A row; ``difference`` tells how far the results are apart, relative to the largest value.
+        A row; ``difference`` is the mean difference of the results relative to the largest value.
     """
     units = len(scene["coefficients" if "coefficients" in scene else "photos"])
-    sides = {"ours": lambda: seconds_of(run)}
+    sides = {"ours": lambda: measure_seconds(run)}
     with contextlib.ExitStack() as stack:
         peer = None
         if not arguments.no_peer:
             peer = stack.enter_context(PeerProcess(task, scene))
             sides["peer"] = peer.seconds
-        row = compared(name, alternate(sides, arguments.repetitions), units, goal, peer)
+        row = comparison_row(name, alternate(sides, arguments.repetitions), units, goal, peer)
         theirs = peer.result() if peer else {}
     ours = run()
-    row["difference"] = {key: relative_difference(ours[key], theirs[key]) for key in sorted(set(ours) & set(theirs))}
+    row["difference"] = {
+        key: relative_difference(ours[key], theirs[key]) for key in sorted(set(ours) & set(theirs))
+    }
     return row
 
 
@@ -46,15 +48,15 @@ def relative_difference(ours, theirs):
     return float(np.abs(ours - theirs).mean() / np.abs(theirs).max())
 
 
-def runner(fetches, feed):
-    """Return a callable that runs tensors of the current graph, whose variables it initialises."""
+def build_runner(fetches, feed):
+    """Return a callable that runs tensors of the current graph, whose variables it initializes."""
     session = tf.Session(config=session_config())
     session.run(tf.global_variables_initializer())
     return lambda: session.run(fetches, feed)
 
 
 class RandomFaceNet(IdentityNetwork):
-    """FaceNet with random weights, frozen as the real one is."""
+    """FaceNet with random weights, frozen like the real one."""
 
     kind = "facenet"
     pooled_width = networks.AVERAGE_POOL_WIDTH
@@ -65,15 +67,20 @@ class RandomFaceNet(IdentityNetwork):
 
     def features(self, images_bgr):
         """See ``IdentityNetwork.features``."""
-        return networks.face_net(tf.clip_by_value(images_bgr, 0.0, 255.0), frozen=self._constants()).bottleneck
+        return networks.face_net(
+            tf.clip_by_value(images_bgr, 0.0, 255.0), frozen=self._constants()
+        ).bottleneck
 
     def _make_constants(self):
-        return networks.frozen_parameters({
-            name: self._value(name, shape) for name, shape in face_net_shapes().items()})
+        return networks.frozen_parameters(
+            {name: self._value(name, shape) for name, shape in face_net_shapes().items()}
+        )
 
     def _value(self, name, shape):
         if name.endswith("moving_variance"):
             return np.ones(shape, np.float32)
         if not name.endswith("weights"):
             return np.zeros(shape, np.float32)
-        return (self._random.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[:-1]))).astype(np.float32)
+        return (self._random.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[:-1]))).astype(
+            np.float32
+        )

@@ -1,29 +1,30 @@
-"""What the mesh generator adds to the coefficient mesh, on faces that the coefficients cannot express.
+"""Gain of the mesh generator on faces that the coefficients cannot express.
 
     python -m benchmarks.mesh_refinement [--held_out 0:8] [--steps 6000] [--json FILE]
 
-    ten minutes a head on two cores; on unseen faces after 6,000 steps of each head: coefficient mesh
-    2.35 mm from the truth, residual head 1.58 mm, absolute (published) head 8.87 mm, both still falling
+    ten minutes a head on two cores; on unseen faces after 6,000 steps of each head: coefficient
+    mesh 2.35 mm from the truth, residual head 1.58 mm, absolute (published) head 8.87 mm, both
+    still falling
 
-Faces are drawn from all identity components of the face model and photographed with the whole
-mesh: turned a little, random albedo and light, neutral. The coefficients lack some of these
-components, and describe each face as well as the others can: the coefficient mesh is the true
-mesh's projection onto their span. So it is the best that any coefficient network could give, and
-what is left, the generator must see in the photo. Both heads learn from the same faces, with
-ground truth as target of shape and normals; printed is the mean distance to the true vertices.
+Faces are sampled with all identity components of the face model and rendered with the whole mesh:
+turned a little, random albedo and light, neutral. The coefficients lack some of these components:
+the coefficient mesh is the projection of the true mesh onto the span of the others. No coefficient
+network could give a better one, and the generator must infer the rest from the photo. Both heads
+learn from the same faces, with ground truth as target of shape and normals; printed is the mean
+distance to the true vertices.
 
-The embedding is the identity network's (dlib's where FaceNet's weights are absent); with
---coefficient_weights, R-Net's pool5 stands beside it as in train.py. To be done in minutes on two
-cores, a coarse level of the face model's pyramid takes the place of the whole mesh, and normals
-weigh 1 instead of the published 100: on so coarse a mesh they turn a lot where vertices move a
-little. The absolute head has to learn the whole face anew, and its tanh ends at 1 dm; how far that
-alone keeps it from the truth is printed too.
+The embedding comes from the identity network (dlib's where FaceNet's weights are absent); with
+--coefficient_weights, R-Net's pool5 is appended as in train.py. To finish in minutes on two cores,
+a coarse level of the face model's pyramid replaces the whole mesh, and normals weigh 1 instead of
+the published 100: on a coarse mesh they turn strongly when vertices move a little. The absolute
+head must learn the whole face anew, and its tanh is limited to 1 dm; the distance to the truth
+that follows from this limit alone is printed too.
 """
 
 import argparse
 import json
 import time
-from typing import Any, NamedTuple
+from typing import Any, List, NamedTuple, Optional
 
 import numpy as np
 from tqdm import tqdm
@@ -36,7 +37,7 @@ from gcn.embedding import frozen_features
 from gcn.generator import HEADS, generate_mesh, pyramid_tensors
 from gcn.losses import MeshLossWeights, mesh_losses, total_mesh_loss
 from gcn.pyramid import build_pyramid, load_pyramid
-from geometry.camera import IMAGE_SIZE, project
+from geometry.camera import IMAGE_SIZE, MILLIMETERS_PER_DM, project
 from geometry.rotation import rotation_matrix
 from identity import load_identity_network
 from mesh_renderer.vertex_normals import vertex_normals
@@ -46,7 +47,6 @@ from utils.atomic import atomic_path
 from utils.errors import run_main
 from utils.tf_compat import session_config, tf
 
-MILLIMETRES = 100.0  # per decimetre
 _LARGEST_ANGLE = 0.2  # radians, of each rotation
 _BATCH_SIZE = 16
 _REPORTS = 8  # lines per head
@@ -63,7 +63,7 @@ class Mesh(NamedTuple):
 
 
 class Faces(NamedTuple):
-    """Faces and what is known of them; arrays, or placeholders of a batch."""
+    """Faces with their embeddings and truth; arrays, or placeholders of a batch."""
 
     truth: Any  # [n, m, 3] dm, model space
     best: Any  # [n, m, 3] the coefficient meshes
@@ -81,30 +81,39 @@ def mesh_at_level(model, level):
         kept = kept[selection]
     triangles = pyramid.triangles[level]
     offsets = model.mean_shape[model.landmarks][:, np.newaxis] - model.mean_shape[kept][np.newaxis]
-    return Mesh(kept, triangles, vertex_triangle_table(triangles, len(kept)),
-                np.linalg.norm(offsets, axis=-1).argmin(axis=1))
+    return Mesh(
+        kept,
+        triangles,
+        vertex_triangle_table(triangles, len(kept)),
+        np.linalg.norm(offsets, axis=-1).argmin(axis=1),
+    )
 
 
-def draw_coefficients(model, count, random):
-    """Draw neutral faces turned a little, [count, 257]."""
+def sample_neutral_faces(model, count, random):
+    """Sample coefficients of neutral faces turned a little, [count, 257]."""
     sizes, rows = coefficient_sizes(model), []
     for _ in range(count):
-        rows.append(np.concatenate(Coefficients(
-            identity=np.clip(random.standard_normal(sizes.identity), -_BOUND, _BOUND),
-            expression=np.zeros(sizes.expression),
-            albedo=np.clip(random.standard_normal(sizes.albedo), -_BOUND, _BOUND),
-            angles=random.uniform(-_LARGEST_ANGLE, _LARGEST_ANGLE, 3),
-            gamma=sample_light(random).reshape(-1),
-            translation=random.normal(0, 0.03, 3))))
+        rows.append(
+            np.concatenate(
+                Coefficients(
+                    identity=np.clip(random.standard_normal(sizes.identity), -_BOUND, _BOUND),
+                    expression=np.zeros(sizes.expression),
+                    albedo=np.clip(random.standard_normal(sizes.albedo), -_BOUND, _BOUND),
+                    angles=random.uniform(-_LARGEST_ANGLE, _LARGEST_ANGLE, 3),
+                    gamma=sample_light(random).reshape(-1),
+                    translation=random.normal(0, 0.03, 3),
+                )
+            )
+        )
     return np.array(rows, np.float32)
 
 
 class Embedder:
-    """The frozen networks: photos in, embeddings out.
+    """The frozen networks, which map photos to embeddings.
 
     Args:
         model: the ``FaceModel``.
-        weights: of a coefficient network, or None for the identity network's features alone.
+        weights: path of a coefficient network, or None for the identity network's features alone.
     """
 
     def __init__(self, model, weights=None):
@@ -126,44 +135,53 @@ class Embedder:
 
 
 def make_faces(model, mesh, held_out, count, weights=None, seed=0):
-    """Draw, photograph and embed faces.
+    """Sample, render and embed faces.
 
     Args:
         model: the ``FaceModel``.
         mesh: the :class:`Mesh` of truth and coefficient meshes.
         held_out: slice of the identity components that the coefficients lack.
-        count: how many faces.
-        weights: as of :class:`Embedder`.
-        seed: of the random numbers.
-
-    Returns:
-        :class:`Faces`.
+        count: number of faces.
+        weights: path of a coefficient network, or None.
+        seed: seed of the random numbers.
     """
-    coefficients = draw_coefficients(model, count, np.random.RandomState(seed))
+    coefficients = sample_neutral_faces(model, count, np.random.RandomState(seed))
     graph, embedder, embeddings = FaceDecoder(model), Embedder(model, weights), []
     for begin in tqdm(range(0, count, _BATCH_SIZE), unit="batch", desc="photos", leave=False):
-        photos = graph.decode(coefficients[begin:begin + _BATCH_SIZE]).rendered[..., :3]
+        photos = graph.decode(coefficients[begin : begin + _BATCH_SIZE]).rendered[..., :3]
         embeddings.append(embedder.embed(photos))
     graph.close()
     embedder.close()
     parts = split_coefficients(coefficients, coefficient_sizes(model))
     truth, best = _meshes(model, mesh, parts.identity, held_out)
-    # Labels are those of the coarse mesh: the nearest of its vertices may lie far from the fine one's.
-    landmarks = np.stack([head_pose(*pose).project(shape[mesh.landmarks])
-                          for shape, *pose in zip(truth, parts.angles, parts.translation)])
-    return Faces(truth, best, np.concatenate(embeddings), parts.angles, parts.translation, landmarks)
+    # Labels are those of the coarse mesh: the nearest of its vertices may lie far from the fine
+    # one's.
+    landmarks = np.stack(
+        [
+            head_pose(*pose).project(shape[mesh.landmarks])
+            for shape, *pose in zip(truth, parts.angles, parts.translation)
+        ]
+    )
+    return Faces(
+        truth, best, np.concatenate(embeddings), parts.angles, parts.translation, landmarks
+    )
 
 
 def _meshes(model, mesh, identity, held_out):
     """Return the true meshes, and the nearest ones without the held-out components."""
-    centre = model.mean_shape.mean(axis=0)
-    basis = model.identity_basis.reshape(model.vertex_count, 3, -1)[mesh.vertices].reshape(3 * len(mesh.vertices), -1)
-    mean = (model.mean_shape[mesh.vertices] - centre).reshape(-1)
+    center = model.mean_shape.mean(axis=0)
+    basis = model.identity_basis.reshape(model.vertex_count, 3, -1)[mesh.vertices].reshape(
+        3 * len(mesh.vertices), -1
+    )
+    mean = (model.mean_shape[mesh.vertices] - center).reshape(-1)
     offsets = identity.dot(basis.T)
     known = np.delete(basis, np.arange(basis.shape[1])[held_out], axis=1).astype(np.float64)
     span = np.linalg.qr(known)[0]
     shape = (len(identity), len(mesh.vertices), 3)
-    return tuple(np.float32(mean + values).reshape(shape) for values in (offsets, offsets.dot(span).dot(span.T)))
+    return tuple(
+        np.float32(mean + values).reshape(shape)
+        for values in (offsets, offsets.dot(span).dot(span.T))
+    )
 
 
 class HeadTrial:
@@ -172,7 +190,7 @@ class HeadTrial:
     Args:
         model: the ``FaceModel``.
         mesh: its :class:`Mesh`.
-        width: E, of the embedding.
+        width: length E of the embedding.
         head: one of ``gcn.generator.HEADS``.
         weights: ``gcn.losses.MeshLossWeights``; None means the published ones.
     """
@@ -182,10 +200,15 @@ class HeadTrial:
         with tf.Graph().as_default() as graph:
             tf.set_random_seed(0)
             count = len(mesh.vertices)
-            self._inputs = Faces(*(tf.placeholder(tf.float32, [None] + shape) for shape in (
-                [count, 3], [count, 3], [width], [3], [3], [68, 2])))
+            self._inputs = Faces(
+                *(
+                    tf.placeholder(tf.float32, [None] + shape)
+                    for shape in ([count, 3], [count, 3], [width], [3], [3], [68, 2])
+                )
+            )
             self._vertices = generate_mesh(
-                self._inputs.embedding, self._inputs.best, pyramid_tensors(pyramid), head=head).vertices
+                self._inputs.embedding, self._inputs.best, pyramid_tensors(pyramid), head=head
+            ).vertices
             self._loss = total_mesh_loss(self._losses(mesh), weights)
             self._rate = tf.placeholder(tf.float32, [])
             self._update = tf.train.AdamOptimizer(self._rate).minimize(self._loss)
@@ -194,14 +217,20 @@ class HeadTrial:
 
     def _losses(self, mesh):
         inputs, vertices = self._inputs, self._vertices
-        normals, true_normals = (vertex_normals(points, mesh.triangles, mesh.vertex_triangles)
-                                 for points in (vertices, inputs.truth))
-        world = tf.matmul(vertices, rotation_matrix(inputs.angles)) + inputs.translation[:, tf.newaxis]
+        normals, true_normals = (
+            vertex_normals(points, mesh.triangles, mesh.vertex_triangles)
+            for points in (vertices, inputs.truth)
+        )
+        world = (
+            tf.matmul(vertices, rotation_matrix(inputs.angles)) + inputs.translation[:, tf.newaxis]
+        )
         landmarks = project(tf.gather(world, mesh.landmarks, axis=1))
-        return mesh_losses(landmarks, inputs.landmarks, vertices, inputs.truth, normals, true_normals)
+        return mesh_losses(
+            landmarks, inputs.landmarks, vertices, inputs.truth, normals, true_normals
+        )
 
     def step(self, faces, rate):
-        """Learn from a batch; returns the loss."""
+        """Do a training step on a batch; return the loss."""
         feeds = dict(zip(self._inputs, faces))
         feeds[self._rate] = rate
         return self._session.run([self._loss, self._update], feeds)[0]
@@ -211,8 +240,10 @@ class HeadTrial:
         distances = []
         for begin in range(0, len(faces.truth), _BATCH_SIZE):
             batch = _rows(faces, slice(begin, begin + _BATCH_SIZE))
-            vertices = self._session.run(self._vertices, {
-                self._inputs.embedding: batch.embedding, self._inputs.best: batch.best})
+            vertices = self._session.run(
+                self._vertices,
+                {self._inputs.embedding: batch.embedding, self._inputs.best: batch.best},
+            )
             distances += [_mean_distance(*pair) for pair in zip(vertices, batch.truth)]
         return float(np.mean(distances))
 
@@ -226,7 +257,7 @@ def _rows(faces, rows):
 
 
 def run_trial(trial, train, test, settings):
-    """Train one head, reporting on the way.
+    """Train one head, with reports of its errors.
 
     Args:
         trial: a :class:`HeadTrial`.
@@ -234,61 +265,111 @@ def run_trial(trial, train, test, settings):
         settings: the parsed arguments.
 
     Yields:
-        Rows (step, mm from the truth on as many training faces, on the unseen ones, seconds so far).
+        Rows (step, error on as many training faces as there are unseen ones, error on the unseen
+        ones, seconds since the start); errors are mm.
     """
     random, start = np.random.RandomState(1), time.monotonic()
     epochs = 1 + settings.steps * _BATCH_SIZE // len(train.truth)
     order = np.concatenate([random.permutation(len(train.truth)) for _ in range(epochs)])
     for step in tqdm(range(1, settings.steps + 1), unit="step", leave=False):
-        trial.step(_rows(train, order[(step - 1) * _BATCH_SIZE:step * _BATCH_SIZE]), settings.learning_rate)
+        trial.step(
+            _rows(train, order[(step - 1) * _BATCH_SIZE : step * _BATCH_SIZE]),
+            settings.learning_rate,
+        )
         if step % max(1, settings.steps // _REPORTS) == 0:
-            yield (step, trial.error(_rows(train, slice(len(test.truth)))), trial.error(test),
-                   time.monotonic() - start)
+            yield (
+                step,
+                trial.error(_rows(train, slice(len(test.truth)))),
+                trial.error(test),
+                time.monotonic() - start,
+            )
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)
-    parser.add_argument("--held_out", type=_component_range, default=slice(0, 8), metavar="FIRST:LAST",
-                        help="identity components that the coefficients lack")
-    parser.add_argument("--coefficient_weights", metavar="PATH",
-                        help="trained R-Net, for its pool5 beside the identity features")
-    parser.add_argument("--level", type=int, default=3, choices=(0, 1, 2, 3), help="of the pyramid, the mesh to refine")
-    parser.add_argument("--faces", type=int, default=1400, help="to train on")
-    parser.add_argument("--test_faces", type=int, default=200, help="to judge by")
-    parser.add_argument("--steps", type=int, default=6000, help="of training, for each head")
-    parser.add_argument("--learning_rate", type=float, default=1e-3, help="of Adam")
-    parser.add_argument("--loss_weights", type=float, nargs=3, default=MeshLossWeights(normal=1.0),
-                        metavar=("LANDMARK", "SHAPE", "NORMAL"), help="published: 0.0016 100 100")
-    parser.add_argument("--heads", nargs="+", choices=HEADS, default=HEADS, help="which to train")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--held_out",
+        type=_component_range,
+        default=slice(0, 8),
+        metavar="FIRST:LAST",
+        help="identity components that the coefficients lack",
+    )
+    parser.add_argument(
+        "--coefficient_weights",
+        metavar="PATH",
+        help="trained R-Net, for its pool5 beside the identity features",
+    )
+    parser.add_argument(
+        "--level",
+        type=int,
+        default=3,
+        choices=(0, 1, 2, 3),
+        help="level of the pyramid, the mesh to refine",
+    )
+    parser.add_argument("--faces", type=int, default=1400, help="number of training faces")
+    parser.add_argument("--test_faces", type=int, default=200, help="number of unseen faces")
+    parser.add_argument("--steps", type=int, default=6000, help="training steps of each head")
+    parser.add_argument("--learning_rate", type=float, default=1e-3, help="learning rate of Adam")
+    parser.add_argument(
+        "--loss_weights",
+        type=float,
+        nargs=3,
+        default=MeshLossWeights(normal=1.0),
+        metavar=("LANDMARK", "SHAPE", "NORMAL"),
+        help="published: 0.0016 100 100",
+    )
+    parser.add_argument("--heads", nargs="+", choices=HEADS, default=HEADS, help="heads to train")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures there")
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> None:
     """Train the heads and print their errors."""
     settings = parse_arguments(argv)
     model = load_face_model(settings.face_model)
     mesh = mesh_at_level(model, settings.level)
-    faces = make_faces(model, mesh, settings.held_out, settings.faces + settings.test_faces,
-                       settings.coefficient_weights)
-    train, test = (_rows(faces, rows) for rows in (slice(settings.faces), slice(settings.faces, None)))
+    faces = make_faces(
+        model,
+        mesh,
+        settings.held_out,
+        settings.faces + settings.test_faces,
+        settings.coefficient_weights,
+    )
+    train, test = (
+        _rows(faces, rows) for rows in (slice(settings.faces), slice(settings.faces, None))
+    )
     before = _mean_distance(test.best, test.truth)
-    print("{}, {} vertices, components {}:{} held out, {} faces; coefficient mesh: {:.3f} mm from the truth; nearest "
-          "to it within 1 dm: {:.3f} mm".format(
-              model.name, len(mesh.vertices), settings.held_out.start, settings.held_out.stop, settings.faces, before,
-              _mean_distance(np.clip(test.truth, -1, 1), test.truth)))
+    print(
+        "{}, {} vertices, components {}:{} held out, {} faces; coefficient mesh: {:.3f} mm from "
+        "the truth; nearest "
+        "to it within 1 dm: {:.3f} mm".format(
+            model.name,
+            len(mesh.vertices),
+            settings.held_out.start,
+            settings.held_out.stop,
+            settings.faces,
+            before,
+            _mean_distance(np.clip(test.truth, -1, 1), test.truth),
+        )
+    )
     results = {}
     for head in settings.heads:
-        trial = HeadTrial(model, mesh, faces.embedding.shape[1], head, MeshLossWeights(*settings.loss_weights))
+        trial = HeadTrial(
+            model, mesh, faces.embedding.shape[1], head, MeshLossWeights(*settings.loss_weights)
+        )
         results[head] = []
         for row in run_trial(trial, train, test, settings):
             results[head].append(row)
             step, known, unseen, seconds = row
-            print("{:9s} step {:6d}: {:.3f} mm on training faces, {:.3f} mm on unseen ones ({:+.1f}%), {:.0f} s".format(
-                head, step, known, unseen, 100 * (unseen / before - 1), seconds), flush=True)
+            print(
+                "{:9s} step {:6d}: {:.3f} mm on training faces, {:.3f} mm on unseen ones ({:+.1f}%), "
+                "{:.0f} s".format(head, step, known, unseen, 100 * (unseen / before - 1), seconds),
+                flush=True,
+            )
         trial.close()
     if settings.json:
         with atomic_path(settings.json) as temporary:
@@ -297,7 +378,7 @@ def main(argv=None):
 
 
 def _mean_distance(vertices, others):
-    return MILLIMETRES * float(np.linalg.norm(vertices - others, axis=-1).mean())
+    return MILLIMETERS_PER_DM * float(np.linalg.norm(vertices - others, axis=-1).mean())
 
 
 def _component_range(text):

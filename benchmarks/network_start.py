@@ -1,16 +1,17 @@
-"""What fitting gains by beginning at a network's answer.
+"""Gain of fitting that starts from a network's coefficients.
 
     python -m benchmarks.network_start --photos PHOTOS [--json FILE]
 
-Faces of photos are fitted from the mean face in the middle of the crop, from the landmarks, and from what
-``FaceFitter.choose_start`` makes of the network's answer, with several numbers of steps. Printed: the mean and the
-median over the photos of the final loss (the same losses, weights and robust scale for all), and the
-time per face.
+Faces of photos are fitted from the mean face in the center of the crop, from the landmarks, and
+from the start that ``FaceFitter.choose_start`` derives from the network's coefficients, with
+several numbers of steps. Printed: mean and median final loss over the photos (the same losses,
+weights and robust scale for all), and the time per face.
 """
 
 import argparse
 import json
 import time
+from typing import List, Optional
 
 import numpy as np
 
@@ -27,39 +28,57 @@ from utils.photos import find_photos
 _BATCH = 8
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--photos", required=True, metavar="DIR", help="photos, or a folder of them")
-    parser.add_argument("--network", metavar="FILE", help="graph or checkpoint; None: the one that comes along")
-    parser.add_argument("--steps", type=int, nargs="+", default=[20, 40, REFINING_STEPS, 160],
-                        help="from the network's answer")
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--photos", required=True, metavar="DIR", help="photos, or a folder of them"
+    )
+    parser.add_argument(
+        "--network", metavar="FILE", help="graph or checkpoint; by default the bundled one"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        nargs="+",
+        default=[20, 40, REFINING_STEPS, 160],
+        help="numbers of steps from the network's coefficients",
+    )
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures there")
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Fit and print."""
     arguments = parse_arguments(argv)
     model = load_face_model(arguments.face_model)
     path = arguments.network or shipped_network(model)
     if path is None:
-        raise InputError("no network comes along for the face model {}; give one as --network".format(model.name))
+        raise InputError(
+            "there is no bundled network for the face model {}; give one as --network".format(
+                model.name
+            )
+        )
     locator = FacePipeline(model, method="fit", steps=0)
     faces = [locator.locate(photo)[0] for photo in find_photos(arguments.photos)]
     network = CoefficientRegressor(path, model)
     graph = FaceDecoder(model)
     rows = []
     fitter = FaceFitter(graph)
-    for kind, steps in ([("mean face", DEFAULT_STEPS), ("landmarks", DEFAULT_STEPS)]
-                        + [("network", steps) for steps in arguments.steps]):
+    for kind, steps in [("mean face", DEFAULT_STEPS), ("landmarks", DEFAULT_STEPS)] + [
+        ("network", steps) for steps in arguments.steps
+    ]:
         fitter.settings = FitSettings(steps)
         rows.append(_fit_all(faces, fitter, network, kind))
         rows[-1].update(start=kind, steps=steps)
-        print("from {start}, {steps} steps: loss {mean:.4f} (median {median:.4f}), {seconds:.2f} s a face".format(
-            **rows[-1]), flush=True)
+        print(
+            "from {start}, {steps} steps: loss {mean:.4f} (median {median:.4f}), "
+            "{seconds:.2f} s a face".format(**rows[-1]),
+            flush=True,
+        )
     if arguments.json:
         with atomic_path(arguments.json) as temporary, open(temporary, "w") as file:
             json.dump(rows, file, indent=1)
@@ -71,12 +90,19 @@ def _fit_all(faces, fitter, network, kind):
     begin, losses = time.monotonic(), []
     for batch in batches(faces, _BATCH):
         observations = [observe(face) for face in batch]
-        start = np.zeros((len(batch), sum(coefficient_sizes(fitter.model))), np.float32)  # the mean face
+        start = np.zeros(
+            (len(batch), sum(coefficient_sizes(fitter.model))), np.float32
+        )  # the mean face
         if kind == "network":
-            start = fitter.choose_start(observations, network.predict([face.alignment.crop for face in batch]))
+            start = fitter.choose_start(
+                observations, network.predict([face.alignment.crop for face in batch])
+            )
         losses.extend(fitter.fit(observations, None if kind == "landmarks" else start).loss)
-    return {"mean": float(np.mean(losses)), "median": float(np.median(losses)),
-            "seconds": (time.monotonic() - begin) / len(faces)}
+    return {
+        "mean": float(np.mean(losses)),
+        "median": float(np.median(losses)),
+        "seconds": (time.monotonic() - begin) / len(faces),
+    }
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The published system, to be timed beside ours: TensorFlow 1.12 with mesh_renderer 1.4 from PyPI.
+"""The published system, for timing: TensorFlow 1.12 with mesh_renderer 1.4 from PyPI.
 
 Both need Python 3.6. A virtual environment is made once under ``.cache/peer``, and a process in
-it works on request: the two sides can then be timed alternately, with no start-up in between.
+it works on request, so that both sides can be timed alternately without start-up.
 """
 
 import glob
@@ -16,8 +16,14 @@ from utils.errors import InputError
 from utils.paths import CACHE_DIR, REPO_ROOT
 
 _PYTHON = os.path.join(CACHE_DIR, "peer", "bin", "python")
-_PACKAGES = ("tensorflow==1.12.0", "protobuf==3.19.6", "numpy==1.16.6", "scipy==1.5.4", "pillow==8.4.0")
-_MESH_RENDERER = "mesh_renderer==1.4"  # compiles against the TensorFlow that is installed before it
+_PACKAGES = (
+    "tensorflow==1.12.0",
+    "protobuf==3.19.6",
+    "numpy==1.16.6",
+    "scipy==1.5.4",
+    "pillow==8.4.0",
+)
+_MESH_RENDERER = "mesh_renderer==1.4"  # its installation compiles against TensorFlow
 _WORKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer_worker.py")
 
 
@@ -30,41 +36,51 @@ def peer_python():
     ready = _PYTHON + ".ready"
     wanted = "\n".join(_PACKAGES + (_MESH_RENDERER,))
     if not os.path.exists(ready) or open(ready).read() != wanted:
-        for command in ([_python36(), "-m", "venv", os.path.dirname(os.path.dirname(_PYTHON))],
-                        # The pip that comes with Python 3.6 picks packages that need a newer Python.
-                        [_PYTHON, "-m", "pip", "install", "--quiet", "pip==21.3.1"],
-                        [_PYTHON, "-m", "pip", "install", "--quiet"] + list(_PACKAGES),
-                        [_PYTHON, "-m", "pip", "install", "--quiet", _MESH_RENDERER]):
+        for command in (
+            [_python36(), "-m", "venv", os.path.dirname(os.path.dirname(_PYTHON))],
+            # The pip of Python 3.6 selects packages that need a newer Python.
+            [_PYTHON, "-m", "pip", "install", "--quiet", "pip==21.3.1"],
+            [_PYTHON, "-m", "pip", "install", "--quiet"] + list(_PACKAGES),
+            [_PYTHON, "-m", "pip", "install", "--quiet", _MESH_RENDERER],
+        ):
             if subprocess.call(command):
-                raise InputError("The peer's environment could not be made: {!r} failed; leave the peer "
-                                 "out with --no_peer.".format(" ".join(command)))
+                raise InputError(
+                    "The peer's environment could not be made: {!r} failed; leave the peer "
+                    "out with --no_peer.".format(" ".join(command))
+                )
         with open(ready, "w") as file:
             file.write(wanted)
     return _PYTHON
 
 
 def _python36():
-    """Return a Python 3.6 that runs; a pyenv shim may exist and not run."""
+    """Return a working Python 3.6; a pyenv shim may exist without one."""
     candidates = [os.environ.get("PEER_PYTHON"), shutil.which("python3.6")]
     candidates += glob.glob(os.path.expanduser("~/.pyenv/versions/3.6*/bin/python"))
     for candidate in filter(None, candidates):
-        version = subprocess.Popen([candidate, "--version"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   universal_newlines=True).communicate()[0]
+        version = subprocess.Popen(
+            [candidate, "--version"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            universal_newlines=True,
+        ).communicate()[0]
         if version.startswith("Python 3.6"):
             return candidate
-    raise InputError("The published rasteriser needs Python 3.6: put python3.6 on PATH, name it in the "
-                     "variable PEER_PYTHON, or leave the peer out with --no_peer.")
+    raise InputError(
+        "The published rasterizer needs Python 3.6: put python3.6 on PATH, name it in the "
+        "variable PEER_PYTHON, or leave the peer out with --no_peer."
+    )
 
 
 class PeerProcess:
-    """A piece of the published system's work in its own process; a context manager.
+    """A task of the published system in its own process; a context manager.
 
     Args:
         task: a key of ``peer_worker.TASKS``.
-        scene: name -> array, what it works on.
+        scene: name -> array, input of the task.
 
     Attributes:
-        pid: of the process, for its memory.
+        pid: process id.
     """
 
     def __init__(self, task, scene):
@@ -72,11 +88,15 @@ class PeerProcess:
         self._result = os.path.join(self._folder.name, "result.npz")
         path = os.path.join(self._folder.name, "scene.npz")
         np.savez(path, **scene)
-        self._log = os.path.join(self._folder.name, "log")  # TensorFlow 1.12 warns about much
+        self._log = os.path.join(self._folder.name, "log")  # TensorFlow 1.12 prints many warnings
         with open(self._log, "w") as log:
-            self._process = subprocess.Popen([peer_python(), _WORKER, REPO_ROOT, task, path, self._result],
-                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                             universal_newlines=True)
+            self._process = subprocess.Popen(
+                [peer_python(), _WORKER, REPO_ROOT, task, path, self._result],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                universal_newlines=True,
+            )
         self.pid = self._process.pid
 
     def __enter__(self):
@@ -87,11 +107,11 @@ class PeerProcess:
         self._folder.cleanup()
 
     def seconds(self):
-        """Work once and return the seconds it took."""
+        """Do the task once and return the seconds it took."""
         return float(self._ask("work"))
 
     def result(self):
-        """Return name -> array, what the last work gave."""
+        """Return name -> array, the last result of the task."""
         self._ask("save")
         with np.load(self._result) as result:
             return dict(result)
@@ -103,6 +123,9 @@ class PeerProcess:
         if not answer:
             with open(self._log) as log:
                 last = [line for line in log.read().splitlines() if "Error" in line][-1:]
-            raise InputError("The published system ended early ({}); remove {} and try again.".format(
-                "".join(last), os.path.dirname(os.path.dirname(_PYTHON))))
+            raise InputError(
+                "The published system ended early ({}); remove {} and try again.".format(
+                    "".join(last), os.path.dirname(os.path.dirname(_PYTHON))
+                )
+            )
         return answer

@@ -1,4 +1,4 @@
-"""Photos to time with: views of one public-domain portrait, as different cameras would have cut it."""
+"""Photos for timing: different views of one public-domain portrait."""
 
 import os
 
@@ -8,8 +8,11 @@ from PIL import Image
 from utils.photos import example_photo
 
 LONGEST_SIDE = 500  # pixels
-# The portrait's five points: left eye, right eye, nose tip, left and right mouth corner; pixels, y down.
-_FIVE_POINTS = np.array([[203.5, 99.7], [246.4, 102.8], [223.6, 127.7], [201.5, 138.4], [244.5, 141.2]])
+# The portrait's five points: left eye, right eye, nose tip, left and right mouth corner; pixels, y
+# down.
+_FIVE_POINTS = np.array(
+    [[203.5, 99.7], [246.4, 102.8], [223.6, 127.7], [201.5, 138.4], [244.5, 141.2]]
+)
 
 
 def write_photos(folder, count, with_points=True, seed=0):
@@ -19,9 +22,9 @@ def write_photos(folder, count, with_points=True, seed=0):
 
     Args:
         folder: an existing folder.
-        count: how many.
-        with_points: write the five points too; otherwise they are to be detected.
-        seed: of the random numbers.
+        count: number of photos.
+        with_points: also write the five points, so that they need not be detected.
+        seed: seed of the random numbers.
     """
     random = np.random.RandomState(seed)
     with Image.open(example_photo().path) as file:
@@ -40,15 +43,22 @@ def _view(portrait, random):
     left, top = random.uniform(0, [min(512 - side, 90), 30])
     scale, angle = LONGEST_SIDE / side, random.uniform(-0.15, 0.15)
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
-    centre = np.array([left, top]) + side / 2
+    center = np.array([left, top]) + side / 2
     middle = LONGEST_SIDE / 2
-    # Of the picture to the portrait, around the centre of both.
+    # Map of the picture to the portrait, around the center of both.
     matrix = np.array([[cos, -sin], [sin, cos]])
-    offset = centre - matrix.dot([middle, middle])
+    offset = center - matrix.dot([middle, middle])
     coefficients = (matrix[0, 0], matrix[0, 1], offset[0], matrix[1, 0], matrix[1, 1], offset[1])
-    picture = portrait.transform((LONGEST_SIDE, LONGEST_SIDE), Image.AFFINE, coefficients, Image.BICUBIC)
-    picture = picture.point([min(255, int(level * gain)) for gain in random.uniform(0.8, 1.2, 3)
-                             for level in range(256)])
+    picture = portrait.transform(
+        (LONGEST_SIDE, LONGEST_SIDE), Image.AFFINE, coefficients, Image.BICUBIC
+    )
+    picture = picture.point(
+        [
+            min(255, int(level * gain))
+            for gain in random.uniform(0.8, 1.2, 3)
+            for level in range(256)
+        ]
+    )
     points = (_FIVE_POINTS - offset).dot(np.linalg.inv(matrix).T)
     if random.uniform() < 0.5:
         picture = picture.transpose(Image.FLIP_LEFT_RIGHT)

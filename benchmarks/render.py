@@ -1,7 +1,9 @@
 """Time decoding and rendering: ``python -m benchmarks.render [--json]``."""
 
-from benchmarks.graphs import measure_graph, runner
-from benchmarks.measuring import row_main
+import argparse
+
+from benchmarks.graphs import build_runner, measure_graph
+from benchmarks.measuring import Row, batch_flag, row_command
 from benchmarks.synthetic_model import published_fields, random_coefficients, synthetic_face_model
 from face_decoder import decode_face, render_face
 from utils.errors import run_main
@@ -10,25 +12,21 @@ from utils.tf_compat import tf
 GOAL = 8
 
 
-def measure(arguments):
+def measure(arguments: argparse.Namespace) -> Row:
     """Return the row."""
     model = synthetic_face_model()
     values = random_coefficients(model, arguments.batch)
     with tf.Graph().as_default():
         coefficients = tf.placeholder(tf.float32, [None, values.shape[1]])
         image = render_face(decode_face(coefficients, model), model).image
-        run = runner({"image": image}, {coefficients: values})
+        run = build_runner({"image": image}, {coefficients: values})
     scene = dict(published_fields(model), coefficients=values)
-    return measure_graph("decode + render, batch {}".format(arguments.batch), GOAL, "render", scene, run, arguments)
+    return measure_graph(
+        "decode + render, batch {}".format(arguments.batch), GOAL, "render", scene, run, arguments
+    )
 
 
-def _flags(parser):
-    parser.add_argument("--batch", type=int, default=16, help="faces in a batch")
-
-
-def main(argv=None):
-    """Measure and print."""
-    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+main = row_command(__doc__, measure, batch_flag(16))
 
 
 if __name__ == "__main__":

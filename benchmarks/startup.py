@@ -1,17 +1,18 @@
 """Time demo.py from its start to its first result: ``python -m benchmarks.startup [--json]``.
 
-One photo of 500 pixels without five points, a frozen R-Net with random weights: Python's start, imports, face
-model, network, detection, reconstruction, files and page. ``--shipped`` tells besides the same with the network
-that comes along, alone (``--steps 0``) and refined by fitting, which is what users start.
+One photo of 500 pixels without five points, a frozen R-Net with random weights: start of Python,
+imports, face model, network, detection, reconstruction, files and page. ``--shipped`` also times
+the bundled network, alone (``--steps 0``) and refined by fitting, the default of users.
 """
 
+import argparse
 import os
 import tempfile
 
 import numpy as np
 
-from benchmarks.commands import absolute, run_command
-from benchmarks.measuring import row_main
+from benchmarks.commands import goal_row, run_command
+from benchmarks.measuring import Row, row_command
 from benchmarks.photo_set import write_photos
 from benchmarks.random_network import random_checkpoint
 from checkpoints.r_net import export_r_net
@@ -21,7 +22,7 @@ from utils.errors import run_main
 GOAL = 6  # seconds
 
 
-def measure(arguments):
+def measure(arguments: argparse.Namespace) -> Row:
     """Return the row."""
     seconds, alone, refined = [], [], []
     model = load_face_model()
@@ -33,24 +34,27 @@ def measure(arguments):
         write_photos(photos, 1, with_points=False)
         flags = ("--input", photos, "--output", os.path.join(folder, "output"), "--quiet")
         for _ in range(arguments.repetitions):
-            seconds.append(run_command("demo.py", "--use_pb", 0, "--pretrain_weights", weights, *flags).seconds)
+            seconds.append(
+                run_command("demo.py", "--use_pb", 0, "--pretrain_weights", weights, *flags).seconds
+            )
             if arguments.shipped:
                 alone.append(run_command("demo.py", "--steps", 0, *flags).seconds)
                 refined.append(run_command("demo.py", *flags).seconds)
-    row = absolute("demo.py, import to first result", float(np.median(seconds)), "s", GOAL, False)
+    row = goal_row("demo.py, import to first result", float(np.median(seconds)), "s", GOAL, False)
     if alone:
-        row.update(shipped_network_seconds=float(np.median(alone)), shipped_refined_seconds=float(np.median(refined)))
+        row.update(
+            shipped_network_seconds=float(np.median(alone)),
+            shipped_refined_seconds=float(np.median(refined)),
+        )
     return dict(row, face_model=model.name, repetitions=arguments.repetitions)
 
 
-def _flags(parser):
+def _flags(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(repetitions=7)
-    parser.add_argument("--shipped", action="store_true", help="time the network that comes along as well")
+    parser.add_argument("--shipped", action="store_true", help="also time the bundled network")
 
 
-def main(argv=None):
-    """Measure and print."""
-    return row_main(__doc__.splitlines()[0], measure, argv, _flags)
+main = row_command(__doc__, measure, _flags)
 
 
 if __name__ == "__main__":

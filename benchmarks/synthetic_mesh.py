@@ -1,4 +1,4 @@
-"""A mesh the size of BFM09's face, in front of the camera: for timing, not for looking at."""
+"""A mesh of the size of BFM09's face, in front of the camera, for timing."""
 
 import numpy as np
 
@@ -9,12 +9,18 @@ _LARGEST_ANGLES = (0.2, 0.5, 0.2)  # radians about x, y, z
 
 
 def face_like_mesh(grid=GRID):
-    """Return vertices [grid^2, 3] float64 (dm) of a bumpy half ellipsoid, and triangles [F, 3] int32."""
+    """Return a bumpy half ellipsoid: vertices [grid^2, 3] float64 (dm), triangles [F, 3] int32."""
     u, v = np.meshgrid(np.linspace(-1.25, 1.25, grid), np.linspace(-1.2, 1.2, grid))
-    nose = 0.25 * np.exp(-8 * u ** 2 - 5 * (v + 0.1) ** 2)
+    nose = 0.25 * np.exp(-8 * u**2 - 5 * (v + 0.1) ** 2)
     bumps = _BUMP_HEIGHT * np.sin(9 * u) * np.cos(8 * v)
-    vertices = np.stack([0.72 * np.sin(u) * np.cos(0.6 * v), np.sin(v),
-                         0.75 * np.cos(u) * np.cos(v) + bumps + nose], axis=-1)
+    vertices = np.stack(
+        [
+            0.72 * np.sin(u) * np.cos(0.6 * v),
+            np.sin(v),
+            0.75 * np.cos(u) * np.cos(v) + bumps + nose,
+        ],
+        axis=-1,
+    )
     index = np.arange(grid * grid).reshape(grid, grid)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     triangles = np.stack([a, b, c, c, b, d], axis=-1)  # two for each square of the grid

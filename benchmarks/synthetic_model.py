@@ -1,4 +1,4 @@
-"""A face model of BFM09's size whose bases are random waves: for timing, not for looking at."""
+"""A face model of BFM09's size whose bases are random waves, for timing."""
 
 import numpy as np
 
@@ -8,9 +8,11 @@ from face_model.model import FaceModel, vertex_triangle_table
 from geometry.landmarks import LANDMARK_COUNT
 
 IDENTITIES, EXPRESSIONS, ALBEDOS = 80, 64, 80
-_SHAPE_DEVIATION, _ALBEDO_DEVIATION = 0.005, 2.0  # of each component; dm, grey levels
+_SHAPE_DEVIATION, _ALBEDO_DEVIATION = 0.005, 2.0  # of each component; dm, gray levels
 _FREQUENCY = 3.0  # of the components, which are waves: radians per dm
-_FRONT_SHARE = 0.87  # of each side of the grid: three quarters of the triangles, as BFM09's front region
+_FRONT_SHARE = (
+    0.87  # of each side of the grid: three quarters of the triangles, like BFM09's front region
+)
 _POSE_DEVIATION = 0.1  # radians, dm
 _LIGHT_DEVIATION = 0.05
 
@@ -30,28 +32,38 @@ def synthetic_face_model(grid=GRID, seed=0):
     inside = np.abs(np.arange(grid) / (grid - 1.0) - 0.5) <= _FRONT_SHARE / 2
     front = (inside[:, np.newaxis] & inside).reshape(-1)
     return FaceModel(
-        name="synthetic", mean_shape=vertices.astype(np.float32),
-        identity_basis=basis(IDENTITIES, _SHAPE_DEVIATION), expression_basis=basis(EXPRESSIONS, _SHAPE_DEVIATION),
+        name="synthetic",
+        mean_shape=vertices.astype(np.float32),
+        identity_basis=basis(IDENTITIES, _SHAPE_DEVIATION),
+        expression_basis=basis(EXPRESSIONS, _SHAPE_DEVIATION),
         mean_albedo=random.uniform(90, 190, (count, 3)).astype(np.float32),
         albedo_basis=basis(ALBEDOS, _ALBEDO_DEVIATION),
-        triangles=triangles, vertex_triangles=vertex_triangle_table(triangles, count),
+        triangles=triangles,
+        vertex_triangles=vertex_triangle_table(triangles, count),
         front_vertices=np.flatnonzero(front).astype(np.int32),
         front_triangles=triangles[front[triangles].all(axis=1)],
         landmarks=random.choice(count, LANDMARK_COUNT, replace=False).astype(np.int32),
-        skin_mask=front.astype(np.float32))
+        skin_mask=front.astype(np.float32),
+    )
 
 
 def random_coefficients(model, batch, seed=0):
-    """Return coefficients [batch, K] float32 of faces that look into the camera, more or less."""
+    """Return coefficients [batch, K] float32 of roughly frontal faces."""
     random = np.random.RandomState(seed)
     sizes = coefficient_sizes(model)
     deviations = (1.0, 1.0, 1.0, _POSE_DEVIATION, _LIGHT_DEVIATION, _POSE_DEVIATION)
-    parts = [deviation * random.standard_normal((batch, size)) for size, deviation in zip(sizes, deviations)]
+    parts = [
+        deviation * random.standard_normal((batch, size))
+        for size, deviation in zip(sizes, deviations)
+    ]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def random_photos(batch, seed=0):
-    """Return photos [batch, 224, 224, 3] and attention [batch, 224, 224, 1], float32, and labels [batch, 68, 2]."""
+    """Return random photos, attention and labels, float32.
+
+    Shapes: [batch, 224, 224, 3], [batch, 224, 224, 1] and [batch, 68, 2].
+    """
     random = np.random.RandomState(seed)
     photos = random.randint(0, 256, (batch, 224, 224, 3)).astype(np.float32)
     attention = random.uniform(0, 1, (batch, 224, 224, 1)).astype(np.float32)
@@ -59,9 +71,16 @@ def random_photos(batch, seed=0):
 
 
 def published_fields(model):
-    """Return the model's arrays as the published code holds them, for ``numpy.savez``."""
+    """Return the model's arrays in the shapes of the published code, for ``numpy.savez``."""
     return {
-        "mean_shape": model.mean_shape.reshape(1, -1), "identity_basis": model.identity_basis,
-        "expression_basis": model.expression_basis, "mean_albedo": model.mean_albedo.reshape(1, -1),
-        "albedo_basis": model.albedo_basis, "triangles": model.triangles, "front_triangles": model.front_triangles,
-        "vertex_triangles": model.vertex_triangles, "landmarks": model.landmarks, "skin_mask": model.skin_mask}
+        "mean_shape": model.mean_shape.reshape(1, -1),
+        "identity_basis": model.identity_basis,
+        "expression_basis": model.expression_basis,
+        "mean_albedo": model.mean_albedo.reshape(1, -1),
+        "albedo_basis": model.albedo_basis,
+        "triangles": model.triangles,
+        "front_triangles": model.front_triangles,
+        "vertex_triangles": model.vertex_triangles,
+        "landmarks": model.landmarks,
+        "skin_mask": model.skin_mask,
+    }

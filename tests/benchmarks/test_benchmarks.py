@@ -25,7 +25,7 @@ def measured(tmp_path, monkeypatch, rows, **flags):
         return row
     monkeypatch.setattr(bench, "run_row", run_row)
     monkeypatch.setattr(bench, "peer_python", lambda: "python3.6")
-    monkeypatch.setattr(bench, "machine", lambda: {"cores": 2})
+    monkeypatch.setattr(bench, "describe_machine", lambda: {"cores": 2})
     output = str(tmp_path / "bench")
     status = bench.main(["--output", output, "--rows"] + [name for name in bench.ROWS if name in rows])
     with open(os.path.join(output, "bench.json")) as file, open(os.path.join(output, "bench.md")) as text:
@@ -53,7 +53,7 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path, monkeypatch):
 def test_without_the_published_system_our_side_is_measured(tmp_path, monkeypatch, capsys):
     seen = {}
     monkeypatch.setattr(bench, "run_row", lambda name, flags, _: seen.update({name: flags}) or dict(FAST, name=name))
-    monkeypatch.setattr(bench, "machine", dict)
+    monkeypatch.setattr(bench, "describe_machine", dict)
 
     def missing():
         raise InputError("needs Python 3.6")
@@ -65,7 +65,7 @@ def test_without_the_published_system_our_side_is_measured(tmp_path, monkeypatch
 
 def test_when_time_is_up_nothing_more_is_begun(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "run_row", lambda *_: pytest.fail("begun"))
-    monkeypatch.setattr(bench, "machine", dict)
+    monkeypatch.setattr(bench, "describe_machine", dict)
     arguments = ["--output", str(tmp_path), "--rows", "render", "--no_peer", "--no_curves", "--minutes", "0"]
     assert bench.main(arguments) == 1
     assert "**not measured**: no time was left" in (tmp_path / "bench.md").read_text()
@@ -85,7 +85,7 @@ popen = bench.subprocess.Popen
 
 def test_exponents_are_those_of_power_laws():
     sizes = np.array([1, 10, 100])
-    assert growth.fitted_exponent(sizes, 3.0 * sizes ** 1.5) == pytest.approx(1.5)
+    assert growth.fit_exponent(sizes, 3.0 * sizes ** 1.5) == pytest.approx(1.5)
 
 
 def test_growth_over_photos_tells_time_and_memory():
