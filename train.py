@@ -26,14 +26,14 @@ from geometry.camera import IMAGE_SIZE
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
 from networks import R_NET_INPUT_SIZES
-from reconstruction.regressor import FROZEN_NETWORK, frozen_network, named_network_notice, shipped_network
+from reconstruction.weights import choose_coefficient_network
 from training.mesh_generator_step import build_mesh_generator_step, initialise_mesh_generator
 from training.options import IMAGENET_WEIGHTS, MODELS, PRECISIONS, SCHEDULES, SUPERVISIONS, TrainingOptions
 from training.r_net_step import build_r_net_step, initialise_r_net
 from training.trainer import NO_IDENTITY, train
 from training.truth_losses import TruthWeights
 from training.truth_step import build_truth_step
-from utils.errors import SIGNALLED_STATUS, InputError, log_notes, run_main
+from utils.errors import SIGNALED_STATUS, InputError, log_notes, run_main
 
 _STEPS = {"r_net": (build_r_net_step, initialise_r_net),
           "gcn": (build_mesh_generator_step, initialise_mesh_generator)}
@@ -146,7 +146,7 @@ def main(argv=None):
         model.name, model.vertex_count, options.steps, options.batch_size, options.data_path), flush=True)
     outcome = train(options, model, build_step, initialise)
     print(_summary(outcome, options))
-    return SIGNALLED_STATUS + outcome.signal if outcome.signal else 0
+    return SIGNALED_STATUS + outcome.signal if outcome.signal else 0
 
 
 def _options(arguments):
@@ -170,13 +170,9 @@ def _options(arguments):
 
 
 def _coefficient_weights(named, model):
-    """Return the coefficient network under a mesh generator, or None without one; say what there is to say of it."""
-    if named:
-        weights, sentence = named, named_network_notice(named, model)
-    else:
-        weights, sentence = frozen_network(FROZEN_NETWORK, model)
-        weights = weights or shipped_network(model)
-    log_notes([sentence] if sentence else [])
+    """Return the path of the coefficient network below a mesh generator, or None; log notices about it."""
+    weights, notices = choose_coefficient_network(named, model)
+    log_notes(notices)
     return weights
 
 

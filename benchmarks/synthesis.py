@@ -40,7 +40,7 @@ class _Clock:
         self._faces = 0
 
     def expect(self, count):
-        """Do nothing: there is no bar."""
+        """Do nothing: no bar is shown."""
 
     def note(self, text):
         """Do nothing."""

@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import Any, Callable, Iterable, List, Optional
 
-SIGNALLED_STATUS = 128  # by convention, a process that signal n ended exits with 128 + n
+SIGNALED_STATUS = 128  # by convention, a process that signal n ended exits with 128 + n
 
 
 class InputError(Exception):
@@ -63,7 +63,7 @@ def run_main(
         status = _report("not enough memory; give fewer or smaller files at once")
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
-        status = SIGNALLED_STATUS + signal.SIGINT
+        status = SIGNALED_STATUS + signal.SIGINT
     if argv is None:  # a script, which ends here: later signals have nothing to clean up
         _restore_default_signals()
     sys.exit(status or 0)
@@ -76,7 +76,7 @@ def _report(sentence: object) -> int:
 
 def _exit_by_signal(number: int, frame: Any) -> None:
     """Exit through an exception, so that no half-written file remains."""
-    raise SystemExit(SIGNALLED_STATUS + number)
+    raise SystemExit(SIGNALED_STATUS + number)
 
 
 def _restore_default_signals() -> None:
