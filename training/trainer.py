@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from checkpoints.record import other_image_size, read_record, require_face_model
+from checkpoints.record import image_size_notices, read_record, require_face_model
 from dataset.face_cache import open_face_cache
 from dataset.face_stream import FaceStream, batch_queue
 from dataset.processed_faces import find_faces
@@ -114,7 +114,7 @@ class _Trainer:
         elif self._options.init_weights:
             initialise(self._session, self._options.init_weights)
             notices.append("started from the weights of {}".format(self._options.init_weights))
-            notices += other_image_size(self._options.init_weights, self._options.image_size)
+            notices += image_size_notices(self._options.init_weights, self._options.image_size)
         notices += missing_dependencies([MESH_PLUGIN])
         self._first_step = int(self._session.run(self._step.step))
         self._session.run(self._queue.initializer, {

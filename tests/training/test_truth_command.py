@@ -9,7 +9,7 @@ import pytest
 
 import train
 from benchmarks.random_faces import sample_coefficients
-from checkpoints.record import other_image_size
+from checkpoints.record import image_size_notices
 from checkpoints.variables import read_variables, variable_shapes
 from dataset.face_cache import open_face_cache
 from dataset.processed_faces import find_faces
@@ -82,7 +82,7 @@ def test_weights_that_know_faces_in_another_size_are_told(workshop, capsys):
         said = capsys.readouterr().err
         assert "started from the weights of " + first in said
         assert (first + " was trained on photos of 56x56 pixels and now gets 112x112" in said) == (name == "larger")
-    assert other_image_size("resnet_v1_50.ckpt", 56) == []  # has no record
+    assert image_size_notices("resnet_v1_50.ckpt", 56) == []  # has no record
 
 
 def test_nothing_is_rendered(workshop):
