@@ -1,4 +1,4 @@
-"""Statistical face models: Basel Face Model 2009 with expressions, and the open stand-in."""
+"""Statistical face models: Basel Face Model 2009 with expressions, and the open face model."""
 
 from face_model.loading import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel, read_face_model, write_face_model

@@ -1,17 +1,24 @@
-"""A short numeric description of a face model, to recognise it when it was built on another machine.
+"""A tolerant fingerprint of a face model, which recognizes it when rebuilt on another machine.
 
-The builder uses LAPACK, whose last bits depend on the processor; a fingerprint then differs although
-every coefficient means the same to a hundredth of a millimetre. A sketch tells such models from others.
+The builder uses LAPACK, whose last bits depend on the processor. ``FaceModel.fingerprint`` then
+differs, although every coefficient has the same effect within a hundredth of a millimeter. The
+approximate fingerprint is compared with a tolerance instead.
 """
+
+from typing import Any, Dict
 
 import numpy as np
 
-_TOLERANCE = 2e-3  # of the norm of each number's sources; another sign or order of components is far beyond
+from face_model.model import FaceModel
+
+# Relative to the norm of the array behind each number; another sign or order of components differs
+# by far more.
+_TOLERANCE = 2e-3
 _DIGITS = 7
 
 
-def approximate_fingerprint(model):
-    """Return one number for each mean and each component of a ``FaceModel``, and the landmark vertices.
+def approximate_fingerprint(model: FaceModel) -> Dict[str, Any]:
+    """Return one number for each mean and each component of a model, and its landmark vertices.
 
     Args:
         model: a ``FaceModel``.
@@ -19,8 +26,13 @@ def approximate_fingerprint(model):
     Returns:
         A dict for JSON: ``counts``, ``landmarks``, ``numbers`` and ``scales``.
     """
-    columns = [model.mean_shape.reshape(-1, 1), model.identity_basis, model.expression_basis,
-               model.mean_albedo.reshape(-1, 1), model.albedo_basis]
+    columns = [
+        model.mean_shape.reshape(-1, 1),
+        model.identity_basis,
+        model.expression_basis,
+        model.mean_albedo.reshape(-1, 1),
+        model.albedo_basis,
+    ]
     # A fixed, aperiodic pattern: no component is orthogonal to it by construction.
     pattern = np.cos(0.618 * np.arange(3 * model.vertex_count) ** 1.5)
     numbers, scales = [], []
@@ -29,29 +41,36 @@ def approximate_fingerprint(model):
         numbers.extend(pattern.dot(column))
         scales.extend(np.linalg.norm(column, axis=0))
     return {
-        "counts": [model.vertex_count, model.triangle_count, model.identity_count, model.expression_count,
-                   model.albedo_count],
+        "counts": [
+            model.vertex_count,
+            model.triangle_count,
+            model.identity_count,
+            model.expression_count,
+            model.albedo_count,
+        ],
         "landmarks": [int(vertex) for vertex in model.landmarks],
         "numbers": [float("{:.{}g}".format(value, _DIGITS)) for value in numbers],
         "scales": [float("{:.{}g}".format(value, _DIGITS)) for value in scales],
     }
 
 
-def matches_fingerprint(model, sketch):
-    """Say whether coefficients mean the same to a ``FaceModel`` as to the one that was sketched.
+def matches_fingerprint(model: FaceModel, fingerprint: Any) -> bool:
+    """Return True if coefficients have the same meaning for a model as for the recorded one.
 
     Args:
         model: a ``FaceModel``.
-        sketch: what :func:`approximate_fingerprint` returned; anything else fits no model.
+        fingerprint: a result of :func:`approximate_fingerprint`; any other value matches no model.
     """
     try:
         own = approximate_fingerprint(model)
-        if own["counts"] != sketch["counts"] or own["landmarks"] != sketch["landmarks"]:
+        if any(own[key] != fingerprint[key] for key in ("counts", "landmarks")):
             return False
-        numbers, wanted, scales = (np.array(values, np.float64) for values in (
-            own["numbers"], sketch["numbers"], sketch["scales"]))
-        own_scales = np.array(own["scales"])
-        return bool(np.all(np.abs(numbers - wanted) <= _TOLERANCE * scales)
-                    and np.all(np.abs(own_scales - scales) <= _TOLERANCE * scales))
+        numbers = np.array(own["numbers"], np.float64)
+        expected = np.array(fingerprint["numbers"], np.float64)
+        scales = np.array(fingerprint["scales"], np.float64)
+        return bool(
+            np.all(np.abs(numbers - expected) <= _TOLERANCE * scales)
+            and np.all(np.abs(np.array(own["scales"]) - scales) <= _TOLERANCE * scales)
+        )
     except (TypeError, KeyError, ValueError):
         return False

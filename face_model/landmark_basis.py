@@ -1,16 +1,24 @@
-"""The 68 landmark vertices of a face model alone: their mean and their bases."""
+"""The linear model of the 68 landmark vertices: their mean and their basis."""
+
+from typing import Tuple
 
 import numpy as np
 
+from face_model.model import FaceModel
+from geometry.landmarks import LANDMARK_COUNT
 
-def landmark_model(model):
-    """Return the mean [68, 3] and the basis [68, 3, K] of the landmarks, centred as the decoder does.
+
+def landmark_model(model: FaceModel) -> Tuple[np.ndarray, np.ndarray]:
+    """Return mean and basis of the landmarks, centered as in the decoder.
 
     Args:
-        model: a ``FaceModel``; K counts its identity and expression components, in this order.
+        model: a ``FaceModel`` with K identity and expression components.
+
+    Returns:
+        mean [68, 3] and basis [68, 3, K], identity components first; float64, dm.
     """
-    centre = model.mean_shape.mean(axis=0, dtype=np.float64)
+    centroid = model.mean_shape.mean(axis=0, dtype=np.float64)
     basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
     rows = (3 * model.landmarks[:, np.newaxis] + np.arange(3)).reshape(-1)
-    mean = model.mean_shape[model.landmarks].astype(np.float64) - centre
-    return mean, basis[rows].astype(np.float64).reshape(68, 3, -1)
+    mean = model.mean_shape[model.landmarks].astype(np.float64) - centroid
+    return mean, basis[rows].astype(np.float64).reshape(LANDMARK_COUNT, 3, -1)

@@ -1,9 +1,10 @@
-"""Which face model to use, and where it lies."""
+"""Selection and loading of the face model."""
 
 import os
+from typing import Optional
 
 from face_model.bfm import LICENSED_FILES, SOURCES, convert_bfm09, missing_files
-from face_model.model import check_face_model, read_face_model, write_face_model
+from face_model.model import FaceModel, check_face_model, read_face_model, write_face_model
 from utils.errors import InputError
 from utils.paths import BFM_DIR
 
@@ -11,16 +12,17 @@ BFM_FILE = "BFM_model_front.mat"
 OPEN_MODEL_FILE = "open_face_model.mat"
 
 FACE_MODEL_HELP = (
-    "'bfm' (BFM09, from the BFM folder), 'open' (the open face model) or the path of a .mat file in the "
-    "format of BFM_model_front.mat; default: BFM09 if its files are there, else the open model")
+    "'bfm' (BFM09, from the BFM folder), 'open' (the open face model) or the path of a .mat file "
+    "in the format of BFM_model_front.mat; default: BFM09 if its files exist, else the open model"
+)
 
 
-def load_face_model(choice=None, folder=BFM_DIR):
+def load_face_model(choice: Optional[str] = None, folder: str = BFM_DIR) -> FaceModel:
     """Load a face model.
 
     Args:
-        choice: ``"bfm"``, ``"open"``, the path of a .mat file, or None for BFM09 where its files
-            are in ``folder`` and the open model otherwise. BFM09's separate pieces are converted
+        choice: ``"bfm"``, ``"open"``, the path of a .mat file, or None for BFM09 if its files are
+            in ``folder`` and the open model otherwise. BFM09's separate pieces are converted
             on first use and the result is kept as ``BFM_model_front.mat``.
         folder: the data folder with the models.
 
@@ -40,26 +42,29 @@ def load_face_model(choice=None, folder=BFM_DIR):
     return read_face_model(choice)
 
 
-def _any_licensed(folder):
+def _any_licensed(folder: str) -> bool:
     return any(os.path.isfile(os.path.join(folder, name)) for name in LICENSED_FILES)
 
 
-def _load_bfm(path, folder):
+def _load_bfm(path: str, folder: str) -> FaceModel:
+    """Read BFM09, converting its pieces if that has not been done."""
     if os.path.isfile(path):
         return read_face_model(path, name="BFM09")
     missing = missing_files(folder)
     if missing:
-        raise InputError("{}: BFM09 is incomplete, {} missing: {}".format(
-            folder, "{} files are".format(len(missing)) if len(missing) > 1 else "one file is",
-            "; ".join("{} ({})".format(name, SOURCES[name]) for name in missing)))
+        count = "{} files are".format(len(missing)) if len(missing) > 1 else "one file is"
+        pieces = "; ".join("{} ({})".format(name, SOURCES[name]) for name in missing)
+        raise InputError("{}: BFM09 is incomplete, {} missing: {}".format(folder, count, pieces))
     model = convert_bfm09(folder)
     check_face_model(model, folder)
     write_face_model(model, path)
     return read_face_model(path, name="BFM09")
 
 
-def _load_open(path):
+def _load_open(path: str) -> FaceModel:
     if not os.path.isfile(path):
-        raise InputError("{}: the open face model is not built yet; run 'make face-model' or "
-                         "'python -m face_model.open_model'".format(path))
+        raise InputError(
+            "{}: the open face model is not built yet; run 'make face-model' or "
+            "'python -m face_model.open_model'".format(path)
+        )
     return read_face_model(path)

@@ -1,25 +1,36 @@
 """The face model in memory, and its file format (``BFM_model_front.mat``).
 
-Files count vertices from 1 (MATLAB); everything in memory counts from 0. The two
-conversions are :func:`read_face_model` and :func:`write_face_model`, and nothing else.
+Files count vertices from 1 (MATLAB); everything in memory counts from 0. Only
+:func:`read_face_model` and :func:`write_face_model` convert between the two.
 """
 
 import hashlib
 import os
-from typing import NamedTuple, Tuple
+from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from geometry.landmarks import LANDMARK_COUNT
 from utils.atomic import atomic_path
 from utils.errors import InputError
 from utils.mat_files import read_mat, write_mat
 
-LANDMARK_COUNT = 68
-_LARGEST_INDEX = 2 ** 31 - 1
 VERTEX_VALENCE = 8  # triangles listed around each vertex; more are dropped, fewer are padded
+_LARGEST_INDEX = 2**31 - 1
 
-_FIELDS = ("meanshape", "idBase", "exBase", "meantex", "texBase", "tri", "point_buf",
-           "frontmask2_idx", "tri_mask2", "keypoints", "skinmask")
+_FIELDS = (
+    "meanshape",
+    "idBase",
+    "exBase",
+    "meantex",
+    "texBase",
+    "tri",
+    "point_buf",
+    "frontmask2_idx",
+    "tri_mask2",
+    "keypoints",
+    "skinmask",
+)
 
 
 class FaceModel(NamedTuple):
@@ -30,7 +41,7 @@ class FaceModel(NamedTuple):
     x, y, z (or R, G, B) of a vertex in consecutive rows. N vertices, F triangles.
     """
 
-    name: str  # what to call it in messages and reports
+    name: str  # for messages and reports
     mean_shape: np.ndarray  # [N, 3] float32
     identity_basis: np.ndarray  # [3N, identities] float32
     expression_basis: np.ndarray  # [3N, expressions] float32
@@ -42,34 +53,34 @@ class FaceModel(NamedTuple):
     front_triangles: np.ndarray  # [f, 3] int32, triangles of that region, over all N vertices
     landmarks: np.ndarray  # [68] int32, vertex of each iBUG landmark
     skin_mask: np.ndarray  # [N] float32, weight of each vertex in the reflectance loss
-    expression_names: Tuple[str, ...] = ()  # what the first expression components do, if known
+    expression_names: Tuple[str, ...] = ()  # names of the first expression components, if known
 
     @property
-    def vertex_count(self):
+    def vertex_count(self) -> int:
         """Number of vertices, N."""
         return self.mean_shape.shape[0]
 
     @property
-    def triangle_count(self):
+    def triangle_count(self) -> int:
         """Number of triangles, F."""
         return self.triangles.shape[0]
 
     @property
-    def identity_count(self):
+    def identity_count(self) -> int:
         """Number of identity components."""
         return self.identity_basis.shape[1]
 
     @property
-    def expression_count(self):
+    def expression_count(self) -> int:
         """Number of expression components."""
         return self.expression_basis.shape[1]
 
     @property
-    def albedo_count(self):
+    def albedo_count(self) -> int:
         """Number of albedo components."""
         return self.albedo_basis.shape[1]
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change whenever the model's numbers do."""
         digest = hashlib.sha256()
         for value in self:
@@ -79,12 +90,12 @@ class FaceModel(NamedTuple):
         return digest.hexdigest()[:16]
 
 
-def read_face_model(path, name=None):
+def read_face_model(path: str, name: Optional[str] = None) -> FaceModel:
     """Read and check a face model.
 
     Args:
         path: a ``.mat`` file with the fields of ``BFM_model_front.mat``.
-        name: what to call the model; by default its ``model_name`` field, else the file name.
+        name: name of the model; by default its ``model_name`` field, else the file name.
 
     Returns:
         A :class:`FaceModel`.
@@ -95,17 +106,22 @@ def read_face_model(path, name=None):
     fields = read_mat(path)
     missing = [field for field in _FIELDS if field not in fields]
     if missing:
-        raise InputError("{}: not a face model, the field{} {} {} missing".format(
-            path, "s" if len(missing) > 1 else "", ", ".join(missing), "are" if len(missing) > 1 else "is"))
+        fields_are = "fields {} are" if len(missing) > 1 else "field {} is"
+        raise InputError(
+            "{}: not a face model, the {} missing".format(
+                path, fields_are.format(", ".join(missing))
+            )
+        )
+    name = name or _text(fields.get("model_name")) or os.path.basename(path)
     try:
-        model = _model_from_fields(fields, name or _text(fields.get("model_name")) or os.path.basename(path))
+        model = _model_from_fields(fields, name)
         _validate(model)
     except (ValueError, TypeError, IndexError, OverflowError) as error:
         raise InputError("{}: not a usable face model: {}".format(path, error)) from None
     return model
 
 
-def write_face_model(model, path):
+def write_face_model(model: FaceModel, path: str) -> None:
     """Write ``model`` in the format of ``BFM_model_front.mat``, atomically.
 
     Args:
@@ -133,7 +149,7 @@ def write_face_model(model, path):
         write_mat(file, fields)
 
 
-def vertex_triangle_table(triangles, vertex_count):
+def vertex_triangle_table(triangles: np.ndarray, vertex_count: int) -> np.ndarray:
     """Return ``point_buf``: the first eight triangles around each vertex.
 
     Args:
@@ -143,30 +159,35 @@ def vertex_triangle_table(triangles, vertex_count):
     Returns:
         [N, 8] int32, padded with F.
     """
+    # 1. the corners of all triangles, sorted by vertex
     face_count = len(triangles)
     corner_vertex = np.asarray(triangles).reshape(-1)
     order = np.argsort(corner_vertex, kind="stable")
     sorted_vertex = corner_vertex[order]
+
+    # 2. the position of each corner among those of its vertex
     first = np.searchsorted(sorted_vertex, np.arange(vertex_count))
     slot = np.arange(len(order)) - first[sorted_vertex]
     kept = slot < VERTEX_VALENCE
+
     table = np.full((vertex_count, VERTEX_VALENCE), face_count, np.int32)
     table[sorted_vertex[kept], slot[kept]] = order[kept] // 3
     return table
 
 
-def _text(value):
+def _text(value: Any) -> str:
     return "" if value is None or not np.size(value) else str(np.ravel(value)[0])
 
 
-def _model_from_fields(fields, name):
+def _model_from_fields(fields: Mapping[str, Any], name: str) -> FaceModel:
     """Convert file fields to memory: float32, 0-based, one row per vertex."""
-    def reals(field):
+
+    def reals(field: str) -> np.ndarray:
         values = _numbers(fields, field)
-        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        with np.errstate(over="ignore"):  # infinities are refused by _validate
             return np.ascontiguousarray(values, dtype=np.float32)
 
-    def indices(field):
+    def indices(field: str) -> np.ndarray:
         values = _numbers(fields, field)
         if not np.all((values == np.floor(values)) & (values >= 1) & (values <= _LARGEST_INDEX)):
             raise ValueError("{} must hold whole numbers from 1".format(field))
@@ -193,23 +214,32 @@ def _model_from_fields(fields, name):
     )
 
 
-def _numbers(fields, field):
+def _numbers(fields: Mapping[str, Any], field: str) -> np.ndarray:
     values = np.asarray(fields[field])
     if values.dtype.kind not in "iufb":
         raise ValueError("{} must hold real numbers".format(field))
     return values
 
 
-def check_face_model(model, path):
-    """Raise an InputError that names ``path`` and the first field of a :class:`FaceModel` that does not fit."""
+def check_face_model(model: FaceModel, path: str) -> None:
+    """Check the consistency of a face model.
+
+    Args:
+        model: a :class:`FaceModel`.
+        path: the file or folder to name in the message.
+
+    Raises:
+        InputError: a field does not fit the others.
+    """
     try:
         _validate(model)
     except ValueError as error:
         raise InputError("{}: not a usable face model: {}".format(path, error)) from None
 
 
-def _validate(model):
+def _validate(model: FaceModel) -> None:
     """Raise a ValueError naming the first field that does not fit the others."""
+    # 1. shapes
     count = model.vertex_count
     shapes = {
         "idBase": (model.identity_basis, (3 * count, None)),
@@ -223,14 +253,25 @@ def _validate(model):
         "skinmask": (model.skin_mask, (count,)),
     }
     for field, (array, wanted) in shapes.items():
-        fits = array.ndim == len(wanted) and all(w in (None, s) for s, w in zip(array.shape, wanted))
-        if not fits or not array.size:
-            raise ValueError("{} has shape {}, expected {}".format(
-                field, list(array.shape), [("any" if w is None else w) for w in wanted]))
-    for field in ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis",
-                  "skin_mask"):
+        if not _fits(array, wanted):
+            expected = ["any" if length is None else length for length in wanted]
+            raise ValueError(
+                "{} has shape {}, expected {}".format(field, list(array.shape), expected)
+            )
+
+    # 2. numbers
+    for field in (
+        "mean_shape",
+        "identity_basis",
+        "expression_basis",
+        "mean_albedo",
+        "albedo_basis",
+        "skin_mask",
+    ):
         if not np.all(np.isfinite(getattr(model, field))):
             raise ValueError("{} holds NaN or infinity".format(field))
+
+    # 3. indices
     _require_range("tri", model.triangles, count)
     _require_range("point_buf", model.vertex_triangles, model.triangle_count + 1)
     _require_range("frontmask2_idx", model.front_vertices, count)
@@ -239,6 +280,13 @@ def _validate(model):
         raise ValueError("more expression_names than expression components")
 
 
-def _require_range(field, values, limit):
+def _fits(array: np.ndarray, wanted: Sequence[Optional[int]]) -> bool:
+    """Return True if an array is not empty and has the wanted shape (None: any length)."""
+    if array.ndim != len(wanted) or not array.size:
+        return False
+    return all(w in (None, s) for s, w in zip(array.shape, wanted))
+
+
+def _require_range(field: str, values: np.ndarray, limit: int) -> None:
     if values.size and not (0 <= values.min() and values.max() < limit):
-        raise ValueError("{} points outside 1..{}".format(field, limit))
+        raise ValueError("{} has indices outside 1..{}".format(field, limit))

@@ -20,8 +20,12 @@ def pieces(tmp_path_factory):
 
 def test_pieces_are_joined_vertex_by_vertex(pieces):
     model = bfm.convert_bfm09(pieces.folder)
-    assert (model.vertex_count, model.identity_count, model.expression_count, model.albedo_count) == (
-        FRONT, 80, 64, 80)
+    assert (
+        model.vertex_count,
+        model.identity_count,
+        model.expression_count,
+        model.albedo_count,
+    ) == (FRONT, 80, 64, 80)
     vertices = np.array([0, 17, FRONT - 1])
     for name, expected in direct_rows(pieces, vertices).items():
         rows = getattr(model, name).reshape((FRONT, 3, -1))[vertices]
@@ -46,16 +50,22 @@ def test_conversion_happens_once_and_is_kept(pieces, tmp_path):
 
 def test_a_missing_piece_is_named_with_its_source(pieces, tmp_path):
     shutil.copy(os.path.join(pieces.folder, "Exp_Pca.bin"), str(tmp_path))
-    with pytest.raises(InputError, match=r"01_MorphableModel.mat \(it comes with the licence.*std_exp.txt"):
+    with pytest.raises(
+        InputError, match=r"01_MorphableModel.mat \(it comes with the license.*std_exp.txt"
+    ):
         load_face_model(folder=str(tmp_path))
 
 
-@pytest.mark.parametrize("name", ["Exp_Pca.bin", "01_MorphableModel.mat", "facemodel_info.mat", "std_exp.txt"])
+@pytest.mark.parametrize(
+    "name", ["Exp_Pca.bin", "01_MorphableModel.mat", "facemodel_info.mat", "std_exp.txt"]
+)
 def test_a_truncated_piece_is_named(pieces, tmp_path, name):
     for piece in os.listdir(pieces.folder):
         if piece != name:
             os.symlink(os.path.join(pieces.folder, piece), str(tmp_path / piece))
     with open(os.path.join(pieces.folder, name), "rb") as file:
-        (tmp_path / name).write_bytes(file.read(os.path.getsize(os.path.join(pieces.folder, name)) // 2))
+        (tmp_path / name).write_bytes(
+            file.read(os.path.getsize(os.path.join(pieces.folder, name)) // 2)
+        )
     with pytest.raises(InputError, match=name):
         bfm.convert_bfm09(str(tmp_path))
