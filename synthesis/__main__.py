@@ -18,8 +18,7 @@ from typing import Any, Callable, Optional, Sequence
 from face_model import FACE_MODEL_HELP, load_face_model
 from geometry.camera import IMAGE_SIZE
 from synthesis.check_picture import write_check_picture
-from synthesis.dataset import PHOTO_SIZE, DatasetOptions, SyntheticDataset
-from synthesis.formats import FORMATS
+from synthesis.dataset import FORMATS, PHOTO_SIZE, DatasetOptions, SyntheticDataset
 from utils.arguments import seed
 from utils.errors import InputError, run_main
 from utils.photos import find_photos

@@ -1,6 +1,5 @@
 """A picture of some faces of a folder with their landmarks and masks, for visual inspection."""
 
-import os
 from typing import List
 
 import numpy as np
@@ -8,7 +7,8 @@ from PIL import Image
 
 from dataset.processed_faces import face_paths
 from geometry.camera import IMAGE_SIZE, flip_y
-from synthesis.formats import item_name
+from synthesis.aflw2000_format import photo_files
+from synthesis.dataset import face_name
 from utils.atomic import atomic_path
 from utils.drawing import draw_points, tile_pictures
 from utils.mat_files import read_mat
@@ -22,13 +22,13 @@ def write_check_picture(folder: str, kind: str, count: int, path: str) -> None:
 
     Args:
         folder: folder made by ``synthesis.dataset``.
-        kind: one of ``synthesis.formats.FORMATS``.
+        kind: one of ``synthesis.dataset.FORMATS``.
         count: number of faces in the folder.
         path: PNG file to write.
     """
     per_face = 2 if kind == "processed" else 1
     indices = np.unique(np.linspace(0, count - 1, _COLUMNS * _ROWS // per_face).round().astype(int))
-    cells = [cell for index in indices for cell in _draw_cells(folder, kind, item_name(index))]
+    cells = [cell for index in indices for cell in _draw_cells(folder, kind, face_name(index))]
     with atomic_path(path) as temporary:
         Image.fromarray(tile_pictures(cells, _COLUMNS)).save(temporary, "PNG")
 
@@ -38,10 +38,12 @@ def _draw_cells(folder: str, kind: str, name: str) -> List[Image.Image]:
     if kind == "processed":
         paths = face_paths(folder, name)
         points = flip_y(np.fromfile(paths.landmarks, "<f8").reshape(68, 2))
-        picture, mask = Image.open(paths.image), Image.open(paths.mask)
+        picture = Image.open(paths.image)
+        mask = Image.open(paths.mask)
         return [_draw_landmarks(picture, points), mask.convert("RGB")]
-    points = read_mat(os.path.join(folder, name + ".mat"))["pt3d_68"][:2].T
-    return [_draw_landmarks(Image.open(os.path.join(folder, name + ".jpg")), points)]
+    files = photo_files(folder, name)
+    points = read_mat(files.truth)["pt3d_68"][:2].T
+    return [_draw_landmarks(Image.open(files.photo), points)]
 
 
 def _draw_landmarks(image: Image.Image, points: np.ndarray) -> Image.Image:

@@ -3,11 +3,10 @@
 from typing import NamedTuple, Tuple
 
 import numpy as np
-from PIL import Image
 
 from dataset.processed_faces import write_face
+from synthesis.aflw2000_format import write_photo
 from synthesis.degradation import degrade
-from synthesis.formats import write_photo
 from synthesis.pose import head_pose
 from synthesis.sampling import make_random_state
 from synthesis.scene import SceneOptions, compose
@@ -21,7 +20,7 @@ class PaintingSettings(NamedTuple):
     """Settings that all faces of a data set share."""
 
     folder: str
-    kind: str  # one of synthesis.formats.FORMATS
+    kind: str  # one of synthesis.dataset.FORMATS
     seed: int
     scene: SceneOptions
     degradation: float  # strength
@@ -81,7 +80,7 @@ class Painter:
             write_photo(
                 settings.folder,
                 face.name,
-                Image.fromarray(canvas.picture),
+                canvas.picture,
                 face.landmarks,
                 face.world_landmarks,
                 face.angles,

@@ -5,12 +5,13 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from dataset import processed_faces
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import IMAGE_SIZE
 from mesh_renderer.build import core_library
+from synthesis import aflw2000_format
 from synthesis.compositing import PaintingSettings, RenderedFace
-from synthesis.formats import is_whole, item_files, item_name
 from synthesis.pose import PoseLimits
 from synthesis.rendering import BATCH_SIZE, FaceRenderer
 from synthesis.sampling import FaceSampler
@@ -21,6 +22,7 @@ from utils.errors import InputError
 from utils.json_files import read_json_object, write_json
 from utils.lock import output_folder
 
+FORMATS = ("processed", "aflw2000")
 MANIFEST = "manifest.json"
 PHOTO_SIZE = 450  # pixels, as in AFLW2000-3D
 _TABLE_PAYS = 400  # faces from which on building the skin table saves time
@@ -33,7 +35,7 @@ class DatasetOptions(NamedTuple):
     The manifest holds them under the names of these fields.
     """
 
-    kind: str = "processed"  # one of synthesis.formats.FORMATS
+    kind: str = "processed"  # one of FORMATS
     seed: int = 0
     size: int = IMAGE_SIZE  # width and height of the pictures
     max_yaw: float = 90.0  # degrees
@@ -44,6 +46,11 @@ class DatasetOptions(NamedTuple):
     hair: float = 1.0  # multiplies the probability of hair
     misplacement: float = 1.0  # strength of the crop jitter
     backgrounds: Tuple[str, ...] = ()  # photo files
+
+
+def face_name(index: int) -> str:
+    """Return the name of face ``index``."""
+    return "{:07d}".format(index)
 
 
 class SyntheticDataset:
@@ -101,14 +108,19 @@ class SyntheticDataset:
 
     def _find_missing(self, count: int) -> List[int]:
         """Return the indices below ``count`` of faces that are missing or incomplete."""
-        kind = self._options.kind
-        total = sum(self._sizes)
-        return [i for i in range(count) if not is_whole(self._folder, kind, item_name(i), total)]
+        return [index for index in range(count) if not self._is_whole(face_name(index))]
+
+    def _is_whole(self, name: str) -> bool:
+        """Return True if all files of a face are present and not truncated."""
+        if self._options.kind == "aflw2000":
+            return aflw2000_format.is_whole(self._folder, name)
+        return processed_faces.is_whole(self._folder, name, sum(self._sizes))
 
     def _parts(self) -> List[str]:
         """Return the names of the subfolders."""
-        files = item_files("", self._options.kind, "name")
-        return sorted({os.path.dirname(path) for path in files} - {""})
+        if self._options.kind == "aflw2000":
+            return []
+        return processed_faces.written_folders(with_coefficients=True)
 
     def _prepare_folder(self, manifest: Dict[str, Any]) -> None:
         """Make the subfolders and write the manifest."""
@@ -159,7 +171,7 @@ class SyntheticDataset:
             yield [
                 RenderedFace(
                     face_index=index,
-                    name=item_name(index),
+                    name=face_name(index),
                     rgba=faces.rgba[i],
                     landmarks=faces.landmarks[i],
                     head_landmarks=faces.head_landmarks[i],
