@@ -221,7 +221,7 @@ def _paint_body(
     skin: np.ndarray,
     gamma: np.ndarray,
 ) -> None:
-    """Paint neck and shoulders below the head; both stay upright whatever the head's pose."""
+    """Paint neck and shoulders below the head; both stay upright at any head pose."""
     chin = np.array([0, geometry.chin_height, geometry.center[2]])
     upright = HeadPose(np.eye(3), chin.dot(pose.rotation) + pose.translation)
 
