@@ -1,8 +1,7 @@
 """Accuracy of a coefficient network, checkpoint by checkpoint, as a curve.
 
-    python -m benchmarks.network_training --run result/network_112 --photos PHOTOS --aflw AFLW2000
-    \\
-        --faces data/faces_validation
+    python -m benchmarks.network_training --run result/network_112 --photos PHOTOS \\
+        --aflw AFLW2000 --faces data/faces_validation
 
 The network alone is measured, without fitting: on photos with five given points (NAME.txt), the
 mean distance to them in percent of the eye distance, median over the photos; on photos with the

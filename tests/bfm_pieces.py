@@ -15,7 +15,7 @@ INDEX_FILES = ("BFM_front_idx.mat", "BFM_exp_idx.mat", "facemodel_info.mat", "st
 
 
 class Pieces(NamedTuple):
-    """What was written, as a conversion done by hand needs it."""
+    """The written arrays, as input of a conversion by hand."""
 
     folder: str
     basel: dict
@@ -26,7 +26,7 @@ class Pieces(NamedTuple):
 
 
 def write_random_pieces(folder, front_count=700, index_folder=None):
-    """Write all pieces into ``folder``; the index files are copied from ``index_folder`` if given."""
+    """Write all pieces into ``folder``; copy index files from ``index_folder`` if given."""
     random = np.random.RandomState(5)
     basel = _write_basel(folder, random)
     components = _write_expressions(folder, random)
@@ -35,8 +35,16 @@ def write_random_pieces(folder, front_count=700, index_folder=None):
             shutil.copy(os.path.join(index_folder, name), folder)
     else:
         _write_indices(folder, random, front_count)
-    trim = scipy.io.loadmat(os.path.join(folder, "BFM_exp_idx.mat"))["trimIndex"].reshape(-1).astype(int) - 1
-    front = scipy.io.loadmat(os.path.join(folder, "BFM_front_idx.mat"))["idx"].reshape(-1).astype(int) - 1
+    trim = (
+        scipy.io.loadmat(os.path.join(folder, "BFM_exp_idx.mat"))["trimIndex"]
+        .reshape(-1)
+        .astype(int)
+        - 1
+    )
+    front = (
+        scipy.io.loadmat(os.path.join(folder, "BFM_front_idx.mat"))["idx"].reshape(-1).astype(int)
+        - 1
+    )
     deviations = np.loadtxt(os.path.join(folder, "std_exp.txt")).reshape(-1)
     return Pieces(folder, basel, components, deviations, trim, front)
 
@@ -50,7 +58,8 @@ def direct_rows(pieces, vertices):
         "mean_shape": basel["shapeMU"][shape_rows, 0] / 1e5,
         "identity_basis": basel["shapePC"][shape_rows][..., :80] * basel["shapeEV"][:80, 0] / 1e5,
         "expression_basis": np.moveaxis(pieces.components[:64][:, expression_rows], 0, -1)
-        * pieces.deviations[:64] / 1e5,
+        * pieces.deviations[:64]
+        / 1e5,
         "mean_albedo": basel["texMU"][shape_rows, 0],
         "albedo_basis": basel["texPC"][shape_rows][..., :80] * basel["texEV"][:80, 0],
     }
@@ -63,9 +72,11 @@ def _write_basel(folder, random):
     column = random.standard_normal((rows, 1)).astype(np.float32)
     basel = {
         "shapeMU": (random.standard_normal((rows, 1)) * 6e4).astype(np.float32),
-        "shapePC": column * pattern, "shapeEV": np.linspace(900, 1, COMPONENTS)[:, np.newaxis],
+        "shapePC": column * pattern,
+        "shapeEV": np.linspace(900, 1, COMPONENTS)[:, np.newaxis],
         "texMU": (random.uniform(60, 200, (rows, 1))).astype(np.float32),
-        "texPC": column[::-1] * pattern, "texEV": np.linspace(50, 1, COMPONENTS)[:, np.newaxis],
+        "texPC": column[::-1] * pattern,
+        "texEV": np.linspace(50, 1, COMPONENTS)[:, np.newaxis],
     }
     write_mat_file(os.path.join(folder, "01_MorphableModel.mat"), basel)
     return basel
@@ -82,16 +93,22 @@ def _write_expressions(folder, random):
 
 def _write_indices(folder, random, count):
     np.savetxt(os.path.join(folder, "std_exp.txt"), np.linspace(100, 10, 79)[np.newaxis])
-    trim = random.permutation(bfm.SHAPE_VERTEX_COUNT)[:bfm.EXPRESSION_VERTEX_COUNT]
+    trim = random.permutation(bfm.SHAPE_VERTEX_COUNT)[: bfm.EXPRESSION_VERTEX_COUNT]
     front = np.sort(random.permutation(bfm.EXPRESSION_VERTEX_COUNT)[:count])
     write_mat_file(os.path.join(folder, "BFM_exp_idx.mat"), {"trimIndex": trim[:, np.newaxis] + 1})
     write_mat_file(os.path.join(folder, "BFM_front_idx.mat"), {"idx": front[:, np.newaxis] + 1.0})
     triangles = np.arange(count - 2)[:, np.newaxis] + np.arange(3)
-    write_mat_file(os.path.join(folder, "facemodel_info.mat"), {
-        "tri": triangles + 1.0, "point_buf": np.full((count, 8), len(triangles) + 1.0),
-        "frontmask2_idx": np.arange(10, 40)[:, np.newaxis] + 1.0,
-        "tri_mask2": np.array([[1.0, 2, 3], [28, 29, 30]]),
-        "keypoints": np.arange(68)[np.newaxis] + 1.0, "skinmask": np.ones((1, count))})
+    write_mat_file(
+        os.path.join(folder, "facemodel_info.mat"),
+        {
+            "tri": triangles + 1.0,
+            "point_buf": np.full((count, 8), len(triangles) + 1.0),
+            "frontmask2_idx": np.arange(10, 40)[:, np.newaxis] + 1.0,
+            "tri_mask2": np.array([[1.0, 2, 3], [28, 29, 30]]),
+            "keypoints": np.arange(68)[np.newaxis] + 1.0,
+            "skinmask": np.ones((1, count)),
+        },
+    )
 
 
 def write_mat_file(path, fields, compressed=False):

@@ -10,7 +10,7 @@ from tests.paths import GOLDEN
 
 
 def golden_variables(network):
-    """Return variable name -> shape of ``r_net``, ``facenet`` or ``gcn_mesh_generator`` as published."""
+    """Return published variable name -> shape of r_net, facenet or gcn_mesh_generator."""
     with open(os.path.join(GOLDEN, "variables.json")) as file:
         return json.load(file)[network]
 

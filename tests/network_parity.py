@@ -29,7 +29,7 @@ class NetworkOutput(NamedTuple):
 
 
 def network_outputs(golden):
-    """Yield what R-Net, FaceNet and the mesh generator make of the golden inputs.
+    """Yield checks of R-Net, FaceNet and the mesh generator on the golden inputs.
 
     Args:
         golden: folder with ``networks_alignment_skin.npz`` and ``variables.json``.
@@ -39,18 +39,35 @@ def network_outputs(golden):
         variables = json.load(file)
     images = np.float32(published["image_bgr"])
     for training in (False, True):
-        shapes, network = _run(lambda: networks.r_net(tf.constant(images), training=training))  # noqa: B023
-        name, tolerance = ("R-Net, training", TRAINING_TOLERANCE) if training else ("R-Net", NETWORK_TOLERANCE)
+        shapes, network = _run(
+            lambda training=training: networks.r_net(tf.constant(images), training=training)
+        )
+        name, tolerance = (
+            ("R-Net, training", TRAINING_TOLERANCE) if training else ("R-Net", NETWORK_TOLERANCE)
+        )
         expected = published["rnet_coeff_training" if training else "rnet_coeff"]
         yield NetworkOutput(name + " coefficients", network.coefficients, expected, tolerance)
-    yield NetworkOutput("R-Net variables that differ", _differences(shapes, variables["r_net"]), 0, 0)
+    yield NetworkOutput(
+        "R-Net variables that differ", _differences(shapes, variables["r_net"]), 0, 0
+    )
     shapes, network = _run(lambda: networks.face_net(tf.constant(images)))
-    yield NetworkOutput("FaceNet bottleneck", network.bottleneck, published["facenet_bottleneck"], NETWORK_TOLERANCE)
-    yield NetworkOutput("FaceNet average pool", network.average_pool, published["facenet_avgpool"], NETWORK_TOLERANCE)
-    yield NetworkOutput("FaceNet variables that differ", _differences(shapes, variables["facenet"]), 0, 0)
+    yield NetworkOutput(
+        "FaceNet bottleneck", network.bottleneck, published["facenet_bottleneck"], NETWORK_TOLERANCE
+    )
+    yield NetworkOutput(
+        "FaceNet average pool",
+        network.average_pool,
+        published["facenet_avgpool"],
+        NETWORK_TOLERANCE,
+    )
+    yield NetworkOutput(
+        "FaceNet variables that differ", _differences(shapes, variables["facenet"]), 0, 0
+    )
     shapes, mesh = _run(lambda: _golden_generator(published))
     yield NetworkOutput("GCN vertices", mesh.vertices, published["gcn_vertices"], NETWORK_TOLERANCE)
-    yield NetworkOutput("GCN variables that differ", _differences(shapes, variables["gcn_mesh_generator"]), 0, 0)
+    yield NetworkOutput(
+        "GCN variables that differ", _differences(shapes, variables["gcn_mesh_generator"]), 0, 0
+    )
 
 
 def published_pyramid(published):
@@ -62,25 +79,33 @@ def published_pyramid(published):
     sizes = published["gcn_sizes"]
 
     def matrix(name, shape):
-        data, rows, columns = (published["gcn_{}_{}".format(name, part)] for part in ("val", "row", "col"))
+        data, rows, columns = (
+            published["gcn_{}_{}".format(name, part)] for part in ("val", "row", "col")
+        )
         return scipy.sparse.csr_matrix((data, (rows, columns)), shape=shape)
 
-    laplacians = [matrix("L{}".format(i), (n, n)) - scipy.sparse.identity(n, np.float32, "csr")
-                  for i, n in enumerate(sizes)]
+    laplacians = [
+        matrix("L{}".format(i), (n, n)) - scipy.sparse.identity(n, np.float32, "csr")
+        for i, n in enumerate(sizes)
+    ]
     for laplacian in laplacians:
         laplacian.eliminate_zeros()
     steps = range(len(sizes) - 1)
     return MeshPyramid(
-        vertices=tuple(np.zeros((n, 3), np.float32) for n in sizes), triangles=(),
+        vertices=tuple(np.zeros((n, 3), np.float32) for n in sizes),
+        triangles=(),
         laplacians=tuple(laplacians),
         upsampling=tuple(matrix("U{}".format(i), (sizes[i], sizes[i + 1])) for i in steps),
-        kept=tuple(matrix("D{}".format(i), (sizes[i + 1], sizes[i])).indices for i in steps))
+        kept=tuple(matrix("D{}".format(i), (sizes[i + 1], sizes[i])).indices for i in steps),
+    )
 
 
 def _golden_generator(published):
     return generator.generate_mesh(
-        tf.constant(published["gcn_embedding"]), tf.constant(published["gcn_pca_mesh"]),
-        generator.pyramid_tensors(published_pyramid(published)))
+        tf.constant(published["gcn_embedding"]),
+        tf.constant(published["gcn_pca_mesh"]),
+        generator.pyramid_tensors(published_pyramid(published)),
+    )
 
 
 def _run(build):

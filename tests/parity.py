@@ -4,7 +4,7 @@
 
 Prints the worst relative error of every quantity and exits with status 1 if one is above its
 tolerance: 1e-5 for values, 1e-4 for gradients and networks (1e-3 for R-Net in training mode, where
-the published figures are themselves 3e-4 off float64), identical masks, 2 grey levels for
+the published figures are themselves 3e-4 off float64), identical masks, 2 gray levels for
 resampled images. ``DIR`` holds ``toy_model.mat`` and ``*.npz``; checks whose file is absent are
 named as not run. ``--bfm_info`` adds the conversion of BFM09 with its true index files and
 random bases of the true sizes.
@@ -25,15 +25,15 @@ if REPO_ROOT not in sys.path:  # run as a script
 import losses  # noqa: E402
 from alignment.align import align  # noqa: E402
 from alignment.skin import skin_mask  # noqa: E402
-from face_decoder import decode_face, render_face
+from face_decoder import decode_face, render_face  # noqa: E402
 from face_model import read_face_model  # noqa: E402
-from face_model.coefficients import coefficient_sizes, split_coefficients
+from face_model.coefficients import coefficient_sizes, split_coefficients  # noqa: E402
 from tests.network_parity import network_outputs  # noqa: E402
-from utils.errors import InputError, run_main
-from utils.tf_compat import tf
+from utils.errors import InputError, run_main  # noqa: E402
+from utils.tf_compat import tf  # noqa: E402
 
 VALUE_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-4
-GREY_LEVELS = 2
+GRAY_LEVELS = 2
 
 
 class Check(NamedTuple):
@@ -50,13 +50,15 @@ def relative(name, ours, theirs, tolerance=VALUE_TOLERANCE):
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
         return Check(name, np.inf, tolerance, "shape {} not {}".format(ours.shape, theirs.shape))
-    return Check(name, float(np.max(np.abs(ours - theirs)) / max(np.max(np.abs(theirs)), 1e-30)), tolerance)
+    return Check(
+        name, float(np.max(np.abs(ours - theirs)) / max(np.max(np.abs(theirs)), 1e-30)), tolerance
+    )
 
 
-def grey_levels(name, ours, theirs, tolerance=GREY_LEVELS):
-    """Compare images by the largest difference in grey levels."""
+def gray_levels(name, ours, theirs, tolerance=GRAY_LEVELS):
+    """Compare images by the largest difference in gray levels."""
     error = np.max(np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)))
-    return Check(name, float(error), tolerance, "grey levels")
+    return Check(name, float(error), tolerance, "gray levels")
 
 
 def differing_pixels(name, ours, theirs):
@@ -65,7 +67,7 @@ def differing_pixels(name, ours, theirs):
 
 
 def decoder_checks(golden):
-    """Yield checks of the decoder, the rasteriser, the losses and their gradients."""
+    """Yield checks of the decoder, the rasterizer, the losses and their gradients."""
     model = read_face_model(os.path.join(golden, "toy_model.mat"))
     published = np.load(os.path.join(golden, "decoder_and_losses.npz"), allow_pickle=False)
     with tf.Graph().as_default():
@@ -73,8 +75,11 @@ def decoder_checks(golden):
         face = decode_face(coefficients, model)
         rendering = render_face(face, model)
         terms = _published_losses(published, coefficients, face, rendering, model)
-        gradients = {name: tf.gradients(term, coefficients)[0]
-                     for name, term in terms._asdict().items() if name != "perceptual"}
+        gradients = {
+            name: tf.gradients(term, coefficients)[0]
+            for name, term in terms._asdict().items()
+            if name != "perceptual"
+        }
         with tf.Session() as session:
             face, rendering, terms, gradients = session.run([face, rendering, terms, gradients])
     yield relative("face_shape", face.world_shape, published["face_shape_world"])
@@ -88,7 +93,12 @@ def decoder_checks(golden):
     for name, value in terms._asdict().items():
         yield relative("loss " + name, value, published["loss_" + short.get(name, name)])
     for name, value in gradients.items():
-        yield relative("gradient of " + name, value, published["grad_" + short.get(name, name)], GRADIENT_TOLERANCE)
+        yield relative(
+            "gradient of " + name,
+            value,
+            published["grad_" + short.get(name, name)],
+            GRADIENT_TOLERANCE,
+        )
 
 
 def _published_losses(published, coefficients, face, rendering, model):
@@ -96,22 +106,30 @@ def _published_losses(published, coefficients, face, rendering, model):
     attention = tf.constant(published["attention"].astype(np.float32))
     return losses.Losses(
         photometric=losses.photometric_loss(
-            tf.constant(published["photo"].astype(np.float32)), rendering.image, rendering.front_mask * attention),
+            tf.constant(published["photo"].astype(np.float32)),
+            rendering.image,
+            rendering.front_mask * attention,
+        ),
         landmark=losses.landmark_loss(face.landmarks, tf.constant(published["landmark_labels"])),
-        perceptual=losses.perceptual_loss(tf.constant(published["feat_a"]), tf.constant(published["feat_b"])),
+        perceptual=losses.perceptual_loss(
+            tf.constant(published["feat_a"]), tf.constant(published["feat_b"])
+        ),
         regularization=losses.regularization_loss(parts),
         reflectance=losses.reflectance_loss(face.albedo, model.skin_mask),
-        gamma=losses.gamma_loss(parts.gamma))
+        gamma=losses.gamma_loss(parts.gamma),
+    )
 
 
 def alignment_checks(golden):
     """Yield checks of the crop and of the skin mask."""
     published = np.load(os.path.join(golden, "networks_alignment_skin.npz"), allow_pickle=False)
     result = align(published["align_image_rgb"], published["align_lm5"])
-    yield grey_levels("aligned crop", result.crop, published["align_crop_bgr"][..., ::-1])
+    yield gray_levels("aligned crop", result.crop, published["align_crop_bgr"][..., ::-1])
     yield relative("five points in the crop", result.five_points, published["align_lm5_crop"])
     yield relative("trans_params", result.trans_params, published["align_trans_params"])
-    yield grey_levels("skin mask", skin_mask(published["skin_bgr"][..., ::-1]), published["skin_mask"])
+    yield gray_levels(
+        "skin mask", skin_mask(published["skin_bgr"][..., ::-1]), published["skin_mask"]
+    )
 
 
 def network_checks(golden):
@@ -133,15 +151,22 @@ SUITES = (
 def bfm_checks(folder):
     """Yield checks of the BFM09 conversion against a direct computation on random bases."""
     from face_model.bfm import convert_bfm09
-    from tests.bfm_pieces import direct_rows, write_random_pieces  # imported late: tests/ needs the repo root
+    from tests.bfm_pieces import (
+        direct_rows,
+        write_random_pieces,
+    )  # imported late: tests/ needs the repo root
+
     with tempfile.TemporaryDirectory() as scratch:
         pieces = write_random_pieces(scratch, index_folder=folder)
         model = convert_bfm09(scratch)
         vertices = np.random.RandomState(1).randint(0, model.vertex_count, 50)
         for name, expected in direct_rows(pieces, vertices).items():
             array = getattr(model, name)
-            ours = array[vertices] if array.shape[0] == model.vertex_count else np.stack(
-                [array[3 * v:3 * v + 3] for v in vertices])
+            ours = (
+                array[vertices]
+                if array.shape[0] == model.vertex_count
+                else np.stack([array[3 * v : 3 * v + 3] for v in vertices])
+            )
             yield relative("BFM09 " + name, ours, expected)
         yield Check("BFM09 vertices", abs(model.vertex_count - 35709), 0, "count")
         yield Check("BFM09 triangles", abs(model.triangle_count - 70789), 0, "count")
@@ -166,15 +191,20 @@ def report(checks):
     lines = []
     for check in checks:
         verdict = "ok" if check.error <= check.tolerance else "ABOVE"
-        lines.append("{:28s} {:10.3g}  (at most {:g}, {})  {}".format(
-            check.name, check.error, check.tolerance, check.unit, verdict))
+        lines.append(
+            "{:28s} {:10.3g}  (at most {:g}, {})  {}".format(
+                check.name, check.error, check.tolerance, check.unit, verdict
+            )
+        )
     return "\n".join(lines), all(check.error <= check.tolerance for check in checks)
 
 
 def parse_arguments(argv):
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--golden", required=True, help="folder with the published system's numbers")
+    parser.add_argument(
+        "--golden", required=True, help="folder with the published system's numbers"
+    )
     parser.add_argument("--bfm_info", help="folder with BFM09's public index files")
     return parser.parse_args(argv)
 
@@ -193,8 +223,11 @@ def main(argv=None):
     for name in not_run:
         print("not run: " + name)
     failed = sum(check.error > check.tolerance for check in checks)
-    print("{} quantities compared, {}".format(len(checks), "all within tolerance" if passed else "{} above".format(
-        failed)))
+    print(
+        "{} quantities compared, {}".format(
+            len(checks), "all within tolerance" if passed else "{} above".format(failed)
+        )
+    )
     return 0 if passed else 1
 
 

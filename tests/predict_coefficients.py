@@ -1,6 +1,7 @@
-"""What R-Net says to crops, by whatever TensorFlow runs this: test_tensorflow_exchange.py runs it under two.
+"""R-Net's coefficients of crops; test_tensorflow_exchange.py runs this under two TensorFlows.
 
-Arguments: crops (.npy, [B, 224, 224, 3] uint8), the face model, then pairs of weights and the .npy to write.
+Arguments: crops (.npy, [B, 224, 224, 3] uint8), the face model, then pairs of weights and the .npy
+to write.
 """
 
 import os

@@ -30,7 +30,9 @@ def test_photometric_is_the_mean_distance_over_the_mask():
     mask = RANDOM.uniform(0, 1, (2, 6, 6, 1)).astype(np.float32)
     distance = np.linalg.norm(photo - rendered, axis=-1)
     expected = (distance * mask[..., 0]).sum() / 255 / mask.sum()
-    np.testing.assert_allclose(run(losses.photometric_loss(tf.constant(photo), rendered, mask)), expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        run(losses.photometric_loss(tf.constant(photo), rendered, mask)), expected, rtol=1e-5
+    )
 
 
 def test_photometric_per_image_does_not_mix_images():
@@ -51,12 +53,21 @@ def test_photometric_of_equal_images_is_zero_with_a_finite_gradient():
 
 
 def test_photometric_of_an_empty_mask_is_zero():
-    assert run(losses.photometric_loss(tf.constant(images()), images(), np.zeros((2, 6, 6, 1), np.float32))) == 0
+    assert (
+        run(
+            losses.photometric_loss(
+                tf.constant(images()), images(), np.zeros((2, 6, 6, 1), np.float32)
+            )
+        )
+        == 0
+    )
 
 
 def test_photometric_sends_no_gradient_through_the_mask():
     mask = tf.constant(np.ones((2, 6, 6, 1), np.float32))
-    assert tf.gradients(losses.photometric_loss(tf.constant(images()), images(), mask), mask) == [None]
+    assert tf.gradients(losses.photometric_loss(tf.constant(images()), images(), mask), mask) == [
+        None
+    ]
 
 
 def test_landmark_weights_are_the_published_ones():
@@ -88,16 +99,29 @@ def test_perceptual_is_one_minus_cosine(other, expected):
 
 def test_regularization_weighs_the_parts():
     parts = Coefficients(*(tf.ones([2, size]) for size in (80, 64, 80, 3, 27, 3)))
-    np.testing.assert_allclose(run(losses.regularization_loss(parts)), 80 + 0.8 * 64 + 0.017 * 80, rtol=1e-6)
+    np.testing.assert_allclose(
+        run(losses.regularization_loss(parts)), 80 + 0.8 * 64 + 0.017 * 80, rtol=1e-6
+    )
 
 
 def test_reflectance_is_the_weighted_variance():
     albedo = RANDOM.uniform(0, 255, (2, 50, 3)).astype(np.float32)
     skin = RANDOM.uniform(0, 1, 50).astype(np.float32)
-    expected = np.mean([
-        sum(np.average((face[:, c] / 255 - np.average(face[:, c] / 255, weights=skin)) ** 2, weights=skin)
-            for c in range(3)) for face in albedo.astype(np.float64)])
-    np.testing.assert_allclose(run(losses.reflectance_loss(tf.constant(albedo), skin)), expected, rtol=1e-5)
+    expected = np.mean(
+        [
+            sum(
+                np.average(
+                    (face[:, c] / 255 - np.average(face[:, c] / 255, weights=skin)) ** 2,
+                    weights=skin,
+                )
+                for c in range(3)
+            )
+            for face in albedo.astype(np.float64)
+        ]
+    )
+    np.testing.assert_allclose(
+        run(losses.reflectance_loss(tf.constant(albedo), skin)), expected, rtol=1e-5
+    )
 
 
 def test_gamma_loss_is_zero_for_white_light_only():
@@ -105,13 +129,20 @@ def test_gamma_loss_is_zero_for_white_light_only():
     red = white.copy()
     red[0, 0] += 3
     np.testing.assert_allclose(run(losses.gamma_loss(tf.constant(white))), 0, atol=1e-12)
-    np.testing.assert_allclose(run(losses.gamma_loss(tf.constant(red))), (4 + 1 + 1) / 27.0, rtol=1e-5)
+    np.testing.assert_allclose(
+        run(losses.gamma_loss(tf.constant(red))), (4 + 1 + 1) / 27.0, rtol=1e-5
+    )
 
 
 def test_total_is_weighted_and_leaves_out_what_is_missing():
     terms = losses.Losses(*(tf.constant(1.0) for _ in range(6)))
     weights = losses.LossWeights()
-    np.testing.assert_allclose(run(losses.total_loss(terms)), 1.92 + 1.6e-3 + 0.2 + 3e-4 + 5 + 10, rtol=1e-6)
+    np.testing.assert_allclose(
+        run(losses.total_loss(terms)), 1.92 + 1.6e-3 + 0.2 + 3e-4 + 5 + 10, rtol=1e-6
+    )
     without = terms._replace(perceptual=None)
     np.testing.assert_allclose(
-        run(losses.total_loss(without)), run(losses.total_loss(terms)) - weights.perceptual, rtol=1e-5)
+        run(losses.total_loss(without)),
+        run(losses.total_loss(terms)) - weights.perceptual,
+        rtol=1e-5,
+    )

@@ -35,13 +35,21 @@ def _run(build, images):
             load_golden_variables(variables, session)
             results = session.run(outputs)
             session.run(updates)
-            averages = {v.op.name: session.run(v) for v in variables if "/conv1/BatchNorm/moving" in v.op.name}
+            averages = {
+                v.op.name: session.run(v)
+                for v in variables
+                if "/conv1/BatchNorm/moving" in v.op.name
+            }
     return results, averages
 
 
-@pytest.mark.parametrize("build, published_name", [
-    (lambda images: networks.r_net(images, training=True), "r_net"),
-    (networks.face_net, "facenet")])
+@pytest.mark.parametrize(
+    "build, published_name",
+    [
+        (lambda images: networks.r_net(images, training=True), "r_net"),
+        (networks.face_net, "facenet"),
+    ],
+)
 def test_variables_have_the_published_names_and_shapes(build, published_name):
     with tf.Graph().as_default():
         build(tf.zeros([1, 224, 224, 3]))
@@ -59,8 +67,12 @@ def test_r_net_agrees_with_the_published_one_in_inference(published):
 
 
 def test_r_net_agrees_with_the_published_one_in_training(published):
-    outputs, averages = _run(lambda images: networks.r_net(images, training=True), published["image_bgr"])
-    assert relative_error(outputs.coefficients, published["rnet_coeff_training"]) < TRAINING_TOLERANCE
+    outputs, averages = _run(
+        lambda images: networks.r_net(images, training=True), published["image_bgr"]
+    )
+    assert (
+        relative_error(outputs.coefficients, published["rnet_coeff_training"]) < TRAINING_TOLERANCE
+    )
     _check_moving_averages(published["image_bgr"], averages)
 
 
@@ -71,7 +83,10 @@ def _check_moving_averages(images, averages):
     with tf.Graph().as_default(), tf.Session() as session:
         kernel = before["resnet_v1_50/conv1/weights"]
         net = np.float64(session.run(tf.nn.conv2d(padded, kernel, [1, 2, 2, 1], "VALID")))
-    statistics = {"moving_mean": net.mean((0, 1, 2)), "moving_variance": net.reshape(-1, 64).var(0, ddof=1)}
+    statistics = {
+        "moving_mean": net.mean((0, 1, 2)),
+        "moving_variance": net.reshape(-1, 64).var(0, ddof=1),
+    }
     for name, batch in statistics.items():
         name = "resnet_v1_50/conv1/BatchNorm/" + name
         expected = 0.997 * before[name] + 0.003 * batch
@@ -100,8 +115,13 @@ def test_frozen_networks_agree_with_the_published_ones(published):
 
 def test_heads_follow_the_face_model_and_start_at_zero():
     with tf.Graph().as_default():
-        network = networks.r_net(tf.ones([2, 64, 64, 3]), training=True,
-                                 identity_count=7, expression_count=5, albedo_count=3)
+        network = networks.r_net(
+            tf.ones([2, 64, 64, 3]),
+            training=True,
+            identity_count=7,
+            expression_count=5,
+            albedo_count=3,
+        )
         shapes = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
@@ -109,7 +129,10 @@ def test_heads_follow_the_face_model_and_start_at_zero():
     assert coefficients.shape == (2, 7 + 5 + 3 + 33)
     assert not coefficients.any() and pool5.any()
     assert networks.coefficient_counts(shapes) == {
-        "identity_count": 7, "expression_count": 5, "albedo_count": 3}
+        "identity_count": 7,
+        "expression_count": 5,
+        "albedo_count": 3,
+    }
 
 
 def test_a_second_copy_can_share_the_variables():
@@ -126,9 +149,14 @@ def test_coefficients_depend_on_the_pixels_as_finite_differences_say():
     image = np.float32(np.random.RandomState(0).uniform(0, 255, (1, 64, 64, 3)))
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, 64, 64, 3])
-        total = tf.reduce_sum(networks.r_net(
-            images, training=False, frozen=networks.frozen_parameters(values)).coefficients)
+        total = tf.reduce_sum(
+            networks.r_net(
+                images, training=False, frozen=networks.frozen_parameters(values)
+            ).coefficients
+        )
         slope = session.run(tf.gradients(total, images)[0], {images: image})
         steepest = slope / np.linalg.norm(slope)
-        ahead, behind = (session.run(total, {images: image + sign * 5 * steepest}) for sign in (1, -1))
+        ahead, behind = (
+            session.run(total, {images: image + sign * 5 * steepest}) for sign in (1, -1)
+        )
     assert np.linalg.norm(slope) == pytest.approx((ahead - behind) / 10, rel=0.02)

@@ -9,7 +9,11 @@ SIZE = 224
 
 
 def write_faces(folder, count, seed=0):
-    """Write ``count`` smooth pictures with plausible landmarks and a disc as mask; returns the folder as str."""
+    """Write ``count`` smooth pictures with plausible landmarks and a disc as mask.
+
+    Returns:
+        The folder as str.
+    """
     random = np.random.RandomState(seed)
     rows, columns = np.mgrid[:SIZE, :SIZE]
     for kind in ("lm", "lm_bin", "mask"):
@@ -18,8 +22,12 @@ def write_faces(folder, count, seed=0):
         phase, tint = random.uniform(0, 6, 2), random.uniform(0.4, 1, 3)
         waves = 128 + 100 * np.sin(rows / 30.0 + phase[0]) * np.cos(columns / 40.0 + phase[1])
         angle = np.linspace(0, 2 * np.pi, 68)
-        landmarks = 112 + 50 * np.stack([np.cos(angle), np.sin(angle)], 1) + random.uniform(-5, 5, (68, 2))
-        write_face(folder, "face_{:02d}".format(index), np.uint8(waves[..., None] * tint), landmarks)
+        landmarks = (
+            112 + 50 * np.stack([np.cos(angle), np.sin(angle)], 1) + random.uniform(-5, 5, (68, 2))
+        )
+        write_face(
+            folder, "face_{:02d}".format(index), np.uint8(waves[..., None] * tint), landmarks
+        )
     return str(folder)
 
 
@@ -27,7 +35,7 @@ def write_face(folder, name, image, landmarks):
     """Write one face in the processed format."""
     path = os.path.join(str(folder), "{}", name)
     rows, columns = np.mgrid[:SIZE, :SIZE]
-    disc = np.uint8(255 * ((rows - 112) ** 2 + (columns - 112) ** 2 < 90 ** 2))
+    disc = np.uint8(255 * ((rows - 112) ** 2 + (columns - 112) ** 2 < 90**2))
     Image.fromarray(image).save(os.path.join(str(folder), name + ".png"))
     Image.fromarray(np.repeat(disc[..., None], 3, axis=2)).save(path.format("mask") + ".png")
     np.asarray(landmarks, np.float64).tofile(path.format("lm_bin") + ".bin")

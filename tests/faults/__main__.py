@@ -24,21 +24,36 @@ from tests.faults.disturbances import (
 from tests.faults.processes import Fault, warm_up
 
 _COLD = 8  # of so many kills, one is of a command that was started anew
-_MOST_TRIES = 3  # of each kill that is wanted: a moment may turn out to be after the end
+_MOST_TRIES = 3  # for each wanted kill, as some come after the end
 _LONGEST_CHAIN = 6  # kills one after the other before a command may run to its end
 
 
 def parse_arguments(argv=None):
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__.splitlines()[0],
-                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--count", type=int, default=50, help="kills of each command while it runs, the three signals "
-                        "in turn")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults",
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=50,
+        help="kills of each command while it runs, the three signals in turn",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--only", choices=sorted(COMMANDS), nargs="+", default=sorted(COMMANDS), help="commands")
-    parser.add_argument("--disks", type=int, default=len(DISKS), help="how many sizes of full disks")
+    parser.add_argument(
+        "--only", choices=sorted(COMMANDS), nargs="+", default=sorted(COMMANDS), help="commands"
+    )
+    parser.add_argument(
+        "--disks", type=int, default=len(DISKS), help="how many sizes of full disks"
+    )
     parser.add_argument("--pairs", type=int, default=4, help="how often two are run at once")
-    parser.add_argument("--quick", action="store_true", help="fork all commands, start none anew; no read-only folders")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="fork all commands, start none anew; no read-only folders",
+    )
     parser.add_argument("--verbose", action="store_true", help="a line for each disturbance")
     return parser.parse_args(argv)
 
@@ -61,7 +76,10 @@ class Tally:
             self.faults.append(label)
             print("{}, {}: {}".format(name, label, end), flush=True)
         if self._verbose:
-            print("{}, {}: {} ({:.1f} s)".format(name, label, end, time.monotonic() - begin), flush=True)
+            print(
+                "{}, {}: {} ({:.1f} s)".format(name, label, end, time.monotonic() - begin),
+                flush=True,
+            )
         return end
 
 
@@ -80,15 +98,32 @@ def main(argv=None):
             tally.faults.append(name)
             continue
         if arguments.verbose:
-            print("{}: {}".format(name, ", ".join("{:.1f} s of processor time {}".format(
-                bench.work(cold), "started anew" if cold else "forked") for cold in bench.ways)), flush=True)
+            print(
+                "{}: {}".format(
+                    name,
+                    ", ".join(
+                        "{:.1f} s of processor time {}".format(
+                            bench.work(cold), "started anew" if cold else "forked"
+                        )
+                        for cold in bench.ways
+                    ),
+                ),
+                flush=True,
+            )
         _disturb(bench, arguments, tally)
     for label in sorted(tally.counts):
         print("{:4d}  {}".format(tally.counts[label], label))
     done = sum(tally.counts.values())
-    print("{} disturbances in {:.0f} s, seed {}: {} in order, {} faults{}".format(
-        done + len(tally.faults), time.monotonic() - begin, arguments.seed, done, len(tally.faults),
-        "" if can_mount() else "; no full disks, mounting is not permitted here"))
+    print(
+        "{} disturbances in {:.0f} s, seed {}: {} in order, {} faults{}".format(
+            done + len(tally.faults),
+            time.monotonic() - begin,
+            arguments.seed,
+            done,
+            len(tally.faults),
+            "" if can_mount() else "; no full disks, mounting is not permitted here",
+        )
+    )
     shutil.rmtree(folder)
     return 1 if tally.faults else 0
 
@@ -97,27 +132,44 @@ def _disturb(bench, arguments, tally):
     """Do everything to one command."""
     _kills(bench, arguments, tally)
     for number in range(arguments.pairs):
-        tally.take(bench.name, "two at once, number {}".format(number),
-                   lambda number=number: two_writers(bench, arguments.seed * 1000 + number))
-    for size in DISKS[::max(1, -(-len(DISKS) // arguments.disks))] if arguments.disks and can_mount() else ():
-        tally.take(bench.name, "full disk, {} bytes".format(size), lambda size=size: full_disk(bench, size))
+        tally.take(
+            bench.name,
+            "two at once, number {}".format(number),
+            lambda number=number: two_writers(bench, arguments.seed * 1000 + number),
+        )
+    for size in (
+        DISKS[:: max(1, -(-len(DISKS) // arguments.disks))]
+        if arguments.disks and can_mount()
+        else ()
+    ):
+        tally.take(
+            bench.name, "full disk, {} bytes".format(size), lambda size=size: full_disk(bench, size)
+        )
     if not arguments.quick:
         tally.take(bench.name, "read-only", lambda: read_only(bench))
 
 
 def _kills(bench, arguments, tally):
-    """Kill it again and again, and now and then let it run to its end; kills that come too late are extra."""
+    """Kill it repeatedly, with complete runs in between; kills after its end do not count."""
     dice, kinds, number, in_time = random.Random(arguments.seed), sorted(SIGNALS), 0, 0
     emptied(bench.output)
     chain = dice.randrange(1, _LONGEST_CHAIN + 1)
     while in_time < arguments.count and number < _MOST_TRIES * arguments.count:
         kind, cold = kinds[number % len(kinds)], not arguments.quick and number % _COLD == 0
-        end = tally.take(bench.name, "{}, number {}{}".format(kind, number, ", started anew" if cold else ""),
-                         lambda kind=kind, number=number, cold=cold: kill(
-                             bench, kind, arguments.seed * 1000 + number, cold))
+        end = tally.take(
+            bench.name,
+            "{}, number {}{}".format(kind, number, ", started anew" if cold else ""),
+            lambda kind=kind, number=number, cold=cold: kill(
+                bench, kind, arguments.seed * 1000 + number, cold
+            ),
+        )
         chain, in_time = chain - 1, in_time + (end != FINISHED_BEFORE)
         if end == "stopped" and (not chain or in_time == arguments.count):
-            tally.take(bench.name, "run again, after number {}".format(number), lambda: bench.complete() or "complete")
+            tally.take(
+                bench.name,
+                "run again, after number {}".format(number),
+                lambda: bench.complete() or "complete",
+            )
         if end != "stopped" or not chain:
             emptied(bench.output)
             chain = dice.randrange(1, _LONGEST_CHAIN + 1)

@@ -1,4 +1,4 @@
-"""The commands that are disturbed: how they are called, and what their folders must hold."""
+"""The disturbed commands: their command lines, and the required content of their folders."""
 
 import hashlib
 import os
@@ -25,17 +25,21 @@ class Command(NamedTuple):
     """A command under test."""
 
     name: str
-    arguments: Callable[[str, str], list]  # (data folder, output folder) -> script and its command line
-    rewrites: bool = False  # whether a second run writes again what is there already
+    arguments: Callable[
+        [str, str], list
+    ]  # (data folder, output folder) -> script and its command line
+    rewrites: bool = False  # whether a second run writes existing files again
 
 
 def write_data(folder, photo_count=_PHOTOS):
-    """Write what all commands read, and return its folder."""
+    """Write the input of all commands, and return its folder."""
     photos = os.path.join(folder, "photos")
     os.makedirs(photos)
     points = _SIDE / 2.0 + STANDARD_POINTS_3D[:, :2] * [_SIDE * 0.44, -_SIDE * 0.44]
     for i in range(photo_count):
-        Image.fromarray(np.roll(picture(_SIDE), 3 * i, axis=1)).save(os.path.join(photos, "photo{}.png".format(i)))
+        Image.fromarray(np.roll(picture(_SIDE), 3 * i, axis=1)).save(
+            os.path.join(photos, "photo{}.png".format(i))
+        )
         np.savetxt(os.path.join(photos, "photo{}.txt".format(i)), points)
     write_faces(os.path.join(folder, "faces"), 4)
     return folder
@@ -46,36 +50,93 @@ def _script(*parts):
 
 
 def _preprocess(data, output):
-    return _script("preprocess_img.py") + ["--img_path", os.path.join(data, "photos"), "--save_path", output,
-                                           "--workers", "2", "--keep_uncertain", "--quiet"]
+    return _script("preprocess_img.py") + [
+        "--img_path",
+        os.path.join(data, "photos"),
+        "--save_path",
+        output,
+        "--workers",
+        "2",
+        "--keep_uncertain",
+        "--quiet",
+    ]
 
 
 def _demo(data, output):
     return _script("tests", "faults", "tiny_demo.py") + [
-        "--input", os.path.join(data, "photos"), "--output", output, "--face_model", TOY_MODEL, "--method", "fit",
-        "--steps", "2", "--batch_size", "2", "--quiet"]
+        "--input",
+        os.path.join(data, "photos"),
+        "--output",
+        output,
+        "--face_model",
+        TOY_MODEL,
+        "--method",
+        "fit",
+        "--steps",
+        "2",
+        "--batch_size",
+        "2",
+        "--quiet",
+    ]
 
 
 def _synthesize(data, output):
-    return _script("synthesis", "__main__.py") + ["--output", output, "--count", str(_FACES), "--face_model", TOY_MODEL,
-                                       "--workers", "2", "--quiet"]
+    return _script("synthesis", "__main__.py") + [
+        "--output",
+        output,
+        "--count",
+        str(_FACES),
+        "--face_model",
+        TOY_MODEL,
+        "--workers",
+        "2",
+        "--quiet",
+    ]
 
 
 def _train(data, output):
     return _script("tests", "faults", "tiny_training.py") + [
-        "--data_path", os.path.join(data, "faces"), "--face_model", TOY_MODEL, "--result_path", output, "--model_name",
-        "run", "--steps", str(_STEPS), "--batch_size", "2", "--val_faces", "2", "--checkpoint_interval",
-        str(_CHECKPOINT_INTERVAL), "--identity", "none", "--init_weights", "none", "--seed", "3", "--deterministic",
-        "--resume", "--quiet"]
+        "--data_path",
+        os.path.join(data, "faces"),
+        "--face_model",
+        TOY_MODEL,
+        "--result_path",
+        output,
+        "--model_name",
+        "run",
+        "--steps",
+        str(_STEPS),
+        "--batch_size",
+        "2",
+        "--val_faces",
+        "2",
+        "--checkpoint_interval",
+        str(_CHECKPOINT_INTERVAL),
+        "--identity",
+        "none",
+        "--init_weights",
+        "none",
+        "--seed",
+        "3",
+        "--deterministic",
+        "--resume",
+        "--quiet",
+    ]
 
 
-COMMANDS = {command.name: command for command in (
-    Command("preprocess", _preprocess), Command("demo", _demo, rewrites=True), Command("synthesize", _synthesize),
-    Command("train", _train))}
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("preprocess", _preprocess),
+        Command("demo", _demo, rewrites=True),
+        Command("synthesize", _synthesize),
+        Command("train", _train),
+    )
+}
 
 
 def contents(folder):
-    """Return path -> digest of what a folder holds."""
+    """Return path -> digest of each file in a folder."""
     found = {}
     for place, _, files in os.walk(folder):
         for name in sorted(files):
@@ -93,19 +154,26 @@ def _digest(path):
 
 
 def incomplete(folder, wanted):
-    """Return the files that are there and are not what an undisturbed run writes, or are left over.
+    """Return existing files that differ from an undisturbed run's, or are left over.
 
-    A checkpoint without its record was never finished; one of a step at which the undisturbed run has none is only
-    looked for in pairs. What a killed writer left is for the next run to remove.
+    A checkpoint without its record was never finished; one of a step at which the undisturbed run
+    has none is only looked for in pairs. What a killed writer left is for the next run to remove.
 
     Args:
         folder: where a disturbed run wrote.
         wanted: ``contents`` of an undisturbed run's folder.
     """
     found = contents(folder)
-    return sorted(name for name, digest in found.items() if not (
-        wanted.get(name) == digest or ".partial-" in name or name.endswith("skipped.txt")
-        or _is_of_unfinished_or_other_step(name, found, wanted)))
+    return sorted(
+        name
+        for name, digest in found.items()
+        if not (
+            wanted.get(name) == digest
+            or ".partial-" in name
+            or name.endswith("skipped.txt")
+            or _is_of_unfinished_or_other_step(name, found, wanted)
+        )
+    )
 
 
 def _is_of_unfinished_or_other_step(name, found, wanted):
@@ -120,10 +188,13 @@ def _is_of_unfinished_or_other_step(name, found, wanted):
 
 
 def unfinished(folder, wanted):
-    """Return the names of files that a finished folder lacks beside an undisturbed run's, or has too many."""
+    """Return missing and surplus files of a finished folder, by an undisturbed run's."""
     found = contents(folder)
-    return (sorted(name for name in wanted if name not in found) + incomplete(folder, wanted)
-            + [name for name in found if ".partial-" in name])
+    return (
+        sorted(name for name in wanted if name not in found)
+        + incomplete(folder, wanted)
+        + [name for name in found if ".partial-" in name]
+    )
 
 
 def emptied(folder):

@@ -1,4 +1,4 @@
-"""What is done to the commands, and what must be so afterwards."""
+"""Disturbances of the commands, and the requirements afterwards."""
 
 import contextlib
 import os
@@ -14,7 +14,11 @@ from tests.faults.processes import Fault, Process
 
 FINISHED_BEFORE = "finished before"  # the moment of the kill
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
-_STATUSES = {"SIGKILL": {-signal.SIGKILL}, "SIGTERM": {143, 130, -signal.SIGTERM}, "Ctrl-C": {130, -signal.SIGINT}}
+_STATUSES = {
+    "SIGKILL": {-signal.SIGKILL},
+    "SIGTERM": {143, 130, -signal.SIGTERM},
+    "Ctrl-C": {130, -signal.SIGINT},
+}
 # Full disks of these sizes, bytes: from nothing at all to nearly enough.
 DISKS = (1 << 12, 1 << 15, 1 << 17, 1 << 19, 1 << 20, 3 << 20)
 _HASTE = 0.02  # seconds within which a kill follows the file that it waits for
@@ -23,7 +27,7 @@ _MUST_STOP = 0.6
 
 
 class Bench:
-    """One command, what it writes in peace, and a folder to disturb it in.
+    """One command, its undisturbed output, and a folder to disturb it in.
 
     Args:
         name: of :data:`tests.faults.commands.COMMANDS`.
@@ -45,7 +49,9 @@ class Bench:
         for cold in self.ways:
             process = self.start(cold, emptied(self.output)).finish()
             if process.returncode:
-                raise Fault("undisturbed, it ended with {}: {}".format(process.returncode, process.said()))
+                raise Fault(
+                    "undisturbed, it ended with {}: {}".format(process.returncode, process.said())
+                )
             found, self._work[cold] = contents(self.output), process.processor_time
             if self.wanted not in (None, found):
                 raise Fault("a second run differs")
@@ -61,19 +67,22 @@ class Bench:
         return self._work[cold]
 
     def complete(self, output=None):
-        """Run it to the end on what is there, and require all that an undisturbed run writes."""
+        """Run it to its end in the existing folder; require an undisturbed run's files."""
         output = output or self.output
         process = self.start(output=output).finish()
         if process.returncode:
-            raise Fault("run again, it ended with {}: {}".format(process.returncode, process.said()))
+            raise Fault(
+                "run again, it ended with {}: {}".format(process.returncode, process.said())
+            )
         _require(unfinished(output, self.wanted), "after running it again")
 
 
 def kill(bench, kind, seed, cold=False):
-    """Start a command on what is there, kill it at a random moment, and look at what is there then.
+    """Start a command in the existing folder, kill it at a random moment, and check its files.
 
-    The moment is either a share of its work, from its start to beyond its end, or just after the Nth file is written;
-    for a command that is started anew it is a share, to meet it while it loads.
+    The moment is either a share of its work, from its start to beyond its end, or just after the
+    Nth file is written; for a command that is started anew it is a share, to meet it while it
+    loads.
 
     Returns:
         How it ended: :data:`FINISHED_BEFORE`, "finished all the same", or "stopped".
@@ -105,7 +114,7 @@ def kill(bench, kind, seed, cold=False):
 
 
 def _files(folder):
-    """Return (path, inode) of all files in a folder that changes: one that is written again is another."""
+    """Return (path, inode) of all files in a changing folder; a rewritten file has a new inode."""
     found = set()
     for place, _, names in os.walk(folder):
         for name in names:
@@ -122,12 +131,23 @@ def _require(wrong, when):
 def full_disk(bench, size):
     """Run a command on a disk that becomes full, then with room, and compare."""
     disk, saved = emptied(bench.output), emptied(bench.output + ".saved")
-    inner = ("mount -t tmpfs -o size={} none {!r} && {}; status=$?; cp -a {!r}/. {!r}; exit $status").format(
-        size, disk, " ".join("'{}'".format(part) for part in [sys.executable] + COMMANDS[bench.name].arguments(
-            bench.data, disk)), disk, saved)
+    inner = (
+        "mount -t tmpfs -o size={} none {!r} && {}; status=$?; cp -a {!r}/. {!r}; exit $status"
+    ).format(
+        size,
+        disk,
+        " ".join(
+            "'{}'".format(part)
+            for part in [sys.executable] + COMMANDS[bench.name].arguments(bench.data, disk)
+        ),
+        disk,
+        saved,
+    )
     process = Process(_UNSHARE + ["sh", "-c", inner], bench.output + ".disk", cold=True).finish()
     if process.returncode not in (0, 1):
-        raise Fault("on a full disk it ended with {}: {}".format(process.returncode, process.said()))
+        raise Fault(
+            "on a full disk it ended with {}: {}".format(process.returncode, process.said())
+        )
     if process.returncode and not process.said().startswith(("error: ", "skipped: ")):
         raise Fault("on a full disk it said {!r}".format(process.said()))
     _require(incomplete(saved, bench.wanted), "after a full disk")
@@ -143,8 +163,14 @@ _UNSHARE = ["unshare"] + ([] if os.getuid() == 0 else ["-r"]) + ["-m"]
 def can_mount():
     """Tell whether small disks can be made here."""
     try:
-        return subprocess.call(_UNSHARE + ["sh", "-c", "mount -t tmpfs none /mnt"], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL) == 0
+        return (
+            subprocess.call(
+                _UNSHARE + ["sh", "-c", "mount -t tmpfs none /mnt"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            == 0
+        )
     except OSError:
         return False
 
@@ -154,13 +180,20 @@ def read_only(bench):
     output = emptied(bench.output)
     os.chmod(output, 0o555)
     # Root may write anywhere unless its capabilities are taken away.
-    code = ("import sys, runpy; from tests.fuzz import sandbox; sandbox._drop_capabilities(); "
-            "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')")
-    process = Process([sys.executable, "-c", code] + COMMANDS[bench.name].arguments(bench.data, output),
-                      bench.output + ".forbidden", cold=True).finish()
+    code = (
+        "import sys, runpy; from tests.fuzz import sandbox; sandbox._drop_capabilities(); "
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    process = Process(
+        [sys.executable, "-c", code] + COMMANDS[bench.name].arguments(bench.data, output),
+        bench.output + ".forbidden",
+        cold=True,
+    ).finish()
     os.chmod(output, 0o755)
     if process.returncode != 1 or not process.said().startswith("error: "):
-        raise Fault("where it may not write it ended with {}: {}".format(process.returncode, process.said()))
+        raise Fault(
+            "where it may not write it ended with {}: {}".format(process.returncode, process.said())
+        )
     _require(os.listdir(output), "where it may not write")
     return "refused"
 
@@ -175,7 +208,11 @@ def two_writers(bench, seed):
     ends = [process.finish() for process in (first, second)]
     refused = [process for process in ends if process.returncode]
     if len(refused) == 2:
-        raise Fault("of two at once, none got through: {}".format("; ".join(process.said() for process in ends)))
+        raise Fault(
+            "of two at once, none got through: {}".format(
+                "; ".join(process.said() for process in ends)
+            )
+        )
     if refused and "another" not in refused[0].said():
         raise Fault("of two at once, one said {!r}".format(refused[0].said()))
     _require(unfinished(bench.output, bench.wanted), "after two at once")

@@ -1,4 +1,4 @@
-"""train.py as it is, but with the arrays of known coefficients beside its results, not in the project's cache."""
+"""train.py with its cache of decoded faces beside its results instead of in the project."""
 
 import functools
 import os
@@ -11,5 +11,7 @@ from utils.errors import run_main
 
 if __name__ == "__main__":
     folder = sys.argv[sys.argv.index("--result_path") + 1]
-    trainer.open_face_cache = functools.partial(open_face_cache, cache_dir=os.path.join(folder + "-cache"))
+    trainer.open_face_cache = functools.partial(
+        open_face_cache, cache_dir=os.path.join(folder + "-cache")
+    )
     run_main(train.main)

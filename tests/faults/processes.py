@@ -1,7 +1,8 @@
-"""Commands as processes that can be watched and killed: started anew, or forked with everything imported.
+"""Commands as processes to watch and kill: started anew, or forked with everything imported.
 
-Loading TensorFlow takes most of a short command's life. So most commands are forked from this process, which has
-imported everything and started no thread; the others show what happens to one that is killed while it loads.
+Loading TensorFlow takes most of a short command's life. So most commands are forked from this
+process, which has imported everything and started no thread; the others show what happens to one
+that is killed while it loads.
 """
 
 import atexit
@@ -20,21 +21,33 @@ from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
 
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": REPO_ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
-_IMPORTS = ("demo", "preprocess_img", "synthesis.__main__", "train", "dlib", "tests.faults.tiny_training",
-            "tensorboard.plugins.mesh.summary", "PIL.ImageFilter", "scipy.sparse")
-_LOOK, _SELDOM_LOOK = 0.01, 0.1  # seconds between looks; looking takes processor time from what is looked at
+_IMPORTS = (
+    "demo",
+    "preprocess_img",
+    "synthesis.__main__",
+    "train",
+    "dlib",
+    "tests.faults.tiny_training",
+    "tensorboard.plugins.mesh.summary",
+    "PIL.ImageFilter",
+    "scipy.sparse",
+)
+_LOOK, _SELDOM_LOOK = (
+    0.01,
+    0.1,
+)  # seconds between looks, which slow the process down
 # A process that gets no processor time for so long waits for something that does not come.
 _IDLE_PATIENCE, _BUSY_PATIENCE = 120, 300  # seconds on the clock; seconds of processor time
-_ORPHANS_PATIENCE = 20  # seconds in which what a command has started must end after it
+_ORPHANS_PATIENCE = 20  # seconds in which a command's children must end after it
 _TICKS = float(os.sysconf("SC_CLK_TCK"))
 
 
 class Fault(Exception):
-    """Something was lost, corrupt or left behind; the message says what."""
+    """Something was lost, corrupt or left behind; the message names it."""
 
 
 def warm_up():
-    """Import what the commands import, without starting threads: they would not survive in forks."""
+    """Import the modules of the commands without starting threads, which forks would lose."""
     os.environ.update(_ENVIRONMENT)
     for name in _IMPORTS:
         with contextlib.suppress(ImportError):  # the commands do without it
@@ -71,13 +84,15 @@ class Process:
                 _redirect(folder)
                 os.chdir(REPO_ROOT)
                 os.environ.update(_ENVIRONMENT, PYTHONFAULTHANDLER="1")
-                signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells ignore it in what they start with "&"
+                signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells ignore it in background jobs
                 if cold:
                     os.execvp(arguments[0], arguments)
                 _run_here(arguments)
             finally:
                 os._exit(99)
-        with contextlib.suppress(OSError):  # whoever is first: the group must be there before a signal goes to it
+        with contextlib.suppress(
+            OSError
+        ):  # whoever is first: the group must be there before a signal goes to it
             os.setpgid(self.pid, self.pid)
 
     def look(self):
@@ -86,7 +101,9 @@ class Process:
             self.processor_time = max(self.processor_time, _processor_time(self.pid))
             pid, state = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                self.returncode = -os.WTERMSIG(state) if os.WIFSIGNALED(state) else os.WEXITSTATUS(state)
+                self.returncode = (
+                    -os.WTERMSIG(state) if os.WIFSIGNALED(state) else os.WEXITSTATUS(state)
+                )
         return self.returncode is None
 
     def wait_until(self, condition, interval=_LOOK):
@@ -136,7 +153,7 @@ class Process:
         return lines[-1] if lines else ""
 
     def _abort(self):
-        """End it so that all its threads show where they are; returns what they show."""
+        """End it with a stack trace of all threads; return the trace."""
         self.signal(signal.SIGABRT)
         time.sleep(2)
         self.signal(signal.SIGKILL, group=True)

@@ -1,4 +1,4 @@
-"""train.py with a network of one weight: everything around the network is as it is."""
+"""train.py with a network of one weight; everything around the network is unchanged."""
 
 import train
 from tests.fuzz.stand_ins import tiny_step

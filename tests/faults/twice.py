@@ -16,11 +16,35 @@ from utils.paths import REPO_ROOT
 
 def _train(supervision):
     def arguments(data, output):
-        return [os.path.join(REPO_ROOT, "tests", "faults", "own_cache_training.py"), "--data_path",
-                os.path.join(data, "faces"), "--face_model", TOY_MODEL, "--result_path", output, "--model_name", "run",
-                "--steps", "3", "--batch_size", "2", "--val_faces", "2", "--identity", "none", "--init_weights",
-                "none", "--seed", "3", "--augment", "--deterministic", "--quiet", "--supervision", supervision] + (
-                    ["--image_size", "56"] if supervision == "truth" else [])
+        return [
+            os.path.join(REPO_ROOT, "tests", "faults", "own_cache_training.py"),
+            "--data_path",
+            os.path.join(data, "faces"),
+            "--face_model",
+            TOY_MODEL,
+            "--result_path",
+            output,
+            "--model_name",
+            "run",
+            "--steps",
+            "3",
+            "--batch_size",
+            "2",
+            "--val_faces",
+            "2",
+            "--identity",
+            "none",
+            "--init_weights",
+            "none",
+            "--seed",
+            "3",
+            "--augment",
+            "--deterministic",
+            "--quiet",
+            "--supervision",
+            supervision,
+        ] + (["--image_size", "56"] if supervision == "truth" else [])
+
     return arguments
 
 
@@ -30,7 +54,9 @@ NAMES = sorted(set(COMMANDS) - {"train"} | set(_TRAINING))
 
 def main(argv=None):
     """Run each command twice; print a line for each, and return 1 if any differs."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults.twice", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults.twice", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("names", nargs="*", help="of commands; by default all: " + ", ".join(NAMES))
     names, folder = parser.parse_args(argv).names or NAMES, tempfile.mkdtemp(prefix="twice-")
     data = write_data(os.path.join(folder, "data"))
@@ -44,13 +70,15 @@ def main(argv=None):
 def write_truth(faces):
     """Write the coefficients that --supervision truth compares with."""
     os.makedirs(os.path.join(faces, "coeff"))
-    names = sorted(name[:-len(".png")] for name in os.listdir(faces) if name.endswith(".png"))
-    for name, coefficients in zip(names, sample_coefficients(read_face_model(TOY_MODEL), len(names), 0)):
+    names = sorted(name[: -len(".png")] for name in os.listdir(faces) if name.endswith(".png"))
+    for name, coefficients in zip(
+        names, sample_coefficients(read_face_model(TOY_MODEL), len(names), 0)
+    ):
         coefficients.astype("<f4").tofile(os.path.join(faces, "coeff", name + ".bin"))
 
 
 def _compare(name, data, output):
-    """Run one command twice, with as many workers and with one where it has workers; say whether results agree."""
+    """Run a command with two workers and with one; return True if the results agree."""
     arguments, found = _TRAINING.get(name) or COMMANDS[name].arguments, []
     for workers in ("2", "1"):
         line = arguments(data, emptied(output))
@@ -58,12 +86,28 @@ def _compare(name, data, output):
             line[line.index("--workers") + 1] = workers
         process = Process(line, output + "-process", cold=False).finish()
         if process.returncode:
-            print("{}: ended with {}: {}".format(name, process.returncode, process.said()), flush=True)
+            print(
+                "{}: ended with {}: {}".format(name, process.returncode, process.said()), flush=True
+            )
             return False
         found.append(contents(output))
     same = found[0] == found[1]
-    print("{}: {} files, {}".format(name, len(found[0]), "the same" if same else "different: {}".format(sorted(
-        path for path in set(found[0]) | set(found[1]) if found[0].get(path) != found[1].get(path)))), flush=True)
+    print(
+        "{}: {} files, {}".format(
+            name,
+            len(found[0]),
+            "the same"
+            if same
+            else "different: {}".format(
+                sorted(
+                    path
+                    for path in set(found[0]) | set(found[1])
+                    if found[0].get(path) != found[1].get(path)
+                )
+            ),
+        ),
+        flush=True,
+    )
     return same
 
 

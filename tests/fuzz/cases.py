@@ -1,4 +1,4 @@
-"""Which case a number stands for."""
+"""Cases by number: kind of file, damage, command."""
 
 import os
 from typing import Any, NamedTuple
@@ -12,31 +12,56 @@ from tests.fuzz.places import FOLDERS, NAMES, PLACES
 
 _PLAIN_STEM = "photo"
 _LARGEST_EVERY = 1250  # cases; each costs seconds
-_WHOLE_EVERY, _WHOLE_FIRST = 101, 7  # cases: a process of their own from the start, which costs seconds too; a prime
+_WHOLE_EVERY, _WHOLE_FIRST = (
+    101,
+    7,
+)  # cases: a process of their own from the start, which costs seconds too; a prime
 # Kinds that are read without stand-ins, or refused before.
-_WHOLE_KINDS = ("png photo", "jpg photo", "five points", "face model", "frozen network", "predictions", "annotation",
-                "stored face", "manifest")
+_WHOLE_KINDS = (
+    "png photo",
+    "jpg photo",
+    "five points",
+    "face model",
+    "frozen network",
+    "predictions",
+    "annotation",
+    "stored face",
+    "manifest",
+)
 
 
-# The kinds in the order in which they take turns: as often as each says, the turns of one apart from each other.
-_ROUND = [name for _, name in sorted(
-    ((turn + 0.5) / kind.turns, name) for name, kind in KINDS.items() for turn in range(kind.turns))]
+# The order of the kinds in a round: each occurs ``turns`` times, its turns spread over the round
+# from each other.
+_ROUND = [
+    name
+    for _, name in sorted(
+        ((turn + 0.5) / kind.turns, name)
+        for name, kind in KINDS.items()
+        for turn in range(kind.turns)
+    )
+]
 
 
-# Each kind of file with each command that reads it; case -1 - N is number N of these, with nothing damaged.
-WHOLE = [(name, command) for name, kind in sorted(KINDS.items()) for command in sorted(
-    set(kind.commands), key=kind.commands.index)]
+# Each kind of file with each command that reads it; case -1 - N is number N of these, with nothing
+# damaged.
+WHOLE = [
+    (name, command)
+    for name, kind in sorted(KINDS.items())
+    for command in sorted(set(kind.commands), key=kind.commands.index)
+]
 NOTHING = "no damage"
 
 
 class Case(NamedTuple):
-    """What is done in a case."""
+    """A damage to a file of a kind, and the command that reads it."""
 
     kind: str
     damage: str
     command: Any  # stage -> (module, arguments)
     random: Any  # a RandomState
-    whole: bool  # run as ``python demo.py`` is, instead of in a fork of what has imported everything
+    whole: (
+        bool  # run as ``python demo.py`` is, instead of in a fork of what has imported everything
+    )
 
 
 def make_case(seed, number):
@@ -51,12 +76,14 @@ def make_case(seed, number):
         names = _WHOLE_KINDS if whole else _ROUND
         position = number // _WHOLE_EVERY if whole else number
         kind, turn = names[position % len(names)], position // len(names)
-        turn = turn * names.count(kind) + names[:position % len(names)].count(kind)
+        turn = turn * names.count(kind) + names[: position % len(names)].count(kind)
         damages = damages_of(kind)
     commands = KINDS[kind].commands[:1] if whole else KINDS[kind].commands
     # The start is drawn, so that short runs with other seeds see other damages.
-    start = np.random.RandomState([seed]).randint(10 ** 6)
-    return Case(kind, damages[(start + turn) % len(damages)], commands[turn % len(commands)], random, whole)
+    start = np.random.RandomState([seed]).randint(10**6)
+    return Case(
+        kind, damages[(start + turn) % len(damages)], commands[turn % len(commands)], random, whole
+    )
 
 
 def damages_of(kind):

@@ -1,10 +1,10 @@
-"""What accidents do to the bytes of a file, whatever its kind."""
+"""Accidental damage to the bytes of a file of any kind."""
 
-_HEADER = 64  # bytes; where most formats say what they are
+_HEADER = 64  # bytes that identify most formats
 
 
 def _truncated(tenths):
-    return lambda random, data: data[:len(data) * tenths // 10]
+    return lambda random, data: data[: len(data) * tenths // 10]
 
 
 def _flipped(count, header_only=False):
@@ -14,6 +14,7 @@ def _flipped(count, header_only=False):
         for position in random.randint(0, reach, count) if reach else ():
             damaged[position] ^= 1 << random.randint(8)
         return bytes(damaged)
+
     return flip
 
 
@@ -44,7 +45,7 @@ def _repeated(random, data):
 def _saturated(random, data):
     """Four bytes all ones: a size field becomes the largest, or -1."""
     position = random.randint(max(1, min(len(data), 4 * _HEADER)))
-    return data[:position] + b"\xff" * 4 + data[position + 4:]
+    return data[:position] + b"\xff" * 4 + data[position + 4 :]
 
 
 def _appended(random, data):
@@ -64,7 +65,7 @@ def _zeros(random, data):
 
 
 def _line_ends(random, data):
-    """What a transfer in text mode does."""
+    """The effect of a transfer in text mode."""
     return data.replace(b"\n", b"\r\n")
 
 
@@ -74,10 +75,24 @@ def _stretch(random, data):
 
 
 ACCIDENTS = {"truncated to {} tenths".format(tenths): _truncated(tenths) for tenths in range(10)}
-ACCIDENTS.update({
-    "last byte missing": _last_byte_missing, "one bit flipped": _flipped(1), "8 bits flipped": _flipped(8),
-    "64 bits flipped": _flipped(64), "1024 bits flipped": _flipped(1024),
-    "one bit of the header flipped": _flipped(1, True), "8 bits of the header flipped": _flipped(8, True),
-    "a stretch zeroed": _zeroed, "a stretch scrambled": _scrambled, "a stretch removed": _removed,
-    "a stretch repeated": _repeated, "a field saturated": _saturated, "noise appended": _appended,
-    "noise instead": _noise, "text instead": _text, "zeros instead": _zeros, "line ends changed": _line_ends})
+ACCIDENTS.update(
+    {
+        "last byte missing": _last_byte_missing,
+        "one bit flipped": _flipped(1),
+        "8 bits flipped": _flipped(8),
+        "64 bits flipped": _flipped(64),
+        "1024 bits flipped": _flipped(1024),
+        "one bit of the header flipped": _flipped(1, True),
+        "8 bits of the header flipped": _flipped(8, True),
+        "a stretch zeroed": _zeroed,
+        "a stretch scrambled": _scrambled,
+        "a stretch removed": _removed,
+        "a stretch repeated": _repeated,
+        "a field saturated": _saturated,
+        "noise appended": _appended,
+        "noise instead": _noise,
+        "text instead": _text,
+        "zeros instead": _zeros,
+        "line ends changed": _line_ends,
+    }
+)

@@ -1,4 +1,4 @@
-"""Files that are well formed and still wrong: frozen graphs and checkpoints.
+"""Well-formed but invalid frozen graphs and checkpoints.
 
 A forgery is a function of a random state and the bytes of the whole file that returns other bytes.
 """
@@ -11,12 +11,14 @@ from utils.tf_compat import tf
 
 # Frozen graphs
 
+
 def _graph(change):
     def forge(random, data):
         graph_def = tf.GraphDef()
         graph_def.ParseFromString(data)
         change(random, graph_def)
         return graph_def.SerializeToString(deterministic=True)
+
     return forge
 
 
@@ -36,8 +38,14 @@ def _node(graph_def, op, name, inputs=(), **attributes):
 
 
 def _constant(graph_def, name, value, shape=None):
-    node = _node(graph_def, "Const", name, dtype=tf.as_dtype(np.asarray(value).dtype).as_datatype_enum
-                 if not isinstance(value, bytes) else tf.string.as_datatype_enum)
+    node = _node(
+        graph_def,
+        "Const",
+        name,
+        dtype=tf.as_dtype(np.asarray(value).dtype).as_datatype_enum
+        if not isinstance(value, bytes)
+        else tf.string.as_datatype_enum,
+    )
     node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
     if shape is not None:
         proto = node.attr["value"].tensor
@@ -90,16 +98,28 @@ def _huge_constant(random, graph_def):
 def _huge_fill(random, graph_def):
     _constant(graph_def, "dims", np.int32([1 << 15, 1 << 16]))
     _constant(graph_def, "one", np.float32(1))
-    _node(graph_def, "Fill", "big", ["dims", "one"], T=tf.float32.as_datatype_enum,
-          index_type=tf.int32.as_datatype_enum)
+    _node(
+        graph_def,
+        "Fill",
+        "big",
+        ["dims", "one"],
+        T=tf.float32.as_datatype_enum,
+        index_type=tf.int32.as_datatype_enum,
+    )
     _behind_output(graph_def, "big")
 
 
 def _huge_padding(random, graph_def):
     _constant(graph_def, "paddings", np.int32([[1 << 15, 0], [1 << 16, 0]]))
     _constant(graph_def, "one", np.float32([[1]]))
-    _node(graph_def, "Pad", "big", ["one", "paddings"], T=tf.float32.as_datatype_enum,
-          Tpaddings=tf.int32.as_datatype_enum)
+    _node(
+        graph_def,
+        "Pad",
+        "big",
+        ["one", "paddings"],
+        T=tf.float32.as_datatype_enum,
+        Tpaddings=tf.int32.as_datatype_enum,
+    )
     _behind_output(graph_def, "big")
 
 
@@ -119,12 +139,18 @@ def _endless(random, graph_def):
 def _cyclic(random, graph_def):
     for node in graph_def.node:
         if len(node.input) and not node.name.startswith(("coeff", "landmark")):
-            node.input[0] = [other.name for other in graph_def.node if other.name in ("coeff", "landmark")][0]
+            node.input[0] = [
+                other.name for other in graph_def.node if other.name in ("coeff", "landmark")
+            ][0]
             return
 
 
 def _first_constant(graph_def):
-    return [node for node in graph_def.node if node.op == "Const" and node.attr["value"].tensor.dtype == 1][-1]
+    return [
+        node
+        for node in graph_def.node
+        if node.op == "Const" and node.attr["value"].tensor.dtype == 1
+    ][-1]
 
 
 def _nan_weights(random, graph_def):
@@ -136,9 +162,11 @@ def _nan_weights(random, graph_def):
 def _weights_of(kind):
     def change(random, graph_def):
         node = _first_constant(graph_def)
-        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(
-            tf.make_ndarray(node.attr["value"].tensor).astype(kind)))
+        node.attr["value"].tensor.CopyFrom(
+            tf.make_tensor_proto(tf.make_ndarray(node.attr["value"].tensor).astype(kind))
+        )
         node.attr["dtype"].type = tf.as_dtype(kind).as_datatype_enum
+
     return change
 
 
@@ -158,6 +186,7 @@ def _without(name):
         kept = [node for node in graph_def.node if node.name != name]
         del graph_def.node[:]
         graph_def.node.extend(kept)
+
     return change
 
 
@@ -186,16 +215,32 @@ def _device(random, graph_def):
         node.device = "/job:elsewhere/task:7/device:GPU:9"
 
 
-GRAPHS = {name: _graph(change) for name, change in {
-    "reads a file": _reads_a_file, "writes a file": _writes_a_file, "calls Python": _calls_python,
-    "hides in a function": _in_a_function, "a constant of eight gigabytes": _huge_constant,
-    "a filling of eight gigabytes": _huge_fill, "a padding of eight gigabytes": _huge_padding,
-    "an endless loop": _endless,
-    "a cycle": _cyclic, "NaN weights": _nan_weights, "weights of float64": _weights_of(np.float64),
-    "weights of int32": _weights_of(np.int32), "weights of another shape": _weights_shaped,
-    "a negative shape": _negative_shape, "no input": _without("input_imgs"), "no output": _without("coeff"),
-    "an unknown operation": _renamed, "an attribute missing": _attribute_missing, "wired otherwise": _rewired,
-    "a name twice": _doubled, "another machine": _device}.items()}
+GRAPHS = {
+    name: _graph(change)
+    for name, change in {
+        "reads a file": _reads_a_file,
+        "writes a file": _writes_a_file,
+        "calls Python": _calls_python,
+        "hides in a function": _in_a_function,
+        "a constant of eight gigabytes": _huge_constant,
+        "a filling of eight gigabytes": _huge_fill,
+        "a padding of eight gigabytes": _huge_padding,
+        "an endless loop": _endless,
+        "a cycle": _cyclic,
+        "NaN weights": _nan_weights,
+        "weights of float64": _weights_of(np.float64),
+        "weights of int32": _weights_of(np.int32),
+        "weights of another shape": _weights_shaped,
+        "a negative shape": _negative_shape,
+        "no input": _without("input_imgs"),
+        "no output": _without("coeff"),
+        "an unknown operation": _renamed,
+        "an attribute missing": _attribute_missing,
+        "wired otherwise": _rewired,
+        "a name twice": _doubled,
+        "another machine": _device,
+    }.items()
+}
 GRAPHS["an empty graph"] = lambda random, data: tf.GraphDef().SerializeToString()
 
 
@@ -208,7 +253,7 @@ def _crc_table():
     table = []
     for byte in range(256):
         for _ in range(8):
-            byte = byte >> 1 ^ (0x82f63b78 if byte & 1 else 0)
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
         table.append(byte)
     return table
 
@@ -217,17 +262,17 @@ _CRC = _crc_table()
 
 
 def _masked_crc(data):
-    crc = 0xffffffff
+    crc = 0xFFFFFFFF
     for byte in bytearray(data):
         crc = crc >> 8 ^ _CRC[(crc ^ byte) & 255]
-    crc ^= 0xffffffff
-    return ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _varint(data, at):
     value = shift = 0
     while True:
-        byte = bytearray(data[at:at + 1])[0]
+        byte = bytearray(data[at : at + 1])[0]
         value |= (byte & 127) << shift
         at, shift = at + 1, shift + 7
         if byte < 128:
@@ -241,7 +286,7 @@ def _data_blocks(data):
     _, at = _varint(data, at)
     start, at = _varint(data, at)
     size, at = _varint(data, at)
-    block, blocks, at = data[start:start + size], [], 0
+    block, blocks, at = data[start : start + size], [], 0
     restarts = struct.unpack("<I", block[-4:])[0]
     while at < len(block) - 4 * (restarts + 1):
         _, at = _varint(block, at)
@@ -255,13 +300,15 @@ def _data_blocks(data):
 
 def _resealed(damage):
     """Damage the entries of an index and make its checksums right again, as an attacker would."""
+
     def forge(random, data):
         changed = bytearray(data)
         for offset, size in _data_blocks(data):
-            changed[offset:offset + size] = damage(random, changed[offset:offset + size])
-            seal = struct.pack("<I", _masked_crc(changed[offset:offset + size + 1]))
-            changed[offset + size + 1:offset + size + _TRAILER] = seal
+            changed[offset : offset + size] = damage(random, changed[offset : offset + size])
+            seal = struct.pack("<I", _masked_crc(changed[offset : offset + size + 1]))
+            changed[offset + size + 1 : offset + size + _TRAILER] = seal
         return bytes(changed)
+
     return forge
 
 
@@ -270,6 +317,7 @@ def _flips(count):
         for position in random.randint(0, len(block), count):
             block[position] ^= 1 << random.randint(8)
         return block
+
     return flip
 
 
@@ -281,20 +329,27 @@ def _grown(random, block):
 def _negative(random, block):
     """Sizes and offsets become ten bytes of ones where they fit: negative numbers."""
     position = random.randint(max(1, len(block) - 10))
-    block[position:position + 10] = b"\xff" * 9 + b"\x01"
+    block[position : position + 10] = b"\xff" * 9 + b"\x01"
     return block
 
 
 CHECKPOINT_INDICES = {
     "other names": _resealed(lambda random, block: block.replace(b"fc-", b"fd-")),
-    "other sizes": _resealed(_grown), "negative numbers": _resealed(_negative),
-    "one bit flipped, resealed": _resealed(_flips(1)), "4 bits flipped, resealed": _resealed(_flips(4)),
+    "other sizes": _resealed(_grown),
+    "negative numbers": _resealed(_negative),
+    "one bit flipped, resealed": _resealed(_flips(1)),
+    "4 bits flipped, resealed": _resealed(_flips(4)),
     "32 bits flipped, resealed": _resealed(_flips(32)),
-    "one bit flipped, resealed, again": _resealed(_flips(1)), "2 bits flipped, resealed": _resealed(_flips(2))}
+    "one bit flipped, resealed, again": _resealed(_flips(1)),
+    "2 bits flipped, resealed": _resealed(_flips(2)),
+}
 
 
 def _nan(random, data):
     return np.full(len(data) // 4, np.nan, "<f4").tobytes()
 
 
-CHECKPOINT_DATA = {"NaN": _nan, "huge numbers": lambda random, data: np.full(len(data) // 4, 1e38, "<f4").tobytes()}
+CHECKPOINT_DATA = {
+    "NaN": _nan,
+    "huge numbers": lambda random, data: np.full(len(data) // 4, 1e38, "<f4").tobytes(),
+}

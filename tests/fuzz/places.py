@@ -1,17 +1,23 @@
-"""What can be wrong with a file although its content is whole: its name, its type, its permissions."""
+"""Faults of files with whole content: names, types, permissions."""
 
 import os
 import socket
 
-# Each must be a legal file name; what of it is printed must not break a line or a terminal.
+# Legal file names that must not break a line or a terminal when they are printed.
 NAMES = {
-    "a name with spaces": "a  b ", "a name with quotes": "it's \"so\" `x` $(id)",
+    "a name with spaces": "a  b ",
+    "a name with quotes": 'it\'s "so" `x` $(id)',
     "a name with tags": "<b>&amp;<script>",
-    "a name beyond ASCII": "\u00fcn\u00ef\u6f22\U0001f600", "a name with a newline": "two\nlines",
+    "a name beyond ASCII": "\u00fcn\u00ef\u6f22\U0001f600",
+    "a name with a newline": "two\nlines",
     "a name with a tab": "tab\there",
-    "a name with terminal codes": "\x1b[31mred\x07", "a name that is not UTF-8": "latin-\udce9\udcff",
-    "a name like a flag": "--output", "a name with braces": "{0}{x}%s%n", "a long name": "n" * 200,
-    "a name with a comma": "a,b;c", "a name with dots": "..a..",
+    "a name with terminal codes": "\x1b[31mred\x07",
+    "a name that is not UTF-8": "latin-\udce9\udcff",
+    "a name like a flag": "--output",
+    "a name with braces": "{0}{x}%s%n",
+    "a long name": "n" * 200,
+    "a name with a comma": "a,b;c",
+    "a name with dots": "..a..",
 }
 
 
@@ -89,8 +95,16 @@ def _linked_bystander(path, outside):
 FOLDERS = {"a link in the place of its folder": _linked_folder}
 
 PLACES = {
-    "a folder in its place": _folder, "a dangling link in its place": _dangling, "a link to itself": _loop,
-    "a link out of the folder": _link_out, "a link to another file": _linked_bystander,
-    "a folder not to be read": _closed_folder, "an endless device": _device, "a pipe": _pipe, "a socket": _socket,
-    "not to be read": _unreadable, "missing": _missing, "eight gigabytes of zeros appended": _sparse,
+    "a folder in its place": _folder,
+    "a dangling link in its place": _dangling,
+    "a link to itself": _loop,
+    "a link out of the folder": _link_out,
+    "a link to another file": _linked_bystander,
+    "a folder not to be read": _closed_folder,
+    "an endless device": _device,
+    "a pipe": _pipe,
+    "a socket": _socket,
+    "not to be read": _unreadable,
+    "missing": _missing,
+    "eight gigabytes of zeros appended": _sparse,
 }

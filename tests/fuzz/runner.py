@@ -18,13 +18,36 @@ from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
 
 PATIENCE = 60  # seconds for a case, on a busy machine
-_COMMANDS = ("demo", "nme", "obj", "preprocess_img", "renderer", "synthesis.__main__", "train", "checkpoints.__main__")
-_LATE_IMPORTS = ("dlib", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "scipy.sparse",
-                 "tensorboard.plugins.mesh.summary", "skimage", "PIL.ImageFilter")
+_COMMANDS = (
+    "demo",
+    "nme",
+    "obj",
+    "preprocess_img",
+    "renderer",
+    "synthesis.__main__",
+    "train",
+    "checkpoints.__main__",
+)
+_LATE_IMPORTS = (
+    "dlib",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "scipy.sparse",
+    "tensorboard.plugins.mesh.summary",
+    "skimage",
+    "PIL.ImageFilter",
+)
 # Of all cases, from the start of the process: BLAS starts threads when it is loaded.
-ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "MPLBACKEND": "agg",
-               "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1",
-               "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "MPLBACKEND": "agg",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 _FOLDERS = ("in", "out", "outside", "cwd", "tmp")
 
 
@@ -125,12 +148,16 @@ class Runner:
         child = os.fork()
         if not child:
             os.setsid()  # so that the whole family can be ended
-            sandbox.run(lambda: self._staged(case, root), root, [os.path.join(root, name) for name in ("out", "tmp")],
-                        REPO_ROOT if case.whole else None)
+            sandbox.run(
+                lambda: self._staged(case, root),
+                root,
+                [os.path.join(root, name) for name in ("out", "tmp")],
+                REPO_ROOT if case.whole else None,
+            )
         return child, (number, case, time.monotonic())
 
     def _staged(self, case, root):
-        """Do the damage; return the module and the arguments of the command, having noted what is there."""
+        """Do the damage and record the files; return the command's module and arguments."""
         module, arguments = stage_case(case, root, self._originals)
         before = {name: sandbox.snapshot(os.path.join(root, name)) for name in _FOLDERS}
         with open(os.path.join(root, BEFORE), "wb") as file:
@@ -142,7 +169,9 @@ class Runner:
         child, state, usage = os.wait4(-1, os.WNOHANG)
         timed_out = False
         if not child:
-            late = [pid for pid, (_, _, start) in running.items() if time.monotonic() - start > PATIENCE]
+            late = [
+                pid for pid, (_, _, start) in running.items() if time.monotonic() - start > PATIENCE
+            ]
             if not late:
                 return None
             child, timed_out = late[0], True
@@ -150,9 +179,20 @@ class Runner:
             _, state, usage = os.wait4(child, 0)
         number, case, start = running.pop(child)
         verdict, detail = judge(
-            self.root(number), os.WEXITSTATUS(state) if os.WIFEXITED(state) else None,
-            os.WTERMSIG(state) if os.WIFSIGNALED(state) else None, usage, timed_out)
+            self.root(number),
+            os.WEXITSTATUS(state) if os.WIFEXITED(state) else None,
+            os.WTERMSIG(state) if os.WIFSIGNALED(state) else None,
+            usage,
+            timed_out,
+        )
         if case.damage == NOTHING and verdict == REFUSED:
             verdict = "whole file refused"
-        return End(number, case, verdict, detail, time.monotonic() - start, usage.ru_utime + usage.ru_stime,
-                   usage.ru_maxrss / 2.0 ** 20)
+        return End(
+            number,
+            case,
+            verdict,
+            detail,
+            time.monotonic() - start,
+            usage.ru_utime + usage.ru_stime,
+            usage.ru_maxrss / 2.0**20,
+        )

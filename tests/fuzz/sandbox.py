@@ -1,4 +1,4 @@
-"""One command in a disposable process: its limits, its rights, and a record of what it touches."""
+"""One command in a disposable process: its limits, its rights, and a record of its acts."""
 
 import atexit
 import contextlib
@@ -13,17 +13,41 @@ import traceback
 
 from utils.errors import run_main
 
-MEMORY_GROWTH = 4 << 30  # bytes; what no case may reach
-_ADDRESS_SPACE = 8 << 30  # bytes beyond the start's: requests larger than that fail, whatever is promised
+MEMORY_GROWTH = 4 << 30  # bytes that no case may reach
+_ADDRESS_SPACE = (
+    8 << 30
+)  # bytes beyond the start's: requests larger than that fail, whatever is promised
 _LARGEST_FILE = 1 << 30
 _CAPABILITY_VERSION_3 = 0x20080522
 _SET_SECURE_BITS, _NO_ROOT = 28, 1  # of Linux's prctl
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGES = {"os.mkdir": (0,), "os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.link": (1,),
-            "os.symlink": (1,), "os.truncate": (0,), "os.chmod": (0,), "os.chown": (0,), "os.utime": (0,)}
-_FOLDER_DESCRIPTORS = {"os.remove": 1, "os.rmdir": 1}  # where the arguments say what a path is relative to
-_FOREIGN = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "socket.connect",
-            "webbrowser.open", "ftplib.connect", "urllib.Request")
+_CHANGES = {
+    "os.mkdir": (0,),
+    "os.rename": (0, 1),
+    "os.remove": (0,),
+    "os.rmdir": (0,),
+    "os.link": (1,),
+    "os.symlink": (1,),
+    "os.truncate": (0,),
+    "os.chmod": (0,),
+    "os.chown": (0,),
+    "os.utime": (0,),
+}
+_FOLDER_DESCRIPTORS = {
+    "os.remove": 1,
+    "os.rmdir": 1,
+}  # position of the folder that a path is relative to
+_FOREIGN = (
+    "pickle.find_class",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "socket.connect",
+    "webbrowser.open",
+    "ftplib.connect",
+    "urllib.Request",
+)
 _KNOWN_PROGRAMS = ("git",)  # asked for the revision that a training run records
 _DEVICES = ("/dev/null", "/dev/tty")
 
@@ -31,14 +55,15 @@ _DEVICES = ("/dev/null", "/dev/tty")
 def run(stage, root, writable, whole=None):
     """Run a command's ``main`` as a script would, or the script itself, and end this process.
 
-    Standard output and error go to ``stdout`` and ``stderr`` in ``root``, what it did that it may not to ``acts``.
-    Root loses its capabilities, so that permissions count.
+    Standard output and error go to ``stdout`` and ``stderr`` in ``root``, what it did that it may
+    not to ``acts``. Root loses its capabilities, so that permissions count.
 
     Args:
         stage: callable that does the damage and returns (module of the command, its command line).
         root: the case's folder, with ``cwd`` and ``tmp``.
         writable: folders it may write into.
-        whole: folder of the scripts, to run one as a process of its own, where nothing notes what it does; or None.
+        whole: folder of the scripts, to run one as a process of its own, where nothing notes what
+            it does; or None.
     """
     acts = os.open(os.path.join(root, "acts"), os.O_WRONLY | os.O_CREAT, 0o600)
     status = 99
@@ -51,7 +76,10 @@ def run(stage, root, writable, whole=None):
         if os.getuid() == 0:
             _drop_capabilities()
         if whole:
-            os.execv(sys.executable, [sys.executable, os.path.join(whole, module.__name__ + ".py")] + arguments)
+            os.execv(
+                sys.executable,
+                [sys.executable, os.path.join(whole, module.__name__ + ".py")] + arguments,
+            )
         if hasattr(sys, "addaudithook"):  # Python 3.8 and later
             sys.addaudithook(_Recorder(acts, writable))
         status = _run_main(module, arguments)
@@ -85,7 +113,9 @@ def _redirect(root):
         os.close(file)
     # As of a process whose output is piped, whatever the parent had.
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.stderr = open(
+        2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1
+    )
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
 
@@ -99,7 +129,7 @@ def _limit():
 
 
 def _drop_capabilities():
-    """Take from root the right to read and write what permissions forbid, for this program and those it becomes."""
+    """Make permissions apply to root, in this process and the programs that it executes."""
     library = ctypes.CDLL(None, use_errno=True)
     if library.prctl(_SET_SECURE_BITS, _NO_ROOT, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
@@ -128,8 +158,13 @@ class _Recorder:
             elif event in _CHANGES:
                 for position in _CHANGES[event]:
                     if isinstance(arguments[position], (str, bytes)):
-                        self._check(event, os.path.join(self._folder(event, arguments), os.fsdecode(
-                            arguments[position])), False)
+                        self._check(
+                            event,
+                            os.path.join(
+                                self._folder(event, arguments), os.fsdecode(arguments[position])
+                            ),
+                            False,
+                        )
             elif event in _FOREIGN:
                 self._note(event, repr(arguments))
             elif event == "subprocess.Popen" and arguments[0] not in _KNOWN_PROGRAMS:
@@ -139,7 +174,7 @@ class _Recorder:
 
     @staticmethod
     def _folder(event, arguments):
-        """Return what a path is relative to, "" for the working folder."""
+        """Return the folder that a path is relative to, "" for the working folder."""
         descriptor = arguments[_FOLDER_DESCRIPTORS[event]] if event in _FOLDER_DESCRIPTORS else -1
         return "" if descriptor == -1 else os.readlink("/proc/self/fd/{}".format(descriptor))
 
@@ -155,11 +190,13 @@ class _Recorder:
             self._note(event, real)
 
     def _note(self, event, what):
-        os.write(self._descriptor, "{} {!r}\n".format(event, what).encode("utf-8", "backslashreplace"))
+        os.write(
+            self._descriptor, "{} {!r}\n".format(event, what).encode("utf-8", "backslashreplace")
+        )
 
 
 def snapshot(folder):
-    """Return path -> (type and permissions, size, time of change, target of a link), for all in a folder."""
+    """Return path -> (type and permissions, size, time of change, target of a link)."""
     found = {}
     for place, folders, files in os.walk(folder):
         for name in folders + files:
@@ -168,7 +205,11 @@ def snapshot(folder):
             link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
             is_folder = stat.S_ISDIR(status.st_mode)
             found[os.path.relpath(path, folder)] = (
-                status.st_mode, None if is_folder else status.st_size, None if is_folder else status.st_mtime_ns, link)
+                status.st_mode,
+                None if is_folder else status.st_size,
+                None if is_folder else status.st_mtime_ns,
+                link,
+            )
     return found
 
 

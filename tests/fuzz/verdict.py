@@ -17,7 +17,7 @@ RESULT, REFUSED = "result", "refused"  # the two good ends
 _SENTENCE = re.compile(r"(error|skipped|[\w.]+: error): \S")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PARTIAL = ".partial-"
-BEFORE = "before"  # file: folder name -> what was in it
+BEFORE = "before"  # file: folder name -> its content before the command
 
 
 def judge(root, status, signal, usage, timed_out):
@@ -27,7 +27,7 @@ def judge(root, status, signal, usage, timed_out):
         root: the case's folder.
         status: of exit, or None if a signal ended it.
         signal: its number, or None.
-        usage: what ``os.wait4`` said.
+        usage: resource usage from ``os.wait4``.
         timed_out: whether it was killed for taking too long.
 
     Returns:
@@ -50,12 +50,12 @@ def judge(root, status, signal, usage, timed_out):
 
 
 def _fault_of_acts(root, usage):
-    """Return what a command did that it may not, or None."""
+    """Return a forbidden act of a command, or None."""
     acts = _read(root, "acts")
     if acts:
         return "forbidden act", acts.splitlines()[0]
     if usage.ru_maxrss << 10 > MEMORY_GROWTH:
-        return "memory", "{:.1f} GiB".format(usage.ru_maxrss / 2.0 ** 20)
+        return "memory", "{:.1f} GiB".format(usage.ru_maxrss / 2.0**20)
     with open(os.path.join(root, BEFORE), "rb") as file:
         before = pickle.load(file)
     for name in ("in", "outside", "cwd"):
@@ -66,7 +66,7 @@ def _fault_of_acts(root, usage):
 
 
 def _fault_of_output(text, last):
-    """Return what a command said that it may not, or None."""
+    """Return a fault in the output of a command, or None."""
     if _UNPRINTABLE.search(text):
         return "unprintable", repr(last)
     return ("python warning", last) if "Warning: " in text else None
@@ -92,7 +92,7 @@ def _unfinished(root, before):
             continue
         try:
             _require_whole(os.path.join(folder, name))
-        except Exception as error:  # whatever the reader of that kind of file says
+        except Exception as error:  # readers raise all kinds of errors
             return "{}: {!r}".format(name, error)
     return None
 
@@ -132,5 +132,7 @@ def _require_whole(path):
 def _require_whole_ply(path):
     with open(path, "rb") as file:
         header, _, body = file.read().partition(b"end_header\n")
-    counts = [int(count) for count in re.findall(br"element \w+ (\d+)", header)]
-    assert len(counts) == 2 and len(body) == 15 * counts[0] + 13 * counts[1], "its length is another"
+    counts = [int(count) for count in re.findall(rb"element \w+ (\d+)", header)]
+    assert len(counts) == 2 and len(body) == 15 * counts[0] + 13 * counts[1], (
+        "its length is another"
+    )

@@ -1,4 +1,4 @@
-"""The same command gives the same bytes: preprocess, synthesize, fit, and with --deterministic train."""
+"""A command repeats its bytes: preprocessing, synthesis, fitting, and deterministic training."""
 
 import re
 import subprocess
@@ -12,8 +12,14 @@ from utils.paths import REPO_ROOT
 
 @pytest.fixture(scope="module")
 def lines():
-    process = subprocess.run([sys.executable, "-m", "tests.faults.twice"], cwd=REPO_ROOT, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, universal_newlines=True, timeout=1500)
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.faults.twice"],
+        cwd=REPO_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=1500,
+    )
     return dict(line.split(": ", 1) for line in process.stdout.splitlines())
 
 

@@ -20,17 +20,29 @@ from utils.workers import begin_worker
 
 
 def faults(*arguments):
-    return subprocess.run([sys.executable, "-m", "tests.faults", "--quick", "--seed", "7"] + list(arguments), cwd=REPO_ROOT,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=1500)
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults", "--quick", "--seed", "7"] + list(arguments),
+        cwd=REPO_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=1500,
+    )
 
 
-# Undisturbed first; then three kills, by a signal each, and runs to the end; two at once; a full disk.
-@pytest.mark.parametrize("names, disks", [(("demo", "preprocess"), 0), (("synthesize", "train"), 1)])
+# Undisturbed first; then three kills, by a signal each, and runs to the end; two at once; a full
+# disk.
+@pytest.mark.parametrize(
+    "names, disks", [(("demo", "preprocess"), 0), (("synthesize", "train"), 1)]
+)
 def test_nothing_is_lost_or_mixed(names, disks):
     process = faults("--only", *(names + ("--count", "3", "--pairs", "1", "--disks", str(disks))))
     summary = process.stdout.splitlines()[-1]
     assert process.returncode == 0, process.stdout
-    assert int(summary.split()[0]) >= len(names) * (4 + (disks if can_mount() else 0)) and "seed 7" in summary
+    assert (
+        int(summary.split()[0]) >= len(names) * (4 + (disks if can_mount() else 0))
+        and "seed 7" in summary
+    )
     for name in names:
         for kind in ("SIGKILL", "SIGTERM", "Ctrl-C", "two at once"):
             assert "{}, {}: ".format(name, kind) in process.stdout
@@ -42,8 +54,13 @@ def test_a_cut_or_foreign_file_would_be_noticed(tmp_path):
     for name in ("crop.png", "run/iter_5.ckpt.data", "run/iter_5.ckpt.index", "run/iter_5.json"):
         (folder / name).write_text(name)
     wanted = contents(str(folder))
-    assert incomplete(str(folder), wanted) == [] == unfinished(str(folder), wanted) and len(wanted) == 4
-    (folder / "run" / "iter_4.ckpt.data").write_text("of a writer that was killed before the record")
+    assert (
+        incomplete(str(folder), wanted) == [] == unfinished(str(folder), wanted)
+        and len(wanted) == 4
+    )
+    (folder / "run" / "iter_4.ckpt.data").write_text(
+        "of a writer that was killed before the record"
+    )
     assert incomplete(str(folder), wanted) == []
     (folder / "crop.png").write_text("cro")
     (folder / "foreign").write_text("x")
@@ -72,26 +89,39 @@ def test_a_process_left_behind_would_be_noticed(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_while_workers_start_waits_and_does_not_reach_them(tmp_path):
-    code = ("import multiprocessing, os, signal, sys\nfrom utils.workers import starting_workers\n"
-            "context = multiprocessing.get_context('spawn')\n"
-            "if __name__ == '__main__':\n"
-            "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-            "    process = context.Process(target=os.getpid)\n"
-            "    with starting_workers():\n"
-            "        process.start()\n        os.killpg(0, signal.SIGINT)\n        process.join(5)\n"
-            "        print('joined', process.exitcode, flush=True)\n")
+    code = (
+        "import multiprocessing, os, signal, sys\nfrom utils.workers import starting_workers\n"
+        "context = multiprocessing.get_context('spawn')\n"
+        "if __name__ == '__main__':\n"
+        # A shell's background jobs ignore it.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "    process = context.Process(target=os.getpid)\n"
+        "    with starting_workers():\n"
+        "        process.start()\n        os.killpg(0, signal.SIGINT)\n        process.join(5)\n"
+        "        print('joined', process.exitcode, flush=True)\n"
+    )
     (tmp_path / "script.py").write_text(code)
-    process = subprocess.Popen([sys.executable, "script.py"], cwd=str(tmp_path), stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, universal_newlines=True, start_new_session=True,
-                               env=dict(os.environ, PYTHONPATH=REPO_ROOT))
+    process = subprocess.Popen(
+        [sys.executable, "script.py"],
+        cwd=str(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        start_new_session=True,
+        env=dict(os.environ, PYTHONPATH=REPO_ROOT),
+    )
     output, error = process.communicate(timeout=120)
-    assert output == "joined 0\n" and error.count("Traceback") == 1  # the parent's own, after the block
+    assert (
+        output == "joined 0\n" and error.count("Traceback") == 1
+    )  # the parent's own, after the block
     assert process.returncode in (1, -signal.SIGINT)
 
 
 def test_a_folder_is_held_by_one(tmp_path):
     with folder_lock(str(tmp_path)):
-        with pytest.raises(InputError, match="another run is writing here"), output_folder(str(tmp_path)):
+        with pytest.raises(InputError, match="another run is writing here"), output_folder(
+            str(tmp_path)
+        ):
             pass
     with output_folder(str(tmp_path)):
         pass
@@ -110,7 +140,9 @@ def test_photos_are_not_replaced_by_results(tmp_path, how):
         place = tmp_path / "links"
         place.mkdir()
         os.symlink(str(output / "a.png"), str(place / "a.png"))
-    with pytest.raises(InputError, match="a.png: lies in the output folder, where results could replace it"):
+    with pytest.raises(
+        InputError, match="a.png: lies in the output folder, where results could replace it"
+    ):
         preprocess_img.main(["--img_path", str(place), "--save_path", str(output)])
     assert os.listdir(str(output)) == ["a.png"] and (output / "a.png").read_bytes() == before
 
@@ -129,12 +161,16 @@ def test_links_in_an_output_folder_are_not_followed(tmp_path):
 
 def test_an_output_that_is_a_link_is_replaced_and_not_followed(tmp_path):
     from utils.atomic import atomic_path
+
     (tmp_path / "bystander").write_text("not to be touched")
     os.symlink(str(tmp_path / "bystander"), str(tmp_path / "out.txt"))
     with atomic_path(str(tmp_path / "out.txt")) as temporary, open(temporary, "w") as file:
         file.write("new")
     assert (tmp_path / "bystander").read_text() == "not to be touched"
-    assert not os.path.islink(str(tmp_path / "out.txt")) and (tmp_path / "out.txt").read_text() == "new"
+    assert (
+        not os.path.islink(str(tmp_path / "out.txt"))
+        and (tmp_path / "out.txt").read_text() == "new"
+    )
 
 
 def test_a_worker_whose_parent_is_gone_ends():
@@ -154,11 +190,20 @@ def test_a_killed_worker_is_told_in_one_sentence(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(str(photos / "a.png"))
-    code = ("import preprocess_img\nfrom tests.house.test_faults import end_at_once\nfrom utils.errors import run_main\n"
-            "preprocess_img._preprocess = end_at_once\n"
-            "if __name__ == '__main__':\n    run_main(preprocess_img.main, {!r})\n").format(
-                ["--img_path", str(photos), "--save_path", str(tmp_path / "out"), "--workers", "1"])
-    process = subprocess.run([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE, universal_newlines=True,
-                             timeout=120)
+    code = (
+        "import preprocess_img\nfrom tests.house.test_faults import end_at_once\n"
+        "from utils.errors import run_main\n"
+        "preprocess_img._preprocess = end_at_once\n"
+        "if __name__ == '__main__':\n    run_main(preprocess_img.main, {!r})\n"
+    ).format(["--img_path", str(photos), "--save_path", str(tmp_path / "out"), "--workers", "1"])
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPO_ROOT,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=120,
+    )
     assert process.returncode == 1 and "Traceback" not in process.stderr
-    assert process.stderr.splitlines()[-1].startswith("error: a worker process was ended from outside")
+    assert process.stderr.splitlines()[-1].startswith(
+        "error: a worker process was ended from outside"
+    )

@@ -16,28 +16,41 @@ CASES = os.environ.get("CASES", "84")  # every kind once
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "tests.fuzz"] + list(arguments), cwd=REPO_ROOT, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True, timeout=900)
+    return subprocess.run(
+        [sys.executable, "-m", "tests.fuzz"] + list(arguments),
+        cwd=REPO_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=900,
+    )
 
 
 @pytest.mark.skipif(sys.version_info < (3, 8), reason="audit hooks came with Python 3.8")
 def test_damaged_files_end_in_a_result_or_in_one_sentence():
     process = run("--cases", CASES, "--seed", "1")
     assert process.returncode == 0, process.stdout
-    assert process.stdout.startswith("{} cases in ".format(int(CASES) + len(WHOLE))) and "seed 1" in process.stdout
+    assert (
+        process.stdout.startswith("{} cases in ".format(int(CASES) + len(WHOLE)))
+        and "seed 1" in process.stdout
+    )
 
 
 def test_a_case_is_a_function_of_seed_and_number():
     for number in (0, 17, 1249):
         first, second = make_case(3, number), make_case(3, number)
         assert first[:3] == second[:3]
-        np.testing.assert_array_equal(first.random.randint(1 << 30, size=9), second.random.randint(1 << 30, size=9))
+        np.testing.assert_array_equal(
+            first.random.randint(1 << 30, size=9), second.random.randint(1 << 30, size=9)
+        )
 
 
 def test_every_command_reads_its_whole_files_first():
     """A case that is refused for another reason than its damage would test nothing."""
     cases = [make_case(1, -1 - number) for number in range(len(WHOLE))]
-    assert {case.damage for case in cases} == {NOTHING} and {case.kind for case in cases} == set(KINDS)
+    assert {case.damage for case in cases} == {NOTHING} and {case.kind for case in cases} == set(
+        KINDS
+    )
 
 
 def test_every_kind_meets_every_damage():

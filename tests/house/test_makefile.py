@@ -17,8 +17,8 @@ echo "$@" >> "$(dirname "$0")/pip.log"
 FAKE = """#!/bin/sh
 if [ "$1" = -c ]; then
     exec {real} -c "import sys; sys.modules['pip'] = sys; sys.version_info = {version}; $2"
-fi
-mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp {folder}/pip "$3/bin/pip" && echo {name} > "$3/made_by"
+fi mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp {folder}/pip "$3/bin/pip" && echo {name} >
+"$3/made_by"
 """
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make here")
@@ -31,7 +31,7 @@ def put(path, text):
 
 @pytest.fixture()
 def make(tmp_path):
-    """Return a function: versions by name, and variables -> the process of ``make .venv/.installed``."""
+    """Return a function of versions by name and variables that runs ``make .venv/.installed``."""
     programs, project = tmp_path / "programs", tmp_path / "project"
     programs.mkdir()
     project.mkdir()
@@ -44,21 +44,38 @@ def make(tmp_path):
 
     def run(versions, *variables):
         for name in set(NAMES) | set(versions):
-            put(programs / name, "#!/bin/sh\nexit 127\n" if name not in versions else FAKE.format(
-                real=sys.executable, version=versions[name], folder=programs, name=name))
-        return subprocess.run(("make", ".venv/.installed") + variables, cwd=str(project), env=environment, timeout=60,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+            put(
+                programs / name,
+                "#!/bin/sh\nexit 127\n"
+                if name not in versions
+                else FAKE.format(
+                    real=sys.executable, version=versions[name], folder=programs, name=name
+                ),
+            )
+        return subprocess.run(
+            ("make", ".venv/.installed") + variables,
+            cwd=str(project),
+            env=environment,
+            timeout=60,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+
     run.environment = project / ".venv"
     return run
 
 
-@pytest.mark.parametrize("versions, chosen", [
-    ({"python3": (3, 13, 1), "python3.11": (3, 11, 2)}, "python3"),
-    ({"python3": (3, 10, 0)}, "python3"),
-    ({"python3": (3, 14, 0), "python3.12": (3, 12, 3), "python3.11": (3, 11, 2)}, "python3.12"),
-    ({"python3": (3, 9, 18), "python3.10": (3, 10, 14)}, "python3.10"),
-    ({"python3.13": (3, 13, 0)}, "python3.13"),
-])
+@pytest.mark.parametrize(
+    "versions, chosen",
+    [
+        ({"python3": (3, 13, 1), "python3.11": (3, 11, 2)}, "python3"),
+        ({"python3": (3, 10, 0)}, "python3"),
+        ({"python3": (3, 14, 0), "python3.12": (3, 12, 3), "python3.11": (3, 11, 2)}, "python3.12"),
+        ({"python3": (3, 9, 18), "python3.10": (3, 10, 14)}, "python3.10"),
+        ({"python3.13": (3, 13, 0)}, "python3.13"),
+    ],
+)
 def test_the_first_python_that_fits_is_taken(make, versions, chosen):
     process = make(versions)
     assert (process.returncode, process.stderr) == (0, "")
@@ -66,12 +83,19 @@ def test_the_first_python_that_fits_is_taken(make, versions, chosen):
     assert "-r requirements.txt" in (make.environment / "bin" / "pip.log").read_text()
 
 
-@pytest.mark.parametrize("versions, variables, words", [
-    ({"python3": (3, 14, 0)}, (), "there is none here"),
-    ({"python3": (3, 9, 0)}, (), "there is none here"),
-    ({}, (), "there is none here"),
-    ({"python3": (3, 12, 0), "python3.14": (3, 14, 0)}, ("PYTHON=python3.14",), "python3.14 is none"),
-])
+@pytest.mark.parametrize(
+    "versions, variables, words",
+    [
+        ({"python3": (3, 14, 0)}, (), "there is none here"),
+        ({"python3": (3, 9, 0)}, (), "there is none here"),
+        ({}, (), "there is none here"),
+        (
+            {"python3": (3, 12, 0), "python3.14": (3, 14, 0)},
+            ("PYTHON=python3.14",),
+            "python3.14 is none",
+        ),
+    ],
+)
 def test_without_a_python_that_fits_one_sentence_says_so(make, versions, variables, words):
     process = make(versions, *variables)
     complaint = process.stderr.splitlines()
@@ -86,7 +110,7 @@ def test_python_can_be_named(make):
 
 
 def make_again(make, versions, spoil):
-    """Make an environment, spoil it, leave a mark in it, and make again; return the process and whether it stayed."""
+    """Make an environment, spoil it, make it again; return the process and whether it stayed."""
     assert make({"python3": (3, 12, 0)}).returncode == 0
     spoil(make.environment)
     (make.environment / "mark").write_text("")
@@ -96,7 +120,9 @@ def make_again(make, versions, spoil):
 def test_an_environment_that_fits_is_kept_whatever_python3_has_become(make):
     process, stayed = make_again(make, {"python3": (3, 14, 0)}, lambda environment: None)
     assert process.returncode == 0 and stayed
-    assert (make.environment / "bin" / "pip.log").read_text().count("\n") == 1  # nothing was installed again
+    assert (make.environment / "bin" / "pip.log").read_text().count(
+        "\n"
+    ) == 1  # nothing was installed again
 
 
 def of_python_3_14(environment):
@@ -118,8 +144,10 @@ def without_interpreter_behind_the_link(environment):
     (environment / "bin" / "python").symlink_to("/no/such/python")
 
 
-@pytest.mark.parametrize("spoil", [
-    of_python_3_14, without_packages, without_interpreter, without_interpreter_behind_the_link])
+@pytest.mark.parametrize(
+    "spoil",
+    [of_python_3_14, without_packages, without_interpreter, without_interpreter_behind_the_link],
+)
 def test_an_environment_that_does_not_fit_is_made_again(make, spoil):
     process, stayed = make_again(make, {"python3": (3, 14, 0), "python3.13": (3, 13, 0)}, spoil)
     assert process.returncode == 0 and not stayed

@@ -1,4 +1,4 @@
-"""The published system's numbers, as far as they come along in tests/golden."""
+"""The published system's numbers in tests/golden."""
 
 import os
 import subprocess
@@ -31,7 +31,13 @@ def test_a_difference_is_noticed():
 
 def test_command_fails_in_one_sentence_without_the_files(tmp_path):
     script = os.path.join(REPO_ROOT, "tests", "parity.py")
-    process = subprocess.run([sys.executable, script, "--golden", str(tmp_path)], cwd=str(tmp_path),
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=120)
+    process = subprocess.run(
+        [sys.executable, script, "--golden", str(tmp_path)],
+        cwd=str(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=120,
+    )
     assert process.returncode == 1
     assert process.stderr.startswith("error: ") and process.stderr.count("\n") == 1

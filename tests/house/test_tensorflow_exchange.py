@@ -1,7 +1,8 @@
-"""Files go back and forth between TensorFlow 1.12 and the current one: coefficients, frozen graphs, training.
+"""Exchange of files between TensorFlow 1.12 and 2: coefficients, frozen graphs, training.
 
-Run with the current TensorFlow and TF1_PYTHON=INTERPRETER, as `make test-tf1` does. Each side trains both networks for
-two steps and freezes R-Net; then each side predicts from, and goes on with, what both wrote.
+Run with the current TensorFlow and TF1_PYTHON=INTERPRETER, as `make test-tf1` does. Each side
+trains both networks for two steps and freezes R-Net; then each side predicts from, and goes on
+with, what both wrote.
 """
 
 import os
@@ -21,30 +22,70 @@ INTERPRETERS = {"1.12": os.environ.get("TF1_PYTHON"), "current": sys.executable}
 SIDES = sorted(INTERPRETERS)
 MODELS = ("r_net", "gcn")
 COEFFICIENT_TOLERANCE = 1e-4
-# Of what one step changes: sums of different order, magnified by Adam where a gradient is next to nothing.
+# Of what one step changes: sums of different order, magnified by Adam where a gradient is next to
+# nothing.
 STEP_TOLERANCE, SLOT_TOLERANCE = 0.15, 5e-3
 
 pytestmark = pytest.mark.skipif(
-    not INTERPRETERS["1.12"], reason="TF1_PYTHON names no interpreter with TensorFlow 1.12 ('make test-tf1' does)")
+    not INTERPRETERS["1.12"],
+    reason="TF1_PYTHON names no interpreter with TensorFlow 1.12 ('make test-tf1' does)",
+)
 
 
 def run(side, *arguments):
     """Run a script or module of the project under one of the TensorFlows."""
     command = [os.path.abspath(INTERPRETERS[side])] + [str(argument) for argument in arguments]
-    process = subprocess.run(command, cwd=REPO_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             universal_newlines=True, timeout=600)
+    process = subprocess.run(
+        command,
+        cwd=REPO_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=600,
+    )
     assert process.returncode == 0, process.stderr
     return process.stdout + process.stderr
 
 
 def train(folder, side, model, name, steps, *flags):
-    """Train for ``steps`` in all; one thread and a rate that moves weights well beyond the last bits."""
+    """Train up to step ``steps``, on one thread and at a rate that moves weights visibly."""
     if model == "gcn":
-        flags += ("--coefficient_weights", folder / "r_net-1.12" / "iter_2.ckpt", "--head", "residual")
-    return run(side, "train.py", "--model", model, "--data_path", folder / "faces", "--face_model", TOY_MODEL,
-               "--batch_size", 2, "--result_path", folder, "--model_name", name, "--val_faces", 2, "--init_weights",
-               "none", "--identity", "none", "--seed", 5, "--augment", "--deterministic", "--quiet", "--steps", steps,
-               *flags)
+        flags += (
+            "--coefficient_weights",
+            folder / "r_net-1.12" / "iter_2.ckpt",
+            "--head",
+            "residual",
+        )
+    return run(
+        side,
+        "train.py",
+        "--model",
+        model,
+        "--data_path",
+        folder / "faces",
+        "--face_model",
+        TOY_MODEL,
+        "--batch_size",
+        2,
+        "--result_path",
+        folder,
+        "--model_name",
+        name,
+        "--val_faces",
+        2,
+        "--init_weights",
+        "none",
+        "--identity",
+        "none",
+        "--seed",
+        5,
+        "--augment",
+        "--deterministic",
+        "--quiet",
+        "--steps",
+        steps,
+        *flags,
+    )
 
 
 def variables(prefix):
@@ -53,7 +94,7 @@ def variables(prefix):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What each side wrote: SIDE.pb, and the runs MODEL-SIDE of two steps."""
+    """The files of each side: SIDE.pb, and the runs MODEL-SIDE of two steps."""
     place = tmp_path_factory.mktemp("exchange")
     write_faces(place / "faces", 4)
     random = np.random.RandomState(0)
@@ -62,7 +103,13 @@ def folder(tmp_path_factory):
         for side in SIDES:
             train(place, side, model, "{}-{}".format(model, side), 2)
     for side in SIDES:
-        run(side, "-m", "checkpoints", place / "r_net-{}".format(side) / "iter_2.ckpt", place / (side + ".pb"))
+        run(
+            side,
+            "-m",
+            "checkpoints",
+            place / "r_net-{}".format(side) / "iter_2.ckpt",
+            place / (side + ".pb"),
+        )
     yield place
     shutil.rmtree(str(place))  # checkpoints are large
 
@@ -70,8 +117,14 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def coefficients(folder):
     """(writer, form, reader) -> coefficients of two crops."""
-    sources = {(writer, form): folder / name for writer in SIDES for form, name in (
-        ("checkpoint", "r_net-{}/iter_2.ckpt".format(writer)), ("graph", writer + ".pb"))}
+    sources = {
+        (writer, form): folder / name
+        for writer in SIDES
+        for form, name in (
+            ("checkpoint", "r_net-{}/iter_2.ckpt".format(writer)),
+            ("graph", writer + ".pb"),
+        )
+    }
     found = {}
     for reader in SIDES:
         outputs = {source: folder / "{}-{}-{}.npy".format(reader, *source) for source in sources}
@@ -96,7 +149,7 @@ def test_coefficients_are_the_same_from_either_form_under_either_tensorflow(coef
 @pytest.mark.parametrize("writer", SIDES)
 @pytest.mark.parametrize("model", MODELS)
 def test_training_goes_on_under_the_other_tensorflow(folder, model, writer):
-    """One more step from the same checkpoint, on the writer's side and on the other."""
+    """Take one more step from a checkpoint, on the writer's side and on the other."""
     written = folder / "{}-{}".format(model, writer)
     before, after = variables(written / "iter_2.ckpt"), {}
     for reader in SIDES:
@@ -115,7 +168,11 @@ def test_training_goes_on_under_the_other_tensorflow(folder, model, writer):
     for name in ("beta1_power", "beta2_power"):
         assert own[name] == pytest.approx(other[name], rel=1e-6) and own[name] < before[name]
     slot_error, step_error = distance(own, other, slots), distance(own, other, weights, before)
-    print("{} of {} continued: optimiser {:.1e}, step {:.1e}".format(model, writer, slot_error, step_error))
+    print(
+        "{} of {} continued: optimiser {:.1e}, step {:.1e}".format(
+            model, writer, slot_error, step_error
+        )
+    )
     assert slot_error < SLOT_TOLERANCE
     assert step_error < STEP_TOLERANCE
 
@@ -125,5 +182,8 @@ def distance(own, other, names, origin=None):
     squares = np.zeros(2)
     for name in names:
         start = 0.0 if origin is None else origin[name].astype(np.float64)
-        squares += [np.sum((own[name].astype(np.float64) - other[name]) ** 2), np.sum((own[name] - start) ** 2)]
+        squares += [
+            np.sum((own[name].astype(np.float64) - other[name]) ** 2),
+            np.sum((own[name] - start) ** 2),
+        ]
     return np.sqrt(squares[0] / squares[1])

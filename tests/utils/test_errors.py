@@ -24,24 +24,39 @@ def restored_signals():
 def end_of(error, capsys):
     def main(argv):
         raise error
+
     with pytest.raises(SystemExit) as caught:
         run_main(main)
     return caught.value.code, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text, wanted", [
-    ("two\nlines", "two\\nlines"), ("\x1b[2J", "\\x1b[2J"), ("\udce9", "\\udce9"), ("\u202egpj", "\\u202egpj"),
-    ("\u00fc \u6f22 'quoted'", "\u00fc \u6f22 'quoted'")])
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\udce9", "\\udce9"),
+        ("\u202egpj", "\\u202egpj"),
+        ("\u00fc \u6f22 'quoted'", "\u00fc \u6f22 'quoted'"),
+    ],
+)
 def test_names_cannot_break_a_line_or_command_a_terminal(text, wanted):
     assert printable(text) == wanted
 
 
-@pytest.mark.parametrize("error, sentence", [
-    (InputError("a\nb: missing"), "error: a\\nb: missing\n"),
-    (OSError(errno.ENOSPC, "No space left on device", "out/x.png"),
-     "error: out/x.png: No space left on device; make room, check permissions, or choose another folder, then run "
-     "it again\n"),
-    (MemoryError(), "error: not enough memory; give fewer or smaller files at once\n")])
+@pytest.mark.parametrize(
+    "error, sentence",
+    [
+        (InputError("a\nb: missing"), "error: a\\nb: missing\n"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out/x.png"),
+            "error: out/x.png: No space left on device; make room, check permissions, or choose "
+            "another folder, then run "
+            "it again\n",
+        ),
+        (MemoryError(), "error: not enough memory; give fewer or smaller files at once\n"),
+    ],
+)
 def test_errors_become_one_line(error, sentence, capsys):
     assert end_of(error, capsys) == (1, sentence)
 
@@ -56,18 +71,22 @@ def test_faults_of_the_program_keep_their_traceback():
 
 
 def test_once_a_script_is_done_signals_end_it_without_a_word():
-    code = ("import atexit, os, signal, sys\nfrom utils.errors import run_main\n"
-            "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\nrun_main(lambda argv: 0)\n")
+    code = (
+        "import atexit, os, signal, sys\nfrom utils.errors import run_main\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\nrun_main(lambda argv: 0)\n"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE)
     assert process.communicate()[1] == b"" and process.returncode == -signal.SIGINT
 
 
 def test_sigterm_removes_what_is_half_written(tmp_path):
-    code = ("import time\nfrom utils.atomic import atomic_path\nfrom utils.errors import run_main\n"
-            "def main(argv):\n"
-            "    with atomic_path({!r}) as path, open(path, 'w') as file:\n"
-            "        file.write('half')\n        file.flush()\n        print('begun', flush=True)\n"
-            "        time.sleep(60)\nrun_main(main)\n").format(str(tmp_path / "file.txt"))
+    code = (
+        "import time\nfrom utils.atomic import atomic_path\nfrom utils.errors import run_main\n"
+        "def main(argv):\n"
+        "    with atomic_path({!r}) as path, open(path, 'w') as file:\n"
+        "        file.write('half')\n        file.flush()\n        print('begun', flush=True)\n"
+        "        time.sleep(60)\nrun_main(main)\n"
+    ).format(str(tmp_path / "file.txt"))
     process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"begun\n"
     assert len(os.listdir(str(tmp_path))) == 1

@@ -78,7 +78,7 @@ def test_transparency_is_laid_on_white(tmp_path, mode):
     photo = read_photo(path)
     expected = np.asarray(Image.fromarray(ramp()).convert(mode).convert("RGB"))
     np.testing.assert_array_equal(photo[:, : WIDTH // 2], expected[:, : WIDTH // 2])
-    assert (photo[:, WIDTH // 2:] == 255).all()
+    assert (photo[:, WIDTH // 2 :] == 255).all()
 
 
 def test_transparent_colour_of_a_palette(tmp_path):
@@ -107,7 +107,7 @@ def test_sixteen_bit_is_scaled_not_clipped(tmp_path, extension):
 @pytest.mark.parametrize("bits", [8, 10, 12, 14])
 @pytest.mark.parametrize("extension", ["png", "tif"])
 def test_fewer_bits_in_sixteen_are_as_bright(tmp_path, extension, bits):
-    top = 2 ** bits - 1
+    top = 2**bits - 1
     path = save(tmp_path, "deep." + extension, np.rint(grey_ramp() / 255.0 * top).astype(np.uint16))
     np.testing.assert_array_equal(read_photo(path)[..., 0], grey_ramp())
 
@@ -142,10 +142,19 @@ def test_floating_point(tmp_path, top):
     assert np.abs(photo[..., 0].astype(int) - wanted).max() <= 1
 
 
-@pytest.mark.parametrize("orientation, turn", [
-    (1, lambda a: a), (2, lambda a: a[:, ::-1]), (3, lambda a: a[::-1, ::-1]), (4, lambda a: a[::-1]),
-    (5, lambda a: a.transpose(1, 0, 2)), (6, lambda a: np.rot90(a, -1)),
-    (7, lambda a: a[::-1, ::-1].transpose(1, 0, 2)), (8, lambda a: np.rot90(a))])
+@pytest.mark.parametrize(
+    "orientation, turn",
+    [
+        (1, lambda a: a),
+        (2, lambda a: a[:, ::-1]),
+        (3, lambda a: a[::-1, ::-1]),
+        (4, lambda a: a[::-1]),
+        (5, lambda a: a.transpose(1, 0, 2)),
+        (6, lambda a: np.rot90(a, -1)),
+        (7, lambda a: a[::-1, ::-1].transpose(1, 0, 2)),
+        (8, lambda a: np.rot90(a)),
+    ],
+)
 def test_exif_orientation(tmp_path, orientation, turn):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -166,7 +175,7 @@ def test_twenty_megapixels(tmp_path):
 
 
 def broken_files(folder):
-    """Write files that are no photos; return their names and what the message must say."""
+    """Write files that are no photos; return their names and words of the message."""
     noise = np.random.RandomState(0).randint(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
     encoded = {}
     for file_format in ("JPEG", "PNG", "TIFF", "WEBP"):
@@ -198,7 +207,7 @@ def test_broken_files_are_told_in_one_sentence(tmp_path, capfd):
 
 
 def test_bomb_is_refused_before_it_is_decoded(tmp_path):
-    side = int(MAX_PIXELS ** 0.5) + 1
+    side = int(MAX_PIXELS**0.5) + 1
     path = str(tmp_path / "bomb.png")
     Image.new("1", (side, side)).save(path)
     with pytest.raises(InputError, match="megapixels"), warnings.catch_warnings():
@@ -214,7 +223,7 @@ def test_beyond_pillows_own_limit(tmp_path, monkeypatch):
 
 def test_tiny(tmp_path):
     with pytest.raises(InputError, match="pixels") as error:
-        read_photo(save(tmp_path, "tiny.png", ramp()[:MIN_SIDE - 1]))
+        read_photo(save(tmp_path, "tiny.png", ramp()[: MIN_SIDE - 1]))
     assert one_sentence(error)
 
 
@@ -250,8 +259,14 @@ def test_find_in_a_folder(tmp_path):
     touch(tmp_path, "c.JPG", "a.jpeg", "b.Png", "d.webp", "e.TIFF", "f.bmp")
     touch(tmp_path, ".hidden.jpg", "a.txt", "note.md")
     (tmp_path / "folder.jpg").mkdir()
-    assert found(str(tmp_path)) == [("a.jpeg", "a"), ("b.Png", "b"), ("c.JPG", "c"), ("d.webp", "d"),
-                                    ("e.TIFF", "e"), ("f.bmp", "f")]
+    assert found(str(tmp_path)) == [
+        ("a.jpeg", "a"),
+        ("b.Png", "b"),
+        ("c.JPG", "c"),
+        ("d.webp", "d"),
+        ("e.TIFF", "e"),
+        ("f.bmp", "f"),
+    ]
 
 
 def test_find_among_files(tmp_path):
@@ -263,19 +278,36 @@ def test_find_among_files(tmp_path):
 
 
 def test_names_are_distinct(tmp_path):
-    touch(tmp_path, "one/a.jpg", "one/a.png", "one/A.bmp", "one/a_png.jpg", "two/a.jpg", "two/b.jpg")
+    touch(
+        tmp_path, "one/a.jpg", "one/a.png", "one/A.bmp", "one/a_png.jpg", "two/a.jpg", "two/b.jpg"
+    )
     names = [name for _, name in find_photos([str(tmp_path / "one"), str(tmp_path / "two")])]
     assert names == ["A", "a_jpg", "a_png_2", "a_png", "a_jpg_2", "b"]
     assert len({name.lower() for name in names}) == len(names)
 
 
 def test_no_photo_is_called_what_files_of_another_are(tmp_path):
-    touch(tmp_path, "a.jpg", "a_face2.jpg", "a_mesh.png", "a_refined.jpg", "a_face2_refined.png", "b_mesh.jpg",
-          "c_face.jpg", "c.jpg")
+    touch(
+        tmp_path,
+        "a.jpg",
+        "a_face2.jpg",
+        "a_mesh.png",
+        "a_refined.jpg",
+        "a_face2_refined.png",
+        "b_mesh.jpg",
+        "c_face.jpg",
+        "c.jpg",
+    )
     assert found(tmp_path) == [
-        ("a.jpg", "a"), ("a_face2.jpg", "a_face2_jpg"), ("a_face2_refined.png", "a_face2_refined_png"),
-        ("a_mesh.png", "a_mesh_png"), ("a_refined.jpg", "a_refined_jpg"), ("b_mesh.jpg", "b_mesh"), ("c.jpg", "c"),
-        ("c_face.jpg", "c_face")]
+        ("a.jpg", "a"),
+        ("a_face2.jpg", "a_face2_jpg"),
+        ("a_face2_refined.png", "a_face2_refined_png"),
+        ("a_mesh.png", "a_mesh_png"),
+        ("a_refined.jpg", "a_refined_jpg"),
+        ("b_mesh.jpg", "b_mesh"),
+        ("c.jpg", "c"),
+        ("c_face.jpg", "c_face"),
+    ]
 
 
 def test_blanks_do_not_make_names_distinct(tmp_path):
@@ -289,9 +321,18 @@ def test_name_does_not_depend_on_how_the_folder_is_written(tmp_path, monkeypatch
     assert found("in") == found("in/") == found(["./in", "in/a.jpg"])
 
 
-@pytest.mark.parametrize("name, wanted", [
-    ("two\nlines", "two_lines"), ("\x1b[31mred", "_[31mred"), ("latin-\udce9", "latin-_"), ("n" * 240, "n" * 200),
-    ("\u6f22" * 80, "\u6f22" * 66), ("a b", "a b"), ("\u00fcn\u00ef", "\u00fcn\u00ef")])
+@pytest.mark.parametrize(
+    "name, wanted",
+    [
+        ("two\nlines", "two_lines"),
+        ("\x1b[31mred", "_[31mred"),
+        ("latin-\udce9", "latin-_"),
+        ("n" * 240, "n" * 200),
+        ("\u6f22" * 80, "\u6f22" * 66),
+        ("a b", "a b"),
+        ("\u00fcn\u00ef", "\u00fcn\u00ef"),
+    ],
+)
 def test_output_names_can_be_printed_and_written(tmp_path, name, wanted):
     save(tmp_path, name + ".png", ramp())
     assert [photo.name for photo in find_photos(str(tmp_path))] == [wanted]
@@ -299,8 +340,12 @@ def test_output_names_can_be_printed_and_written(tmp_path, name, wanted):
 
 
 def test_no_other_program_is_started_for_a_document(tmp_path, monkeypatch):
-    monkeypatch.setattr("subprocess.Popen", lambda *_, **__: pytest.fail("another program was started"))
-    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 160 160\n(/etc/passwd) run\n")
+    monkeypatch.setattr(
+        "subprocess.Popen", lambda *_, **__: pytest.fail("another program was started")
+    )
+    (tmp_path / "a.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 160 160\n(/etc/passwd) run\n"
+    )
     with pytest.raises(InputError, match="not an image of a known format"):
         read_photo(str(tmp_path / "a.png"))
 

@@ -14,7 +14,11 @@ from utils.workers import one_blas_thread
 
 def threads():
     """Return how many threads each BLAS library here uses."""
-    return [library["num_threads"] for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
+    return [
+        library["num_threads"]
+        for library in threadpoolctl.threadpool_info()
+        if library["user_api"] == "blas"
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +42,7 @@ def test_landmarks_are_fitted_on_one_thread(monkeypatch):
     def watched(*arguments, **options):
         seen.extend(threads())
         return solve(*arguments, **options)
+
     monkeypatch.setattr(scipy.optimize, "least_squares", watched)
     fitter = landmark_fitting.LandmarkFitter(load_face_model(TOY_MODEL))
     fitter.fit(np.random.RandomState(0).uniform(60, 160, (68, 2)), np.ones(68))
@@ -46,8 +51,14 @@ def test_landmarks_are_fitted_on_one_thread(monkeypatch):
 
 def test_light_is_fitted_on_one_thread(monkeypatch):
     seen, solve = [], light_fitting._solve_white_light
-    monkeypatch.setattr(light_fitting, "_solve_white_light", lambda *a: seen.extend(threads()) or solve(*a))
+    monkeypatch.setattr(
+        light_fitting, "_solve_white_light", lambda *a: seen.extend(threads()) or solve(*a)
+    )
     model, random = load_face_model(TOY_MODEL), np.random.RandomState(0)
-    samples = light_fitting.SkinSamples(np.arange(200), random.uniform(0, 255, (200, 3)), np.ones(200))
-    light_fitting.solve_light_and_albedo(model, samples, random.standard_normal((model.vertex_count, 9)))
+    samples = light_fitting.SkinSamples(
+        np.arange(200), random.uniform(0, 255, (200, 3)), np.ones(200)
+    )
+    light_fitting.solve_light_and_albedo(
+        model, samples, random.standard_normal((model.vertex_count, 9))
+    )
     assert seen and set(seen) == {1}
