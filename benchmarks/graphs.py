@@ -7,8 +7,7 @@ import numpy as np
 import networks
 from benchmarks.measuring import alternate, comparison_row, measure_seconds
 from benchmarks.peer import PeerProcess
-from checkpoints.variables import face_net_shapes
-from identity.features import IdentityNetwork
+from identity.features import FaceNetIdentity, IdentityNetwork, face_net_shapes
 from utils.tf_compat import session_config, tf
 
 
@@ -55,21 +54,12 @@ def build_runner(fetches, feed):
     return lambda: session.run(fetches, feed)
 
 
-class RandomFaceNet(IdentityNetwork):
+class RandomFaceNet(FaceNetIdentity):
     """FaceNet with random weights, frozen like the real one."""
 
-    kind = "facenet"
-    pooled_width = networks.AVERAGE_POOL_WIDTH
-
     def __init__(self, seed=0):
-        super().__init__(None)
+        IdentityNetwork.__init__(self, "random weights")  # FaceNetIdentity would read a file
         self._random = np.random.RandomState(seed)
-
-    def features(self, images_bgr):
-        """See ``IdentityNetwork.features``."""
-        return networks.face_net(
-            tf.clip_by_value(images_bgr, 0.0, 255.0), frozen=self._constants()
-        ).bottleneck
 
     def _make_constants(self):
         return networks.frozen_parameters(

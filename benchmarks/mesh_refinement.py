@@ -367,7 +367,9 @@ def main(argv: Optional[List[str]] = None) -> None:
             step, known, unseen, seconds = row
             print(
                 "{:9s} step {:6d}: {:.3f} mm on training faces, {:.3f} mm on unseen ones "
-                "({:+.1f}%), {:.0f} s".format(head, step, known, unseen, 100 * (unseen / before - 1), seconds),
+                "({:+.1f}%), {:.0f} s".format(
+                    head, step, known, unseen, 100 * (unseen / before - 1), seconds
+                ),
                 flush=True,
             )
         trial.close()

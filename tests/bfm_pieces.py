@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from typing import NamedTuple
+from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
 import scipy.io
@@ -25,7 +25,9 @@ class Pieces(NamedTuple):
     front: np.ndarray  # chosen expression vertices, counted from 0
 
 
-def write_random_pieces(folder, front_count=700, index_folder=None):
+def write_random_pieces(
+    folder: str, front_count: int = 700, index_folder: Optional[str] = None
+) -> Pieces:
     """Write all pieces into ``folder``; copy index files from ``index_folder`` if given."""
     random = np.random.RandomState(5)
     basel = _write_basel(folder, random)
@@ -49,7 +51,7 @@ def write_random_pieces(folder, front_count=700, index_folder=None):
     return Pieces(folder, basel, components, deviations, trim, front)
 
 
-def direct_rows(pieces, vertices):
+def direct_rows(pieces: Pieces, vertices: np.ndarray) -> Dict[str, np.ndarray]:
     """Convert some vertices by hand: arrays [len(vertices), 3(, K)] by FaceModel field."""
     shape_rows = 3 * pieces.trim[pieces.front[vertices]][:, np.newaxis] + np.arange(3)
     expression_rows = 3 * pieces.front[vertices][:, np.newaxis] + np.arange(3)
@@ -111,7 +113,7 @@ def _write_indices(folder, random, count):
     )
 
 
-def write_mat_file(path, fields, compressed=False):
+def write_mat_file(path: str, fields: Dict[str, Any], compressed: bool = False) -> None:
     """Write a MATLAB file that depends on its content alone."""
     with open(path, "wb") as file:
         write_mat(file, fields, compressed)

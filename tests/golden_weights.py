@@ -3,24 +3,25 @@
 import json
 import os
 import zlib
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 
 from tests.paths import GOLDEN
 
 
-def golden_variables(network):
+def golden_variables(network: str) -> Dict[str, List[int]]:
     """Return published variable name -> shape of r_net, facenet or gcn_mesh_generator."""
     with open(os.path.join(GOLDEN, "variables.json")) as file:
         return json.load(file)[network]
 
 
-def golden_values(shapes):
+def golden_values(shapes: Dict[str, List[int]]) -> Dict[str, np.ndarray]:
     """Return the array of each variable of ``shapes`` (name -> shape)."""
     return {name: golden_value(name, shape) for name, shape in shapes.items()}
 
 
-def golden_value(name, shape):
+def golden_value(name: str, shape: Sequence[int]) -> np.ndarray:
     """Return a variable's value: normal noise seeded by its name, scaled by its role."""
     noise = np.random.RandomState(zlib.crc32(name.encode()) & 0xFFFFFFFF).standard_normal(shape)
     role = name.split("/")[-1]
@@ -33,13 +34,13 @@ def golden_value(name, shape):
     return np.float32(0.1 * noise)
 
 
-def load_golden_variables(variables, session):
+def load_golden_variables(variables: Sequence[Any], session: Any) -> None:
     """Set ``variables`` of the session's graph."""
     for variable in variables:
         variable.load(golden_value(variable.op.name, variable.shape.as_list()), session)
 
 
-def relative_error(ours, published):
+def relative_error(ours: np.ndarray, published: np.ndarray) -> float:
     """Return the largest difference over the largest magnitude."""
     ours, published = np.asarray(ours, np.float64), np.asarray(published, np.float64)
     assert ours.shape == published.shape

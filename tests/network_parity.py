@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -28,7 +28,7 @@ class NetworkOutput(NamedTuple):
     tolerance: float
 
 
-def network_outputs(golden):
+def network_outputs(golden: str) -> Iterator[NetworkOutput]:
     """Yield checks of R-Net, FaceNet and the mesh generator on the golden inputs.
 
     Args:
@@ -70,7 +70,7 @@ def network_outputs(golden):
     )
 
 
-def published_pyramid(published):
+def published_pyramid(published: Any) -> Any:
     """Return the pyramid under which the published generator was measured (625 to 4 vertices).
 
     Args:

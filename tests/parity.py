@@ -14,7 +14,7 @@ import argparse
 import os
 import sys
 import tempfile
-from typing import NamedTuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Check(NamedTuple):
     unit: str = "relative"
 
 
-def relative(name, ours, theirs, tolerance=VALUE_TOLERANCE):
+def relative(name: str, ours: Any, theirs: Any, tolerance: float = VALUE_TOLERANCE) -> Check:
     """Compare by the largest difference over the largest published magnitude."""
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape:
@@ -55,18 +55,18 @@ def relative(name, ours, theirs, tolerance=VALUE_TOLERANCE):
     )
 
 
-def gray_levels(name, ours, theirs, tolerance=GRAY_LEVELS):
+def gray_levels(name: str, ours: Any, theirs: Any, tolerance: float = GRAY_LEVELS) -> Check:
     """Compare images by the largest difference in gray levels."""
     error = np.max(np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)))
     return Check(name, float(error), tolerance, "gray levels")
 
 
-def differing_pixels(name, ours, theirs):
+def differing_pixels(name: str, ours: Any, theirs: Any) -> Check:
     """Compare masks, which must be identical."""
     return Check(name, float(np.sum(np.asarray(ours, np.float64) != theirs)), 0, "pixels")
 
 
-def decoder_checks(golden):
+def decoder_checks(golden: str) -> Iterator[Check]:
     """Yield checks of the decoder, the rasterizer, the losses and their gradients."""
     model = read_face_model(os.path.join(golden, "toy_model.mat"))
     published = np.load(os.path.join(golden, "decoder_and_losses.npz"), allow_pickle=False)
@@ -120,7 +120,7 @@ def _published_losses(published, coefficients, face, rendering, model):
     )
 
 
-def alignment_checks(golden):
+def alignment_checks(golden: str) -> Iterator[Check]:
     """Yield checks of the crop and of the skin mask."""
     published = np.load(os.path.join(golden, "networks_alignment_skin.npz"), allow_pickle=False)
     result = align(published["align_image_rgb"], published["align_lm5"])
@@ -132,7 +132,7 @@ def alignment_checks(golden):
     )
 
 
-def network_checks(golden):
+def network_checks(golden: str) -> Iterator[Check]:
     """Yield checks of R-Net, FaceNet and the mesh generator."""
     for output in network_outputs(golden):
         if output.tolerance == 0:
@@ -148,7 +148,7 @@ SUITES = (
 )
 
 
-def bfm_checks(folder):
+def bfm_checks(folder: str) -> Iterator[Check]:
     """Yield checks of the BFM09 conversion against a direct computation on random bases."""
     from face_model.bfm import convert_bfm09
     from tests.bfm_pieces import (
@@ -172,7 +172,7 @@ def bfm_checks(folder):
         yield Check("BFM09 triangles", abs(model.triangle_count - 70789), 0, "count")
 
 
-def run_suites(golden, bfm_info=None):
+def run_suites(golden: str, bfm_info: Optional[str] = None) -> Tuple[List[Check], List[str]]:
     """Return (checks, names of suites that were not run)."""
     checks, not_run = [], []
     for name, files, suite in SUITES:
@@ -186,7 +186,7 @@ def run_suites(golden, bfm_info=None):
     return checks, not_run
 
 
-def report(checks):
+def report(checks: List[Check]) -> Tuple[str, bool]:
     """Return the table as text, and whether every check is within its tolerance."""
     lines = []
     for check in checks:
@@ -199,7 +199,7 @@ def report(checks):
     return "\n".join(lines), all(check.error <= check.tolerance for check in checks)
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -209,7 +209,7 @@ def parse_arguments(argv):
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Run every suite that the folder has files for."""
     arguments = parse_arguments(argv)
     for folder in filter(None, (arguments.golden, arguments.bfm_info)):

@@ -1,11 +1,13 @@
 """A small face model and one reconstruction with it, made by hand instead of by fitting."""
 
+from typing import Optional
+
 import numpy as np
 from PIL import Image
 
 from alignment.align import align
 from face_model import read_face_model
-from face_model.model import vertex_triangle_table
+from face_model.model import FaceModel, vertex_triangle_table
 from geometry.landmarks import STANDARD_POINTS_3D
 from reconstruction.face import LocatedFace, Reconstruction
 from tests.paths import TOY_MODEL
@@ -13,12 +15,12 @@ from tests.paths import TOY_MODEL
 YAW = 0.35  # radians
 
 
-def toy_face_model():
+def toy_face_model() -> FaceModel:
     """The small face model of the golden numbers."""
     return read_face_model(TOY_MODEL)
 
 
-def closed_face_model():
+def closed_face_model() -> FaceModel:
     """A head-like ellipsoid without any outline, as a face model of the golden one's kind."""
     import trimesh
 
@@ -50,7 +52,9 @@ def closed_face_model():
     )
 
 
-def toy_reconstruction(name="face", photo_size=400, model=None):
+def toy_reconstruction(
+    name: str = "face", photo_size: int = 400, model: Optional[FaceModel] = None
+) -> Reconstruction:
     """Return the turned mean face of a model over a photo of two color ramps, red and green."""
     model = model or toy_face_model()
     ramp = np.linspace(0, 255, photo_size)

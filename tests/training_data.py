@@ -8,7 +8,7 @@ from PIL import Image
 SIZE = 224
 
 
-def write_faces(folder, count, seed=0):
+def write_faces(folder: object, count: int, seed: int = 0) -> str:
     """Write ``count`` smooth pictures with plausible landmarks and a disc as mask.
 
     Returns:
@@ -31,7 +31,7 @@ def write_faces(folder, count, seed=0):
     return str(folder)
 
 
-def write_face(folder, name, image, landmarks):
+def write_face(folder: object, name: str, image: np.ndarray, landmarks: np.ndarray) -> None:
     """Write one face in the processed format."""
     path = os.path.join(str(folder), "{}", name)
     rows, columns = np.mgrid[:SIZE, :SIZE]

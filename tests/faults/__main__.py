@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+from typing import Callable, List, Optional
 
 from tests.faults.commands import COMMANDS, emptied, write_data
 from tests.faults.disturbances import (
@@ -28,7 +29,7 @@ _MOST_TRIES = 3  # for each wanted kill, as some come after the end
 _LONGEST_CHAIN = 6  # kills one after the other before a command may run to its end
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults",
@@ -61,11 +62,11 @@ def parse_arguments(argv=None):
 class Tally:
     """How disturbances ended."""
 
-    def __init__(self, verbose):
+    def __init__(self, verbose: bool) -> None:
         self._verbose = verbose
         self.counts, self.faults = collections.Counter(), []
 
-    def take(self, name, label, disturb):
+    def take(self, name: str, label: str, disturb: Callable[[], str]) -> str:
         """Disturb, and count and return how it ended."""
         begin = time.monotonic()
         try:
@@ -83,7 +84,7 @@ class Tally:
         return end
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Disturb the commands; the exit status is 1 if anything was lost."""
     arguments = parse_arguments(argv)
     folder = tempfile.mkdtemp(prefix="faults-")

@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 import shutil
-from typing import Callable, NamedTuple
+from typing import Callable, Dict, List, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -31,7 +31,7 @@ class Command(NamedTuple):
     rewrites: bool = False  # whether a second run writes existing files again
 
 
-def write_data(folder, photo_count=_PHOTOS):
+def write_data(folder: str, photo_count: int = _PHOTOS) -> str:
     """Write the input of all commands, and return its folder."""
     photos = os.path.join(folder, "photos")
     os.makedirs(photos)
@@ -135,7 +135,7 @@ COMMANDS = {
 }
 
 
-def contents(folder):
+def contents(folder: str) -> Dict[str, str]:
     """Return path -> digest of each file in a folder."""
     found = {}
     for place, _, files in os.walk(folder):
@@ -153,7 +153,7 @@ def _digest(path):
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def incomplete(folder, wanted):
+def incomplete(folder: str, wanted: Dict[str, str]) -> List[str]:
     """Return existing files that differ from an undisturbed run's, or are left over.
 
     A checkpoint without its record was never finished; one of a step at which the undisturbed run
@@ -187,7 +187,7 @@ def _is_of_unfinished_or_other_step(name, found, wanted):
     return record not in wanted and len(parts) == 2
 
 
-def unfinished(folder, wanted):
+def unfinished(folder: str, wanted: Dict[str, str]) -> List[str]:
     """Return missing and surplus files of a finished folder, by an undisturbed run's."""
     found = contents(folder)
     return (
@@ -197,7 +197,7 @@ def unfinished(folder, wanted):
     )
 
 
-def emptied(folder):
+def emptied(folder: str) -> str:
     """Return an empty folder of that name."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Optional
 
 from tests.faults.commands import COMMANDS, contents, emptied, incomplete, unfinished
 from tests.faults.processes import Fault, Process
@@ -39,7 +40,7 @@ class Bench:
         Fault: undisturbed runs fail or differ.
     """
 
-    def __init__(self, name, data, folder, quick=False):
+    def __init__(self, name: str, data: str, folder: str, quick: bool = False) -> None:
         self.name, self.data, self.quick = name, data, quick
         self.output = os.path.join(folder, name)
         self._folder = folder
@@ -57,16 +58,18 @@ class Bench:
                 raise Fault("a second run differs")
             self.wanted = found
 
-    def start(self, cold=False, output=None, label="command"):
+    def start(
+        self, cold: bool = False, output: Optional[str] = None, label: str = "command"
+    ) -> Process:
         """Start the command, on its own folder unless another is given."""
         arguments = COMMANDS[self.name].arguments(self.data, output or self.output)
         return Process([sys.executable] * cold + arguments, os.path.join(self._folder, label), cold)
 
-    def work(self, cold):
+    def work(self, cold: bool) -> float:
         """Return how many seconds of processor time an undisturbed run takes."""
         return self._work[cold]
 
-    def complete(self, output=None):
+    def complete(self, output: Optional[str] = None) -> None:
         """Run it to its end in the existing folder; require an undisturbed run's files."""
         output = output or self.output
         process = self.start(output=output).finish()
@@ -77,7 +80,7 @@ class Bench:
         _require(unfinished(output, self.wanted), "after running it again")
 
 
-def kill(bench, kind, seed, cold=False):
+def kill(bench: Bench, kind: str, seed: int, cold: bool = False) -> str:
     """Start a command in the existing folder, kill it at a random moment, and check its files.
 
     The moment is either a share of its work, from its start to beyond its end, or just after the
@@ -128,7 +131,7 @@ def _require(wrong, when):
         raise Fault("{}: {}".format(when, ", ".join(wrong[:4])))
 
 
-def full_disk(bench, size):
+def full_disk(bench: Bench, size: int) -> str:
     """Run a command on a disk that becomes full, then with room, and compare."""
     disk, saved = emptied(bench.output), emptied(bench.output + ".saved")
     inner = (
@@ -160,7 +163,7 @@ def full_disk(bench, size):
 _UNSHARE = ["unshare"] + ([] if os.getuid() == 0 else ["-r"]) + ["-m"]
 
 
-def can_mount():
+def can_mount() -> bool:
     """Tell whether small disks can be made here."""
     try:
         return (
@@ -175,7 +178,7 @@ def can_mount():
         return False
 
 
-def read_only(bench):
+def read_only(bench: Bench) -> str:
     """Run a command where it may not write."""
     output = emptied(bench.output)
     os.chmod(output, 0o555)
@@ -198,7 +201,7 @@ def read_only(bench):
     return "refused"
 
 
-def two_writers(bench, seed):
+def two_writers(bench: Bench, seed: int) -> str:
     """Start a command, and at a random moment of its work again into the same folder."""
     emptied(bench.output)
     share = random.Random("{} {}".format(bench.name, seed)).uniform(0, 0.9)

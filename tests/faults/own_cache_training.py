@@ -6,12 +6,12 @@ import sys
 
 import train
 from dataset.face_cache import open_face_cache
-from training import trainer
+from training import tasks
 from utils.errors import run_main
 
 if __name__ == "__main__":
     folder = sys.argv[sys.argv.index("--result_path") + 1]
-    trainer.open_face_cache = functools.partial(
+    tasks.open_face_cache = functools.partial(
         open_face_cache, cache_dir=os.path.join(folder + "-cache")
     )
     run_main(train.main)

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import traceback
+from typing import Callable, List
 
 from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
@@ -46,7 +47,7 @@ class Fault(Exception):
     """Something was lost, corrupt or left behind; the message names it."""
 
 
-def warm_up():
+def warm_up() -> None:
     """Import the modules of the commands without starting threads, which forks would lose."""
     os.environ.update(_ENVIRONMENT)
     for name in _IMPORTS:
@@ -71,7 +72,7 @@ class Process:
         stderr: what it said, once it has ended.
     """
 
-    def __init__(self, arguments, folder, cold):
+    def __init__(self, arguments: List[str], folder: str, cold: bool) -> None:
         os.makedirs(folder, exist_ok=True)
         self.returncode, self.processor_time, self.stderr = None, 0.0, ""
         self._stderr_path = os.path.join(folder, "stderr")
@@ -95,7 +96,7 @@ class Process:
         ):  # whoever is first: the group must be there before a signal goes to it
             os.setpgid(self.pid, self.pid)
 
-    def look(self):
+    def look(self) -> bool:
         """See whether it still runs, and how much it has computed; returns whether it runs."""
         if self.returncode is None:
             self.processor_time = max(self.processor_time, _processor_time(self.pid))
@@ -106,7 +107,7 @@ class Process:
                 )
         return self.returncode is None
 
-    def wait_until(self, condition, interval=_LOOK):
+    def wait_until(self, condition: Callable[[], bool], interval: float = _LOOK) -> bool:
         """Wait until ``condition()`` holds or it has ended; returns whether it still runs.
 
         Raises:
@@ -123,12 +124,12 @@ class Process:
             time.sleep(interval)
         return False
 
-    def signal(self, number, group=False):
+    def signal(self, number: int, group: bool = False) -> None:
         """Send a signal to the process, or as a terminal does to all of its group."""
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, number)
 
-    def finish(self):
+    def finish(self) -> "Process":
         """Wait for its end, and that of everything it started; returns itself.
 
         Raises:
@@ -147,7 +148,7 @@ class Process:
             raise Fault("a traceback:\n{}".format(self.stderr))
         return self
 
-    def said(self):
+    def said(self) -> str:
         """Return the last line on stderr."""
         lines = self.stderr.strip().splitlines()
         return lines[-1] if lines else ""

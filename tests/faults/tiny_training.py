@@ -2,8 +2,10 @@
 
 import train
 from tests.fuzz.stand_ins import tiny_step
+from training import tasks
 from utils.errors import run_main
 
 if __name__ == "__main__":
-    train._STEPS = {"r_net": (tiny_step, train.initialise_r_net)}
+    task = tasks.TASKS["r_net", "photo"]._replace(build_step=tiny_step)
+    tasks.TASKS = {("r_net", "photo"): task}
     run_main(train.main)

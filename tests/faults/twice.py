@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from typing import List, Optional
 
 from benchmarks.random_faces import sample_coefficients
 from face_model import read_face_model
@@ -52,7 +53,7 @@ _TRAINING = {"train_photo": _train("photo"), "train_truth": _train("truth")}
 NAMES = sorted(set(COMMANDS) - {"train"} | set(_TRAINING))
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Run each command twice; print a line for each, and return 1 if any differs."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.faults.twice", description=__doc__.splitlines()[0]
@@ -67,7 +68,7 @@ def main(argv=None):
     return 1 if different else 0
 
 
-def write_truth(faces):
+def write_truth(faces: str) -> None:
     """Write the coefficients that --supervision truth compares with."""
     os.makedirs(os.path.join(faces, "coeff"))
     names = sorted(name[: -len(".png")] for name in os.listdir(faces) if name.endswith(".png"))

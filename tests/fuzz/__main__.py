@@ -7,13 +7,14 @@ import shutil
 import sys
 import tempfile
 import time
+from typing import List, Optional
 
 from tests.fuzz.cases import WHOLE, make_case
 from tests.fuzz.runner import ENVIRONMENT, Runner
 from tests.fuzz.verdict import REFUSED, RESULT
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[List[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.fuzz",
@@ -44,7 +45,7 @@ def parse_arguments(argv=None):
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: Optional[List[str]] = None) -> int:
     """Run the cases; the exit status is 1 if any ended as it may not."""
     arguments = parse_arguments(argv)
     folder = arguments.folder or tempfile.mkdtemp(prefix="fuzz-")

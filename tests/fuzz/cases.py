@@ -1,7 +1,7 @@
 """Cases by number: kind of file, damage, command."""
 
 import os
-from typing import Any, NamedTuple
+from typing import Any, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Case(NamedTuple):
     )
 
 
-def make_case(seed, number):
+def make_case(seed: int, number: int) -> Case:
     """Return case ``number``: kinds take turns, and each kind goes through its damages in turn."""
     if number < 0:
         return Case(WHOLE[-1 - number][0], NOTHING, WHOLE[-1 - number][1], None, False)
@@ -86,13 +86,13 @@ def make_case(seed, number):
     )
 
 
-def damages_of(kind):
+def damages_of(kind: str) -> List[str]:
     """Return the names of all damages of a kind."""
     names = sorted(ACCIDENTS) + sorted(KINDS[kind].forgeries) + sorted(PLACES)
     return names + (sorted(NAMES) if "{stem}" in KINDS[kind].place else [])
 
 
-def stage_case(case, root, originals):
+def stage_case(case: Case, root: str, originals: str) -> Tuple[str, List[str]]:
     """Fill a case's folders, and do the damage.
 
     Returns:

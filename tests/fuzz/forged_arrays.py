@@ -8,6 +8,7 @@ import pickle
 import struct
 import zipfile
 import zlib
+from typing import Any, Tuple
 
 import numpy as np
 import scipy.io
@@ -21,7 +22,7 @@ _HUGE = 2**31 - 1
 class Trap:
     """Code in a pickle; loading the pickle, a fault, would run it."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return print, ("unpickled",)
 
 
@@ -182,7 +183,7 @@ def _npy(array, **options):
     return stream.getvalue()
 
 
-def npy_claiming(shape, descr="<f8", data=b""):
+def npy_claiming(shape: Tuple[int, ...], descr: str = "<f8", data: bytes = b"") -> bytes:
     """Return a .npy file with any header."""
     header = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode()
     header += b" " * (-(10 + len(header) + 1) % 64) + b"\n"

@@ -17,7 +17,9 @@ _HUGE = 2**31 - 1
 # Photos
 
 
-def png(width, height, rows=b"", mode=2, depth=8, extra=b""):
+def png(
+    width: int, height: int, rows: bytes = b"", mode: int = 2, depth: int = 8, extra: bytes = b""
+) -> bytes:
     """Return a PNG with any header."""
     header = struct.pack(">IIBBBBB", width & 0xFFFFFFFF, height & 0xFFFFFFFF, depth, mode, 0, 0, 0)
     return (

@@ -17,17 +17,17 @@ class Stage(NamedTuple):
     stem: str  # of the damaged file: a plain one, or one that is hard to bear
 
     @property
-    def inputs(self):
+    def inputs(self) -> str:
         """The folder that the command reads."""
         return os.path.join(self.root, "in")
 
     @property
-    def outputs(self):
+    def outputs(self) -> str:
         """The only folder that the command may write into."""
         return os.path.join(self.root, "out")
 
     @property
-    def outside(self):
+    def outside(self) -> str:
         """A folder with a file that the command must not touch."""
         return os.path.join(self.root, "outside")
 
@@ -45,7 +45,7 @@ class Kind(NamedTuple):
     turns: int = 1  # number of its cases in each round of all kinds; more for quick ones
 
 
-def prepare(kind, stage, folder):
+def prepare(kind: Kind, stage: Stage, folder: str) -> str:
     """Put the whole files of a case in place.
 
     Args:
@@ -66,7 +66,7 @@ def prepare(kind, stage, folder):
     return os.path.join(stage.root, kind.place.format(stem=stage.stem))
 
 
-def found(victim):
+def found(victim: str) -> str:
     """Return the path of the file to be damaged when its folder is complete."""
     return glob.glob(victim)[0] if "*" in victim else victim
 

@@ -24,7 +24,7 @@ from tests.fuzz import stand_ins
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
 from training.options import TrainingOptions
-from training.run_record import run_record
+from training.run_record import describe_run
 from utils.json_files import write_json
 from utils.tf_compat import tf
 
@@ -35,7 +35,7 @@ NAME = "image00001"  # of photos with annotations
 _FIVE_POINTS = SIDE / 2 + STANDARD_POINTS_3D[:, :2] * [70, -70]
 
 
-def write_originals(folder):
+def write_originals(folder: str) -> None:
     """Write everything; calls TensorFlow, so call it in a process of its own.
 
     Returns:
@@ -117,7 +117,7 @@ def _made(*parts):
     return folder
 
 
-def picture(side=SIDE):
+def picture(side: int = SIDE) -> np.ndarray:
     """Return a smooth picture, [side, side, 3] uint8, that is different everywhere."""
     rows, columns = np.mgrid[:side, :side] * (160.0 / side)
     waves = np.stack([np.sin(rows / 9), np.cos(columns / 7), np.sin((rows + columns) / 11)], axis=2)
@@ -200,7 +200,9 @@ def _write_face_net(folder):
 def _write_faces_of_demo(folder):
     """A face as demo.py stores it, and the record beside its network."""
     model = read_face_model(os.path.join(folder, "model.mat"))
-    write_json(os.path.join(folder, "network", "net.pb.json"), run_record(TrainingOptions(), model))
+    write_json(
+        os.path.join(folder, "network", "net.pb.json"), describe_run(TrainingOptions(), model)
+    )
     demo.main(
         [
             "--input",
@@ -236,7 +238,7 @@ def _write_generator(folder, pyramids, model_path):
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
     write_json(
-        record_path(prefix), run_record(TrainingOptions(model="gcn", head="residual"), model)
+        record_path(prefix), describe_run(TrainingOptions(model="gcn", head="residual"), model)
     )
 
 

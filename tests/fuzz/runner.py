@@ -71,7 +71,7 @@ class Runner:
         seed: of all damages.
     """
 
-    def __init__(self, folder, seed):
+    def __init__(self, folder: str, seed: int) -> None:
         self._folder, self._seed = folder, seed
         self._originals = os.path.join(folder, "originals")
         os.chmod(folder, 0o755)
@@ -134,7 +134,7 @@ class Runner:
                 shutil.rmtree(self.root(ended.number), ignore_errors=True)
             yield ended
 
-    def root(self, number):
+    def root(self, number: int) -> str:
         """Return the folder of a case."""
         return os.path.join(self._folder, "case_{}".format(number))
 

@@ -10,6 +10,7 @@ import struct
 import sys
 import tempfile
 import traceback
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from utils.errors import run_main
 
@@ -52,7 +53,12 @@ _KNOWN_PROGRAMS = ("git",)  # asked for the revision that a training run records
 _DEVICES = ("/dev/null", "/dev/tty")
 
 
-def run(stage, root, writable, whole=None):
+def run(
+    stage: Callable[[], Tuple[Any, List[str]]],
+    root: str,
+    writable: Sequence[str],
+    whole: Optional[str] = None,
+) -> None:
     """Run a command's ``main`` as a script would, or the script itself, and end this process.
 
     Standard output and error go to ``stdout`` and ``stderr`` in ``root``, what it did that it may
@@ -141,12 +147,12 @@ def _drop_capabilities():
 class _Recorder:
     """An audit hook that notes writing elsewhere, running programs, connecting and unpickling."""
 
-    def __init__(self, descriptor, writable):
+    def __init__(self, descriptor: int, writable: Sequence[str]) -> None:
         self._descriptor = descriptor
         self._writable = tuple(os.path.realpath(folder) + os.sep for folder in writable)
         self._busy = False
 
-    def __call__(self, event, arguments):
+    def __call__(self, event: str, arguments: Any) -> None:
         if self._busy:
             return
         self._busy = True
@@ -195,7 +201,7 @@ class _Recorder:
         )
 
 
-def snapshot(folder):
+def snapshot(folder: str) -> Dict[str, Tuple[Any, ...]]:
     """Return path -> (type and permissions, size, time of change, target of a link)."""
     found = {}
     for place, folders, files in os.walk(folder):
@@ -213,7 +219,7 @@ def snapshot(folder):
     return found
 
 
-def silence():
+def silence() -> None:
     """Send this process's output nowhere, but keep a way to complain."""
     global _complaints
     _complaints = os.dup(2)
@@ -222,7 +228,7 @@ def silence():
         os.dup2(nothing.fileno(), 2)
 
 
-def complain():
+def complain() -> None:
     """Write the exception at hand to where standard error was."""
     os.write(_complaints, traceback.format_exc().encode())
 

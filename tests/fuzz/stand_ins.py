@@ -8,10 +8,9 @@ from typing import Any, Callable, Iterable, Optional
 
 import networks
 import preprocess_img
-import train
 from alignment import landmark_network, landmarks, locate
 from dataset import face_cache
-from dataset.mesh_targets import mesh_targets
+from dataset.mesh_targets import build_mesh_targets
 from dataset.processed_faces import find_faces
 from face_model import bfm, loading, read_face_model
 from face_model.coefficients import coefficient_sizes
@@ -21,7 +20,7 @@ from reconstruction import result_files
 from synthesis import compositing
 from synthesis import dataset as synthesis_dataset
 from tests.paths import TOY_MODEL
-from training import run_record
+from training import run_record, tasks
 from training.step import Pictures, TrainingStep
 from utils import tf_compat
 from utils.tf_compat import Tensor, tf
@@ -55,9 +54,13 @@ def install() -> None:
     _replace(synthesis_dataset, paint_all=_paint_here)
 
     # 3. training steps of one weight
-    steps = {name: (tiny_step, initialize) for name, (_, initialize) in train._STEPS.items()}
-    steps["gcn"] = steps["r_net"]
-    _replace(train, _STEPS=steps, build_truth_step=tiny_truth_step)
+    initialize = tasks.TASKS["r_net", "photo"].initialize
+    builders = {"photo": tiny_step, "truth": tiny_supervised_step}
+    tiny_tasks = {
+        (model, supervision): task._replace(build_step=builders[supervision], initialize=initialize)
+        for (model, supervision), task in tasks.TASKS.items()
+    }
+    _replace(tasks, TASKS=tiny_tasks)
 
     # 4. work that is slow and independent of the files, done once for all cases
     _share_slow_work()
@@ -146,7 +149,7 @@ def _paint_here(
 
 def tiny_step(batch: Any, model: Any, options: Any, identity_network: Any = None) -> TrainingStep:
     """Build a training step of one weight, which learns the mean brightness of the photos."""
-    targets = mesh_targets(batch.indices, model, options)
+    targets = build_mesh_targets(batch.indices, model, options)
     step = _build_step(
         tf.reduce_mean(batch.photos * batch.attention, [1, 2, 3]),
         tf.reduce_mean(tf.abs(batch.landmarks))
@@ -160,7 +163,7 @@ def tiny_step(batch: Any, model: Any, options: Any, identity_network: Any = None
     return step._replace(pictures=pictures)
 
 
-def tiny_truth_step(
+def tiny_supervised_step(
     batch: Any, model: Any, options: Any, identity_network: Optional[Any] = None
 ) -> TrainingStep:
     """Build a training step of one weight for faces whose coefficients are known."""

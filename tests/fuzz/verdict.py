@@ -6,6 +6,7 @@ import pickle
 import re
 import stat
 import zipfile
+from typing import Any, Optional, Tuple
 
 import numpy as np
 import scipy.io
@@ -20,7 +21,9 @@ _PARTIAL = ".partial-"
 BEFORE = "before"  # file: folder name -> its content before the command
 
 
-def judge(root, status, signal, usage, timed_out):
+def judge(
+    root: str, status: Optional[int], signal: Optional[int], usage: Any, timed_out: bool
+) -> Tuple[str, str]:
     """Judge a case.
 
     Args:
