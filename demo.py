@@ -4,16 +4,21 @@
     python demo.py --input photos/ me.jpg --output results/
     python demo.py --use_pb 0 --pretrain_weights result/my_model/iter_200000.ckpt
 
-For each face NAME.mat (images, coefficients, shape, texture, landmarks), NAME_mesh.obj (mesh
-with vertex colours) and NAME.png (photo and reconstruction) are written; with --refine also
-NAME_refined_mesh.obj and NAME_refined.png, what a mesh generator made of the mesh. Faces are fitted
-by analysis by synthesis unless weights of the coefficient network are there.
+Writes for each face NAME.mat (images, coefficients, shape, texture, landmarks), NAME_mesh.obj
+(mesh with vertex colors) and NAME.png (photo and reconstruction); with --refine also
+NAME_refined_mesh.obj and NAME_refined.png, with the mesh refined by a mesh generator. Faces are
+fitted by analysis by synthesis unless weights of the coefficient network are available.
 """
 
 import argparse
 import os
+from typing import List, Optional
 
-from reconstruction.arguments import add_photo_flags, add_reconstruction_flags, start
+from reconstruction.arguments import (
+    add_photo_flags,
+    add_reconstruction_flags,
+    prepare_reconstruction,
+)
 from reconstruction.html_page import ResultPage
 from utils.errors import run_main
 from utils.lock import output_folder
@@ -21,26 +26,35 @@ from utils.paths import OUTPUT_DIR
 from utils.report import Report
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     add_photo_flags(parser, OUTPUT_DIR)
-    parser.add_argument("--page", type=int, choices=(0, 1), default=1,
-                        help="1: write index.html, a page with every photo and its mesh to turn with the mouse")
+    parser.add_argument(
+        "--page",
+        type=int,
+        choices=(0, 1),
+        default=1,
+        help="1: write index.html, a page with every photo and its mesh to turn with the mouse",
+    )
     add_reconstruction_flags(parser)
     return parser.parse_args(argv)
 
 
-def main(argv=None):
-    """Reconstruct every photo that the arguments name."""
+def main(argv: Optional[List[str]] = None) -> int:
+    """Reconstruct every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
-    photos, model, pipeline, description = start(arguments)
+    photos, model, source, description = prepare_reconstruction(arguments)
     print(description)
     report = Report(len(photos), "face", "reconstructed", arguments.quiet)
     page = ResultPage(model) if arguments.page else None
     with output_folder(arguments.output, photos=photos):
-        pipeline.run(photos, arguments.output, arguments.batch_size, report, page and page.add)
+        source.run(
+            photos, arguments.output, arguments.batch_size, report, page.add if page else None
+        )
         if page and report.done_count:
             page.write(os.path.join(arguments.output, "index.html"))
     report.close()

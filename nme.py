@@ -1,29 +1,45 @@
-"""Measure landmarks on AFLW2000-3D: normalised mean error by bins of yaw.
+"""Measure landmarks on AFLW2000-3D: normalized mean error by bins of yaw.
 
     python nme.py --data_path AFLW2000/
-    python nme.py --data_path AFLW2000/ --use_pb 0 --pretrain_weights result/my_model/iter_200000.ckpt
-    python nme.py --data_path AFLW2000/ --predictions output/        # what demo.py wrote, or an .npz
+    python nme.py --data_path AFLW2000/ --use_pb 0 --pretrain_weights result/NAME/iter_200000.ckpt
+    python nme.py --data_path AFLW2000/ --predictions output/     # results of demo.py, or an .npz
 
-Landmarks are predicted in the crop and taken back to the photo. NME is 100 times the mean
-distance of the 68 points over sqrt(w h) of the tight box around the true ones. nme.csv, nme.json,
-nme_curve.png and nme_worst.png are written. A photo without a prediction counts with an NME of
-100; where there are any, the averages without them are printed as well. With --refine the
-landmarks are those of the refined mesh.
+Landmarks are predicted in the crop and mapped to the photo. NME is 100 times the mean distance of
+the 68 points, divided by sqrt(w h) of the tight box around the true points. Writes nme.csv,
+nme.json, nme_curve.png and nme_worst.png. A photo without a prediction counts with an NME of 100;
+if any photo lacks one, the averages over the other photos are printed as well. With --refine the
+landmarks of the refined mesh are measured.
 """
 
 import argparse
 import os
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import numpy as np
 
-from evaluation.aflw2000 import FAILURE_NME, read_annotated_photos, read_predictions, write_summary, write_table
+from evaluation.aflw2000 import (
+    FAILURE_NME,
+    AnnotatedPhoto,
+    read_annotated_photos,
+    read_predictions,
+    write_summary,
+    write_table,
+)
 from evaluation.plots import draw_curve, draw_worst
-from evaluation.protocol import BIN_NAMES, PUBLISHED, normalised_mean_error, summarize
+from evaluation.protocol import (
+    BIN_NAMES,
+    PUBLISHED,
+    Summary,
+    normalised_mean_error,
+    summarize,
+)
 from face_model import load_face_model
 from geometry.landmarks import five_from_68
-from reconstruction.arguments import add_reconstruction_flags, make_pipeline, network_weights
-from reconstruction.face import landmarks_in_photo, versions
-from reconstruction.pipeline import batches
+from reconstruction.arguments import add_reconstruction_flags, make_pipeline
+from reconstruction.face import LocatedFace, map_landmarks_to_photo, mesh_variants
+from reconstruction.look_ahead import iterate_batches
+from reconstruction.pipeline import FacePipeline
+from reconstruction.weights import read_network_request
 from utils.errors import InputError, run_main
 from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
@@ -32,81 +48,146 @@ from utils.report import Report
 _ROW = "{:<28}" + "{:>10}" * 3 + "{:>8}{:>10}{:>8}{:>7}"
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data_path", required=True, metavar="DIR", help="photos with their AFLW2000-3D .mat files")
-    parser.add_argument("--output", default=os.path.join(OUTPUT_DIR, "nme"), metavar="DIR",
-                        help="folder for table, record and pictures")
-    parser.add_argument("--align", choices=("gt", "detect"), default="gt",
-                        help="where the five points of the crop come from: the ground truth's 68, or the detector, of "
-                             "whose faces the one nearest to the ground truth is measured")
-    parser.add_argument("--ground_truth", metavar="FILE.npy",
-                        help="other landmarks, [n, 68, 2] in the order of the file names, e.g. the re-annotated ones")
-    parser.add_argument("--yaw", metavar="FILE.npy", help="other yaw angles, [n] degrees, in that order")
-    parser.add_argument("--predictions", metavar="DIR|FILE.npz",
-                        help="measure these instead of reconstructing: an output folder of demo.py, annotations like "
-                             "those of AFLW2000-3D, or name -> [68, 2]")
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--data_path",
+        required=True,
+        metavar="DIR",
+        help="photos with their AFLW2000-3D .mat files",
+    )
+    parser.add_argument(
+        "--output",
+        default=os.path.join(OUTPUT_DIR, "nme"),
+        metavar="DIR",
+        help="folder for table, record and pictures",
+    )
+    parser.add_argument(
+        "--align",
+        choices=("gt", "detect"),
+        default="gt",
+        help="source of the crop's five points; gt: the true 68 landmarks; detect: the detected "
+        "face nearest to the true landmarks",
+    )
+    parser.add_argument(
+        "--ground_truth",
+        metavar="FILE.npy",
+        help="other landmarks, [n, 68, 2] in the order of the file names, e.g. re-annotated ones",
+    )
+    parser.add_argument(
+        "--yaw",
+        metavar="FILE.npy",
+        help="other yaw angles, [n] degrees, in the order of the file names",
+    )
+    parser.add_argument(
+        "--predictions",
+        metavar="DIR|FILE.npz",
+        help="measure these instead of reconstructing: an output folder of demo.py, a folder of "
+        "annotations in AFLW2000-3D's format, or an archive of name -> [68, 2]",
+    )
     add_reconstruction_flags(parser)
     return parser.parse_args(argv)
 
 
-def main(argv=None):
-    """Measure the photos that the arguments name."""
+def main(argv: Optional[List[str]] = None) -> int:
+    """Measure the photos that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
-    annotated, bare = read_annotated_photos(arguments.data_path, arguments.ground_truth, arguments.yaw)
+    annotated, bare = read_annotated_photos(
+        arguments.data_path, arguments.ground_truth, arguments.yaw
+    )
     pipeline = None
     if arguments.predictions:
         source = "read from {}".format(arguments.predictions)
-        predictions = read_predictions(arguments.predictions, [item.photo.name for item in annotated])
+        predictions = read_predictions(
+            arguments.predictions, [item.photo.name for item in annotated]
+        )
     else:
-        pipeline = _pipeline(arguments)
+        pipeline = _make_pipeline(arguments)
         source = "{}, {}".format(pipeline.model.name, pipeline.description)
-    with output_folder(arguments.output):  # from here on, because predicting may take an hour
+    with output_folder(arguments.output):  # locked before predicting, which may take an hour
         if pipeline:
             predictions = _predict(annotated, pipeline, arguments)
         return _measure(annotated, bare, predictions, source, arguments)
 
 
-def _measure(annotated, bare, predictions, source, arguments):
+def _measure(
+    annotated: Sequence[AnnotatedPhoto],
+    bare: Sequence[Any],
+    predictions: Dict[str, np.ndarray],
+    source: str,
+    arguments: argparse.Namespace,
+) -> int:
     """Print and write the errors of predictions; return the exit status."""
+    # 1. the error of each photo
     failed = np.array([item.photo.name not in predictions for item in annotated])
-    errors = np.array([FAILURE_NME if failure else normalised_mean_error(predictions[item.photo.name], item.landmarks)
-                       for item, failure in zip(annotated, failed)])
+    errors = np.array(
+        [
+            FAILURE_NME
+            if failure
+            else normalised_mean_error(predictions[item.photo.name], item.landmarks)
+            for item, failure in zip(annotated, failed)
+        ]
+    )
+
+    # 2. averages, with and without failures
     yaws = np.array([item.yaw for item in annotated])
     summary = summarize(errors, yaws)
-    found = summarize(errors[~failed], yaws[~failed]) if failed.any() and not failed.all() else None
+    found = None
+    if failed.any() and not failed.all():
+        found = summarize(errors[~failed], yaws[~failed])
+
+    # 3. output
     settings = _settings(arguments, source, bare, failed)
     _print_results(summary, found, settings)
     _write_results(arguments.output, annotated, errors, failed, predictions)
-    write_summary(os.path.join(arguments.output, "nme.json"), summary,
-                  None if failed.all() else found or summary, settings)
+    write_summary(
+        os.path.join(arguments.output, "nme.json"),
+        summary,
+        None if failed.all() else found or summary,
+        settings,
+    )
     print("results in {}".format(arguments.output))
     return 1 if failed.all() else 0
 
 
-def _pipeline(arguments):
-    """Return the ``FacePipeline`` that the parsed flags ask for."""
-    network_weights(arguments)  # complain before the face model is read
-    return make_pipeline(arguments, load_face_model(arguments.face_model), all_faces=arguments.align == "detect")
+def _make_pipeline(arguments: argparse.Namespace) -> FacePipeline:
+    """Return the ``FacePipeline`` that the parsed flags describe."""
+    request = read_network_request(arguments)  # complains before the face model is read
+    model = load_face_model(arguments.face_model)
+    return make_pipeline(arguments, request, model, all_faces=arguments.align == "detect")
 
 
-def _predict(annotated, pipeline, arguments):
+def _predict(
+    annotated: Sequence[AnnotatedPhoto], pipeline: FacePipeline, arguments: argparse.Namespace
+) -> Dict[str, np.ndarray]:
     """Reconstruct the photos; return a dict of name -> [68, 2]."""
     report = Report(len(annotated), "face", "measured", arguments.quiet)
+    located = _iterate_located(annotated, pipeline, arguments.align == "gt", report)
     predictions = {}
-    for faces in batches(_located(annotated, pipeline, arguments.align == "gt", report), arguments.batch_size):
+    for faces in iterate_batches(located, arguments.batch_size):
         for result in pipeline.reconstruct(faces):
-            predictions[result.face.name] = landmarks_in_photo(versions(result)[-1])
+            predictions[result.face.name] = map_landmarks_to_photo(mesh_variants(result)[-1])
             report.step()
     report.close()
     print(report.summary())
     return predictions
 
 
-def _located(annotated, pipeline, given, report):
-    """Yield the located faces; a photo without one is reported."""
+def _iterate_located(
+    annotated: Sequence[AnnotatedPhoto], pipeline: FacePipeline, given: bool, report: Report
+) -> Iterator[LocatedFace]:
+    """Yield the located faces; a photo without a face is reported.
+
+    Args:
+        annotated: the photos.
+        pipeline: a ``FacePipeline``.
+        given: align by the true landmarks instead of detecting.
+        report: a ``Report``.
+    """
     for item in annotated:
         truth = five_from_68(item.landmarks)
         try:
@@ -114,51 +195,80 @@ def _located(annotated, pipeline, given, report):
         except InputError as error:
             report.skip(item.photo.name, error)
             continue
-        nearest = min(faces, key=lambda face: np.linalg.norm(face.five_points - truth, axis=1).mean())
-        yield nearest._replace(name=item.photo.name)
+        distances = [np.linalg.norm(face.five_points - truth, axis=1).mean() for face in faces]
+        yield faces[int(np.argmin(distances))]._replace(name=item.photo.name)
 
 
-def _settings(arguments, source, bare, failed):
-    """Return what belongs to the figures for others to repeat them."""
+def _settings(
+    arguments: argparse.Namespace, source: str, bare: Sequence[Any], failed: np.ndarray
+) -> Dict[str, Any]:
+    """Return the settings that others need to repeat the measurement."""
+    five_points = "ground truth" if arguments.align == "gt" else "detected"
     return {
         "data_path": arguments.data_path,
         "ground_truth": arguments.ground_truth or "pt3d_68 of the .mat files",
         "yaw": arguments.yaw or "Pose_Para of the .mat files",
-        "five_points": ("as predicted" if arguments.predictions else
-                        "ground truth" if arguments.align == "gt" else "detected"),
+        "five_points": "as predicted" if arguments.predictions else five_points,
         "predictions": source,
         "failures": int(failed.sum()),
         "photos_without_annotation": len(bare),
     }
 
 
-def _print_results(summary, found, settings):
-    print("landmarks: {predictions}; ground truth: {ground_truth}; yaw: {yaw}; five points: {five_points}".format(
-        **settings))
+def _print_results(summary: Summary, found: Optional[Summary], settings: Dict[str, Any]) -> None:
+    """Print the table of averages, and the numbers of photos behind it."""
+    print(
+        "landmarks: {predictions}; ground truth: {ground_truth}; yaw: {yaw}; five points: "
+        "{five_points}".format(**settings)
+    )
+
+    # 1. the table
     print(_ROW.format("NME, % (|yaw| in degrees)", *BIN_NAMES, "mean", "all", "median", "count"))
     _print_row("this run", summary)
     if found:
         _print_row("this run, without failures", found)
     for name, row in PUBLISHED:
         print(_ROW.format(name, *("{:.2f}".format(value) for value in row), "", "", ""))
-    print("photos in the bins: {} / {} / {}; mean is that of the bins, all is over all photos".format(
-        *summary.bin_counts))
+
+    # 2. the numbers of photos
+    print(
+        "photos in the bins: {} / {} / {}; mean is that of the bins, all is over all photos".format(
+            *summary.bin_counts
+        )
+    )
     if settings["failures"]:
-        print("{} photos without a prediction, each counted with an NME of {:.0f}".format(
-            settings["failures"], FAILURE_NME))
+        print(
+            "{} photos without a prediction, each counted with an NME of {:.0f}".format(
+                settings["failures"], FAILURE_NME
+            )
+        )
     if settings["photos_without_annotation"]:
-        print("{} photos without annotation were left out".format(settings["photos_without_annotation"]))
+        print(
+            "{} photos without annotation were left out".format(
+                settings["photos_without_annotation"]
+            )
+        )
 
 
-def _print_row(name, summary):
+def _print_row(name: str, summary: Summary) -> None:
     values = summary.bin_means + (summary.mean_of_bins, summary.mean, summary.median)
-    print(_ROW.format(name, *("-" if np.isnan(value) else "{:.3f}".format(value) for value in values), summary.count))
+    cells = ("-" if np.isnan(value) else "{:.3f}".format(value) for value in values)
+    print(_ROW.format(name, *cells, summary.count))
 
 
-def _write_results(folder, annotated, errors, failed, predictions):
+def _write_results(
+    folder: str,
+    annotated: Sequence[AnnotatedPhoto],
+    errors: np.ndarray,
+    failed: np.ndarray,
+    predictions: Dict[str, np.ndarray],
+) -> None:
     write_table(os.path.join(folder, "nme.csv"), annotated, errors, failed)
-    draw_curve(os.path.join(folder, "nme_curve.png"), np.where(failed, np.inf, errors),
-               [item.yaw for item in annotated])
+    draw_curve(
+        os.path.join(folder, "nme_curve.png"),
+        np.where(failed, np.inf, errors),
+        [item.yaw for item in annotated],
+    )
     draw_worst(os.path.join(folder, "nme_worst.png"), annotated, errors, predictions)
 
 

@@ -4,25 +4,32 @@
     python obj.py --input me.jpg --output meshes/ --formats glb
     python obj.py --coefficients output/              # faces as demo.py found them
 
-For each face: NAME_mesh.obj (vertex colours), NAME.obj with NAME.mtl and NAME_texture.png (the
-photo, unwrapped), NAME.ply (vertex colours) and NAME.glb. OBJ and PLY stand as in the photo:
-decimetres, camera at (0, 0, 10). The glTF is upright, in metres; with the open face model it has
-the 52 ARKit actions as morph targets, set to the expression in the photo. With --refine the
-same files are written of the refined mesh, as NAME_refined*.
+Writes for each face NAME_mesh.obj (vertex colors), NAME.obj with NAME.mtl and NAME_texture.png
+(the photo, unwrapped), NAME.ply (vertex colors) and NAME.glb. OBJ and PLY keep the pose of the
+photo, in decimeters, with the camera at (0, 0, 10). The glTF is upright, in meters; with the open
+face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
+With --refine the same files are written for the refined mesh, as NAME_refined*.
 """
 
 import argparse
 import os
+from typing import Any, Collection, List, Optional
 
+from face_model.model import FaceModel
 from geometry.normals import surface_normals
 from mesh.gltf import write_glb
 from mesh.morph_targets import make_avatar
 from mesh.obj_ply import write_obj, write_ply, write_textured_obj
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap
-from reconstruction.arguments import add_photo_flags, add_reconstruction_flags, add_stored_flag, start
-from reconstruction.face import versions
-from reconstruction.pipeline import batches
+from reconstruction.arguments import (
+    add_photo_flags,
+    add_reconstruction_flags,
+    add_saved_results_flag,
+    prepare_reconstruction,
+)
+from reconstruction.face import Reconstruction, mesh_variants
+from reconstruction.look_ahead import iterate_batches
 from utils.arguments import positive_int
 from utils.errors import run_main
 from utils.lock import output_folder
@@ -32,17 +39,28 @@ from utils.report import Report
 FORMATS = ("colors", "obj", "ply", "glb")
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     add_photo_flags(parser, os.path.join(OUTPUT_DIR, "meshes"))
-    add_stored_flag(parser)
-    parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS),
-                        help="colors: OBJ with vertex colours; obj: OBJ with texture; ply: vertex colours; "
-                             "glb: binary glTF with texture and actions")
-    parser.add_argument("--texture_size", type=positive_int, metavar="PIXELS",
-                        help="width of the texture, a power of two; by default as the photo's resolution wants it")
+    add_saved_results_flag(parser)
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        choices=FORMATS,
+        default=list(FORMATS),
+        help="colors: OBJ with vertex colors; obj: OBJ with texture; ply: vertex colors; "
+        "glb: binary glTF with texture and blend shapes",
+    )
+    parser.add_argument(
+        "--texture_size",
+        type=positive_int,
+        metavar="PIXELS",
+        help="texture width in pixels (power of two); default: matched to the photo's resolution",
+    )
     add_reconstruction_flags(parser)
     arguments = parser.parse_args(argv)
     size = arguments.texture_size
@@ -51,42 +69,61 @@ def parse_arguments(argv):
     return arguments
 
 
-def main(argv=None):
-    """Write the meshes of every photo that the arguments name."""
+def main(argv: Optional[List[str]] = None) -> int:
+    """Write the meshes of every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
-    photos, model, pipeline, description = start(arguments)
+    photos, model, source, description = prepare_reconstruction(arguments)
     unwrapping = unwrap(model)
     print(description)
     report = Report(len(photos), "face", "written", arguments.quiet)
     with output_folder(arguments.output, photos=photos):
-        for faces in batches(pipeline.located(photos, report), arguments.batch_size):
-            for reconstruction in pipeline.reconstruct(faces):
-                for version in versions(reconstruction):
-                    write_meshes(version, model, unwrapping, arguments.output, arguments.formats,
-                                 arguments.texture_size)
+        for faces in iterate_batches(source.iterate_located(photos, report), arguments.batch_size):
+            for reconstruction in source.reconstruct(faces):
+                for variant in mesh_variants(reconstruction):
+                    write_meshes(
+                        variant,
+                        model,
+                        unwrapping,
+                        arguments.output,
+                        arguments.formats,
+                        arguments.texture_size,
+                    )
                 report.step()
     report.close()
     print("{}, meshes in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
 
 
-def write_meshes(reconstruction, model, unwrapping, folder, formats=FORMATS, texture_size=None):
-    """Write one face in the wanted formats.
+def write_meshes(
+    reconstruction: Reconstruction,
+    model: FaceModel,
+    unwrapping: Any,
+    folder: str,
+    formats: Collection[str] = FORMATS,
+    texture_size: Optional[int] = None,
+) -> None:
+    """Write one face in the requested formats.
 
     Args:
         reconstruction: a ``Reconstruction``.
         model: the ``FaceModel`` it was made with.
-        unwrapping: what ``mesh.uv_unwrap.unwrap(model)`` returned.
-        folder: where to write.
+        unwrapping: ``mesh.uv_unwrap.unwrap(model)``.
+        folder: folder to write to.
         formats: some of :data:`FORMATS`.
-        texture_size: pixels, a power of two, or None for what the photo wants.
+        texture_size: pixels, a power of two; None to match the photo's resolution.
     """
     stem = os.path.join(folder, reconstruction.face.name)
-    vertices, triangles, colors = reconstruction.world_shape, model.triangles, reconstruction.colors
+    vertices = reconstruction.world_shape
+    colors = reconstruction.colors
+    triangles = model.triangles
+
+    # 1. vertex colors
     if "colors" in formats:
         write_obj(stem + "_mesh.obj", vertices, triangles, colors)
     if "ply" in formats:
         write_ply(stem + ".ply", vertices, triangles, colors)
+
+    # 2. texture
     if "obj" not in formats and "glb" not in formats:
         return
     texture = bake_texture(reconstruction, model, unwrapping, texture_size)
@@ -94,9 +131,16 @@ def write_meshes(reconstruction, model, unwrapping, folder, formats=FORMATS, tex
         write_textured_obj(stem + ".obj", vertices, triangles, unwrapping.coordinates, texture)
     if "glb" in formats:
         avatar = make_avatar(reconstruction, model)
-        write_glb(stem + ".glb", avatar.vertices, triangles, normals=surface_normals(avatar.vertices, triangles),
-                  coordinates=unwrapping.coordinates, texture=texture, morph_targets=avatar.actions,
-                  name=reconstruction.face.name)
+        write_glb(
+            stem + ".glb",
+            avatar.vertices,
+            triangles,
+            normals=surface_normals(avatar.vertices, triangles),
+            coordinates=unwrapping.coordinates,
+            texture=texture,
+            morph_targets=avatar.actions,
+            name=reconstruction.face.name,
+        )
 
 
 if __name__ == "__main__":

@@ -1,33 +1,40 @@
 """Draw reconstructed faces: overlay, geometry, albedo, normals, depth, landmarks, turntable.
 
-    python renderer.py                                # photos in input/, pictures in output/pictures
+    python renderer.py                          # photos in input/, pictures in output/pictures
     python renderer.py --input photos/ --output pictures/ --size 1024
-    python renderer.py --coefficients output/         # faces as demo.py found them
+    python renderer.py --coefficients output/   # faces as demo.py found them
 
-For each face NAME_KIND.png in the crop, NAME_photo_KIND.png in the original photo at its own
-resolution, and NAME_turntable.gif; for all faces together contact_sheet.png. With --refine the
-same pictures are drawn of the refined mesh, as NAME_refined_*.
+Writes for each face NAME_KIND.png in the crop, NAME_photo_KIND.png in the original photo at its
+own resolution, and NAME_turntable.gif; for all faces together contact_sheet.png. With --refine
+the same pictures are drawn of the refined mesh, as NAME_refined_*.
 """
 
 import argparse
 import os
+from typing import List, Optional
 
 import numpy as np
 from PIL import Image
 
+from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
-from reconstruction.arguments import add_photo_flags, add_reconstruction_flags, add_stored_flag, start
-from reconstruction.face import versions
+from reconstruction.arguments import (
+    add_photo_flags,
+    add_reconstruction_flags,
+    add_saved_results_flag,
+    prepare_reconstruction,
+)
+from reconstruction.face import Reconstruction, mesh_variants
 from reconstruction.face_views import (
     KINDS,
-    contact_sheet,
-    crop_picture,
+    arrange_contact_sheet,
     crop_view,
-    face_pictures,
+    cut_crop,
+    draw_pictures,
+    draw_turntable,
     photo_view,
-    turntable,
 )
-from reconstruction.pipeline import batches
+from reconstruction.look_ahead import iterate_batches
 from utils.arguments import positive_int
 from utils.atomic import atomic_path
 from utils.errors import run_main
@@ -35,75 +42,118 @@ from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
 from utils.report import Report
 
-_SHEET_ROWS = 100  # faces on the contact sheet, at most: beyond, it would fill the memory
+_SHEET_ROWS = 100  # limit of the faces on the contact sheet, because of its memory
 _FRAME_MILLISECONDS = 60
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     add_photo_flags(parser, os.path.join(OUTPUT_DIR, "pictures"))
-    add_stored_flag(parser)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="which pictures")
-    parser.add_argument("--size", type=positive_int, default=448, metavar="PIXELS", help="width of pictures of the crop")
-    parser.add_argument("--frames", type=int, default=36, help="pictures of the turntable; 0 for none")
-    parser.add_argument("--swing", type=float, default=60, metavar="DEGREES",
-                        help="how far the turntable swings to each side; 0 for a whole turn")
+    add_saved_results_flag(parser)
+    parser.add_argument(
+        "--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of pictures"
+    )
+    parser.add_argument(
+        "--size",
+        type=positive_int,
+        default=448,
+        metavar="PIXELS",
+        help="width of pictures of the crop",
+    )
+    parser.add_argument(
+        "--frames", type=int, default=36, help="number of turntable pictures; 0: no turntable"
+    )
+    parser.add_argument(
+        "--swing",
+        type=float,
+        default=60,
+        metavar="DEGREES",
+        help="largest angle of the turntable to each side; 0: a whole turn",
+    )
     add_reconstruction_flags(parser)
     return parser.parse_args(argv)
 
 
-def main(argv=None):
-    """Draw every photo that the arguments name."""
+def main(argv: Optional[List[str]] = None) -> int:
+    """Draw every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
-    photos, model, pipeline, description = start(arguments)
+    photos, model, source, description = prepare_reconstruction(arguments)
     print(description)
-    report, rows = Report(len(photos), "face", "drawn", arguments.quiet), []
+    report = Report(len(photos), "face", "drawn", arguments.quiet)
+    rows: List[List[np.ndarray]] = []
     with output_folder(arguments.output, photos=photos):
-        for faces in batches(pipeline.located(photos, report), arguments.batch_size):
-            for reconstruction in pipeline.reconstruct(faces):
-                drawn = [draw_face(version, model, arguments) for version in versions(reconstruction)]
-                rows += drawn if len(rows) < _SHEET_ROWS else []
+        for faces in iterate_batches(source.iterate_located(photos, report), arguments.batch_size):
+            for reconstruction in source.reconstruct(faces):
+                written = [
+                    write_pictures(variant, model, arguments)
+                    for variant in mesh_variants(reconstruction)
+                ]
+                rows += written if len(rows) < _SHEET_ROWS else []
                 report.step()
         if rows:
-            _save(os.path.join(arguments.output, "contact_sheet.png"), contact_sheet(rows, IMAGE_SIZE))
+            sheet = arrange_contact_sheet(rows, IMAGE_SIZE)
+            _save(os.path.join(arguments.output, "contact_sheet.png"), sheet)
     report.close()
     print("{}, pictures in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
 
 
-def draw_face(reconstruction, model, arguments):
+def write_pictures(
+    reconstruction: Reconstruction, model: FaceModel, arguments: argparse.Namespace
+) -> List[np.ndarray]:
     """Write the pictures of one face.
 
     Args:
         reconstruction: a ``Reconstruction``.
         model: the ``FaceModel`` it was made with.
-        arguments: what :func:`parse_arguments` returned.
+        arguments: result of :func:`parse_arguments`.
 
     Returns:
-        Its row of the contact sheet, a list of pictures.
+        The face's row of the contact sheet.
     """
     stem = os.path.join(arguments.output, reconstruction.face.name)
-    crop = crop_picture(reconstruction, arguments.size)
-    in_crop = face_pictures(reconstruction, model, crop_view(reconstruction.world_shape, arguments.size), crop)
-    in_photo = face_pictures(reconstruction, model, photo_view(reconstruction), reconstruction.face.photo)
+
+    # 1. all kinds, in the crop and in the photo
+    crop = cut_crop(reconstruction, arguments.size)
+    in_crop = draw_pictures(
+        reconstruction, model, crop_view(reconstruction.world_shape, arguments.size), crop
+    )
+    in_photo = draw_pictures(
+        reconstruction, model, photo_view(reconstruction), reconstruction.face.photo
+    )
     for kind in arguments.kinds:
         _save("{}_{}.png".format(stem, kind), in_crop[kind])
         _save("{}_photo_{}.png".format(stem, kind), in_photo[kind])
+
+    # 2. the turntable
     if arguments.frames > 0:
-        frames = turntable(reconstruction, model, arguments.size, arguments.frames, swing=arguments.swing or None)
+        frames = draw_turntable(
+            reconstruction, model, arguments.size, arguments.frames, swing=arguments.swing or None
+        )
         images = [Image.fromarray(frame) for frame in frames]
         with atomic_path(stem + "_turntable.gif") as temporary:
-            images[0].save(temporary, save_all=True, append_images=images[1:], duration=_FRAME_MILLISECONDS, loop=0)
-    return [_small(picture) for picture in [crop] + [in_crop[kind] for kind in arguments.kinds]]
+            images[0].save(
+                temporary,
+                save_all=True,
+                append_images=images[1:],
+                duration=_FRAME_MILLISECONDS,
+                loop=0,
+            )
+
+    # 3. the row of the contact sheet
+    return [_shrink(picture) for picture in [crop] + [in_crop[kind] for kind in arguments.kinds]]
 
 
-def _small(picture):
-    return np.asarray(Image.fromarray(picture).resize((IMAGE_SIZE, IMAGE_SIZE), Image.LANCZOS))
+def _shrink(picture: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(picture)
+    return np.asarray(image.resize((IMAGE_SIZE, IMAGE_SIZE), Image.LANCZOS))
 
 
-def _save(path, picture):
+def _save(path: str, picture: np.ndarray) -> None:
     with atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, compress_level=3)
 

@@ -14,6 +14,7 @@ from benchmarks.peer import PeerProcess
 from benchmarks.photo_set import write_photos
 from benchmarks.random_network import random_checkpoint
 from benchmarks.synthetic_model import published_fields, synthetic_face_model
+from reconstruction.network_choice import NetworkChoice
 from reconstruction.pipeline import FacePipeline
 from utils.errors import run_main
 from utils.photos import find_photos
@@ -33,7 +34,7 @@ def measure(arguments: argparse.Namespace) -> Row:
         write_photos(with_points, arguments.photos)
         write_photos(without, arguments.photos, with_points=False)
         with random_checkpoint(model) as path:
-            pipeline = FacePipeline(model, "network", path)
+            pipeline = FacePipeline(model, NetworkChoice("network", steps=0, weights=path))
 
         def run(folder):
             photos = find_photos(folder)

@@ -16,8 +16,9 @@ from benchmarks.measuring import Row, peak_memory, row_command
 from benchmarks.photo_set import write_photos
 from face_model import load_face_model
 from reconstruction.html_page import ResultPage
+from reconstruction.network_choice import NetworkChoice
 from reconstruction.pipeline import FacePipeline
-from reconstruction.regressor import shipped_network
+from reconstruction.weights import find_shipped_network
 from utils.errors import InputError, run_main
 from utils.photos import find_photos
 from utils.report import Report
@@ -29,10 +30,10 @@ BATCH_SIZE = 8  # default of demo.py
 def measure(arguments: argparse.Namespace) -> Row:
     """Return the row."""
     model = load_face_model()
-    network = shipped_network(model)
+    network = find_shipped_network(model)
     if network is None:
         raise InputError("there is no bundled network for the face model {}".format(model.name))
-    pipeline = FacePipeline(model, "network", network)
+    pipeline = FacePipeline(model, NetworkChoice("network", steps=0, weights=network))
     times = {"page": [], "files": []}
     with tempfile.TemporaryDirectory() as photos, tempfile.TemporaryDirectory() as output:
         write_photos(photos, arguments.photos, with_points=False)

@@ -19,8 +19,11 @@ from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
-from reconstruction.pipeline import FacePipeline, batches, observe
-from reconstruction.regressor import CoefficientRegressor, shipped_network
+from reconstruction.look_ahead import iterate_batches
+from reconstruction.network_choice import NetworkChoice
+from reconstruction.pipeline import FacePipeline, make_observation
+from reconstruction.regressor import CoefficientRegressor
+from reconstruction.weights import find_shipped_network
 from utils.atomic import atomic_path
 from utils.errors import InputError, run_main
 from utils.photos import find_photos
@@ -55,14 +58,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Fit and print."""
     arguments = parse_arguments(argv)
     model = load_face_model(arguments.face_model)
-    path = arguments.network or shipped_network(model)
+    path = arguments.network or find_shipped_network(model)
     if path is None:
         raise InputError(
             "there is no bundled network for the face model {}; give one as --network".format(
                 model.name
             )
         )
-    locator = FacePipeline(model, method="fit", steps=0)
+    locator = FacePipeline(model, NetworkChoice("fit", steps=0))
     faces = [locator.locate(photo)[0] for photo in find_photos(arguments.photos)]
     network = CoefficientRegressor(path, model)
     graph = FaceDecoder(model)
@@ -88,8 +91,8 @@ def main(argv: Optional[List[str]] = None) -> int:
 def _fit_all(faces, fitter, network, kind):
     """Return the mean and median final loss and the time per face."""
     begin, losses = time.monotonic(), []
-    for batch in batches(faces, _BATCH):
-        observations = [observe(face) for face in batch]
+    for batch in iterate_batches(faces, _BATCH):
+        observations = [make_observation(face) for face in batch]
         start = np.zeros(
             (len(batch), sum(coefficient_sizes(fitter.model))), np.float32
         )  # the mean face

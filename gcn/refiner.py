@@ -1,19 +1,20 @@
-"""The mesh generator at work: aligned crops and coefficients in, refined meshes out."""
+"""Inference with a mesh generator: aligned crops and coefficients in, refined meshes out."""
 
-import os
-from typing import NamedTuple
+from typing import List, NamedTuple, Sequence
 
 import numpy as np
 
-from checkpoints.record import read_record, require_face_model
+from checkpoints.record import require_face_model
 from checkpoints.variables import checkpoint_exists, restore, variable_shapes
 from face_decoder import draw_face
 from face_model.coefficients import coefficient_sizes
+from face_model.model import FaceModel
 from gcn.embedding import FrozenFeatures, frozen_features, identity_kind
 from gcn.generator import GENERATOR_SCOPE, head_of_variables, pyramid_tensors
 from gcn.pyramid import load_pyramid
 from gcn.refined_face import refine_face
-from geometry.camera import IMAGE_SIZE
+from gcn.refined_mesh import RefinedMesh
+from geometry.camera import IMAGE_SIZE, OVERLAY_SIZE
 from identity import load_identity_network
 from utils.errors import InputError
 from utils.tf_compat import session_config, tf
@@ -21,107 +22,107 @@ from utils.tf_compat import session_config, tf
 _FIRST_WEIGHTS = GENERATOR_SCOPE + "/gcn_mesh_decoder/fc/weights"
 
 
-OVERLAY_SIZE = 2 * IMAGE_SIZE  # pixels; sharper than the crop where the photo is
+class GeneratorLayout(NamedTuple):
+    """The properties of a mesh generator that its variables show."""
 
-
-class RefinedMesh(NamedTuple):
-    """The refined mesh of one face; pose, albedo and light are those of its coefficients."""
-
-    world_shape: np.ndarray  # [N, 3] dm, camera at (0, 0, 10)
-    colors: np.ndarray  # [N, 3] RGB, albedo times light on the refined surface, not clipped
-    landmarks: np.ndarray  # [68, 2] crop pixels, y up
-    rendered: np.ndarray  # [224, 224, 4] uint8 RGBA
-    front_mask: np.ndarray  # [224, 224] bool
-    overlay: np.ndarray  # [448, 448, 4] uint8 RGBA, the same at twice the resolution
+    head: str  # one of ``gcn.generator.HEADS``
+    embedding_width: int
 
 
 class MeshRefiner:
     """Refines faces with a trained mesh generator.
 
-    The embedding comes from the coefficient network that the generator was trained on, which the
-    record beside the checkpoint names; coefficients may come from elsewhere, such as fitting.
-
     Args:
-        path: prefix of the generator's checkpoint; its variables tell head and identity network.
+        path: prefix of the generator's checkpoint.
         model: the ``FaceModel`` that it was trained for.
-        coefficient_weights: R-Net's weights, used where the record names none that is there; the embedding of
-            another network than it was trained on gives wrong meshes.
+        coefficient_weights: path of the weights of the R-Net that gives the embedding. It must be
+            the one that the generator was trained on; another one gives wrong meshes. The
+            coefficients of the faces may come from elsewhere, such as fitting.
+
+    Attributes:
+        path: prefix of the generator's checkpoint.
 
     Raises:
         InputError: the checkpoint is missing, damaged, holds no mesh generator, or was trained for
             another face model; or the weights of the frozen networks are missing or unfit.
     """
 
-    def __init__(self, path, model, coefficient_weights=None):
-        shapes = variable_shapes(path)
-        head = head_of_variables(shapes)
-        if head is None or _FIRST_WEIGHTS not in shapes:
-            raise InputError("{}: holds no mesh generator; give a checkpoint of train.py --model gcn".format(path))
+    def __init__(self, path: str, model: FaceModel, coefficient_weights: str) -> None:
+        self.path = path
+
+        # 1. the networks that the checkpoint requires
+        layout = require_mesh_generator(path)
         require_face_model(path, model)
-        kind = identity_kind(shapes[_FIRST_WEIGHTS][0], path)
-        weights = trained_on(path) or coefficient_weights
-        if weights is None:
-            raise network_missing(path)
+        kind = identity_kind(layout.embedding_width, path)
+        identity = load_identity_network(kind) if kind else None
+
+        # 2. the graph: photos and coefficients in, refined faces and their pictures out
         with tf.Graph().as_default() as graph:
-            self._photos = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr")
-            self._coefficients = tf.placeholder(tf.float32, [None, sum(coefficient_sizes(model))], "coefficients")
-            frozen = frozen_features(self._photos, weights, model, load_identity_network(kind) if kind else None)
-            face = refine_face(FrozenFeatures(self._coefficients, frozen.embedding), model,
-                               pyramid_tensors(load_pyramid(model)), head=head).face
-            self._tensors = [face.world_shape, face.colors, face.landmarks,
-                             draw_face(face, model), draw_face(face, model, OVERLAY_SIZE).picture]
+            self._photos = tf.placeholder(
+                tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr"
+            )
+            self._coefficients = tf.placeholder(
+                tf.float32, [None, sum(coefficient_sizes(model))], "coefficients"
+            )
+            frozen = frozen_features(self._photos, coefficient_weights, model, identity)
+            face = refine_face(
+                FrozenFeatures(self._coefficients, frozen.embedding),
+                model,
+                pyramid_tensors(load_pyramid(model)),
+                head=layout.head,
+            ).face
+            self._tensors = [
+                face.world_shape,
+                face.colors,
+                face.landmarks,
+                draw_face(face, model),
+                draw_face(face, model, OVERLAY_SIZE).picture,
+            ]
+
+            # 3. the generator's weights
             self._session = tf.Session(graph=graph, config=session_config())
             restore(self._session, path, tf.trainable_variables(GENERATOR_SCOPE + "/"))
 
-    def refine(self, crops, coefficients):
+    def refine(self, crops: Sequence[np.ndarray], coefficients: np.ndarray) -> List[RefinedMesh]:
         """Refine a batch of faces.
 
         Args:
             crops: [B, 224, 224, 3] uint8 RGB, aligned.
             coefficients: [B, 257].
-
-        Returns:
-            A list of :class:`RefinedMesh`.
         """
         photos = np.asarray(crops)[..., ::-1].astype(np.float32)
         shapes, colors, landmarks, drawing, overlays = self._session.run(
-            self._tensors, {self._photos: photos, self._coefficients: coefficients})
+            self._tensors, {self._photos: photos, self._coefficients: coefficients}
+        )
         return [RefinedMesh(*rows) for rows in zip(shapes, colors, landmarks, *drawing, overlays)]
 
-    def close(self):
+    def close(self) -> None:
         """Free the session."""
         self._session.close()
 
 
-def is_mesh_generator(path):
-    """Say whether ``path`` is a checkpoint with a mesh generator in it."""
+def is_mesh_generator(path: str) -> bool:
+    """Return True if ``path`` is the prefix of a checkpoint with a mesh generator in it.
+
+    Raises:
+        InputError: the checkpoint is damaged.
+    """
     return checkpoint_exists(path) and head_of_variables(variable_shapes(path)) is not None
 
 
-def coefficient_weights(path):
-    """Return the weights that give coefficients: ``path``, or what it was trained on if it is a mesh generator.
+def require_mesh_generator(path: str) -> GeneratorLayout:
+    """Return the layout of the mesh generator in a checkpoint.
+
+    Args:
+        path: prefix of the checkpoint.
 
     Raises:
-        InputError: it is one, and the network it was trained on is not where its record says.
+        InputError: the checkpoint is missing, damaged, or holds no mesh generator.
     """
-    if not is_mesh_generator(path):
-        return path
-    weights = trained_on(path)
-    if weights is None:
-        raise InputError("{}: a mesh generator, but the coefficient network it was trained on is not where its record "
-                         "says; give that as --pretrain_weights and this as --refine".format(path))
-    return weights
-
-
-def network_missing(path):
-    """Return the InputError of a generator whose coefficient network is not there."""
-    return InputError("{}: the coefficient network it was trained on is not where its record says; give it as "
-                      "--pretrain_weights".format(path))
-
-
-def trained_on(path):
-    """Return the weights of the coefficient network that a generator was trained on, or None if they are not there."""
-    weights = ((read_record(path) or {}).get("options") or {}).get("coefficient_weights")
-    if isinstance(weights, str) and (os.path.isfile(weights) or checkpoint_exists(weights)):
-        return weights
-    return None
+    shapes = variable_shapes(path)
+    head = head_of_variables(shapes)
+    if head is None or _FIRST_WEIGHTS not in shapes:
+        raise InputError(
+            "{}: holds no mesh generator; give a checkpoint of train.py --model gcn".format(path)
+        )
+    return GeneratorLayout(head, shapes[_FIRST_WEIGHTS][0])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 IMAGE_SIZE = 224  # width and height of a crop, pixels
+OVERLAY_SIZE = 2 * IMAGE_SIZE  # of faces drawn over the photo, which is sharper than the crop
 FOCAL_LENGTH = 1015.0  # pixels of the crop
 PRINCIPAL_POINT = IMAGE_SIZE / 2.0
 CAMERA_DISTANCE = 10.0  # dm, from the world's origin

@@ -1,16 +1,17 @@
-"""Pictures of a reconstructed face: overlay, geometry, albedo, normals, depth, landmarks, turntable."""
+"""Pictures of a reconstructed face: overlay, geometry, albedo, normals, depth, turntable."""
 
-from typing import NamedTuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from alignment.align import crop_to_photo
+from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
 from mesh_renderer.core import rasterize
-from reconstruction.face import landmarks_in_photo
+from reconstruction.face import Reconstruction, map_landmarks_to_photo
 from utils.drawing import draw_points, tile_pictures
 
 KINDS = ("overlay", "geometry", "albedo", "normals", "depth", "landmarks")
@@ -18,13 +19,14 @@ _SUPERSAMPLING = 2  # in each direction, against jagged edges
 _LARGEST_CANVAS = 4096  # pixels drawn; wider faces are drawn without supersampling
 _DEPTH_RANGE = 10.0  # dm in front of and behind the origin
 _CLAY = np.array([205.0, 200.0, 192.0])
-_LIGHTS = ((0.55, (0.35, 0.45, 0.82)), (0.25, (-0.75, 0.2, 0.63)))  # strength, direction to the lamp
+# Strength of each lamp, and direction to it.
+_LIGHTS = ((0.55, (0.35, 0.45, 0.82)), (0.25, (-0.75, 0.2, 0.63)))
 _AMBIENT = 0.25
-_BACKGROUND = 24  # grey level
+_BACKGROUND = 24  # gray level
 
 
 class View(NamedTuple):
-    """Where a camera sees the vertices of a face."""
+    """The vertices of a face as a camera sees them."""
 
     screen: np.ndarray  # [N, 2] x right, y down, pixel corners at integers
     depth: np.ndarray  # [N] dm, larger is farther
@@ -32,20 +34,22 @@ class View(NamedTuple):
     height: int
 
 
-def crop_view(world_shape, size):
+def crop_view(world_shape: np.ndarray, size: int) -> View:
     """Return the :class:`View` of the 224x224 crop, drawn at ``size`` pixels."""
     return View(project_to_image(world_shape, size), -world_shape[:, 2], size, size)
 
 
-def photo_view(reconstruction):
+def photo_view(reconstruction: Reconstruction) -> View:
     """Return the :class:`View` of the original photo, at its own resolution."""
     height, width = reconstruction.face.photo.shape[:2]
     corners = project_to_image(reconstruction.world_shape)
-    centres = crop_to_photo(corners - 0.5, reconstruction.face.alignment.trans_params)
-    return View(centres + 0.5, -reconstruction.world_shape[:, 2], width, height)
+    centers = crop_to_photo(corners - 0.5, reconstruction.face.alignment.trans_params)
+    return View(centers + 0.5, -reconstruction.world_shape[:, 2], width, height)
 
 
-def draw(view, triangles, attributes):
+def draw_attributes(
+    view: View, triangles: np.ndarray, attributes: np.ndarray
+) -> Tuple[np.ndarray, np.ndarray]:
     """Draw vertex attributes.
 
     Args:
@@ -54,37 +58,53 @@ def draw(view, triangles, attributes):
         attributes: [N, C].
 
     Returns:
-        [height, width, C] float32, 0 where empty and averaged over what is covered elsewhere, and
-        coverage [height, width] float32, 0..1.
+        [height, width, C] float32, 0 where empty and averaged over the covered part of the pixel
+        elsewhere, and coverage [height, width] float32, 0..1.
     """
-    first = np.clip(np.floor(view.screen.min(axis=0)), 0, [view.width, view.height]).astype(int)
-    last = np.clip(np.ceil(view.screen.max(axis=0)), first, [view.width, view.height]).astype(int)
     image = np.zeros((view.height, view.width, attributes.shape[1]), np.float32)
     coverage = np.zeros((view.height, view.width), np.float32)
+
+    # 1. the box of the face inside the view
+    limits = [view.width, view.height]
+    first = np.clip(np.floor(view.screen.min(axis=0)), 0, limits).astype(int)
+    last = np.clip(np.ceil(view.screen.max(axis=0)), first, limits).astype(int)
     if np.any(last <= first):
         return image, coverage
-    fine = _SUPERSAMPLING if max(last - first) * _SUPERSAMPLING <= _LARGEST_CANVAS else 1
-    columns, rows = (last - first) * fine
+
+    # 2. the triangle of each sample in the box
+    is_small = max(last - first) * _SUPERSAMPLING <= _LARGEST_CANVAS
+    samples = _SUPERSAMPLING if is_small else 1
+    columns, rows = (last - first) * samples
     ndc = (view.screen - first) / (last - first) * 2 - 1
     clip = np.stack([ndc[:, 0], -ndc[:, 1], view.depth / _DEPTH_RANGE, np.ones(len(ndc))], axis=1)
-    barycentric, ids, _, mask, _ = (array[0] for array in rasterize(clip[np.newaxis], triangles, columns, rows))
+    barycentric, ids, _, mask, _ = (
+        array[0] for array in rasterize(clip[np.newaxis], triangles, columns, rows)
+    )
+
+    # 3. interpolated attributes, averaged over the samples of each pixel
     part = np.zeros((rows, columns, attributes.shape[1]), np.float32)
     covered = mask[..., 0] > 0
-    corners, weights = triangles[ids[covered]], barycentric[covered]
-    part[covered] = sum(attributes[corners[:, i]].astype(np.float32) * weights[:, i:i + 1] for i in range(3))
-    share = _average(mask, fine)
+    corners = triangles[ids[covered]]
+    weights = barycentric[covered]
+    part[covered] = sum(
+        attributes[corners[:, i]].astype(np.float32) * weights[:, i : i + 1] for i in range(3)
+    )
+    share = _average(mask, samples)
     window = (slice(first[1], last[1]), slice(first[0], last[0]))
-    image[window] = _average(part, fine) / np.maximum(share, 1e-6)
+    image[window] = _average(part, samples) / np.maximum(share, 1e-6)
     coverage[window] = share[..., 0]
     return image, coverage
 
 
-def _average(image, factor):
+def _average(image: np.ndarray, factor: int) -> np.ndarray:
     rows, columns, channels = image.shape
-    return image.reshape(rows // factor, factor, columns // factor, factor, channels).mean(axis=(1, 3))
+    blocks = image.reshape(rows // factor, factor, columns // factor, factor, channels)
+    return blocks.mean(axis=(1, 3))
 
 
-def face_pictures(reconstruction, model, view, under):
+def draw_pictures(
+    reconstruction: Reconstruction, model: FaceModel, view: View, under: np.ndarray
+) -> Dict[str, np.ndarray]:
     """Draw every kind of picture of a face.
 
     Args:
@@ -96,60 +116,84 @@ def face_pictures(reconstruction, model, view, under):
     Returns:
         A dict of kind (:data:`KINDS`) -> [height, width, 3] uint8 RGB.
     """
+    # 1. the colors of all kinds as vertex attributes, drawn together
     normals = surface_normals(reconstruction.world_shape, model.triangles)
     depth = reconstruction.world_shape[:, 2:]
     nearness = 255 * (depth - depth.min()) / max(np.ptp(depth), 1e-6)
-    attributes = np.concatenate([np.clip(reconstruction.colors, 0, 255), clay(normals),
-                                 np.clip(reconstruction.albedo, 0, 255), 127.5 * (normals + 1),
-                                 nearness.repeat(3, axis=1)], axis=1)
-    image, coverage = draw(view, model.triangles, attributes)
-    grey = np.full_like(under, _BACKGROUND)
-    pictures = {kind: blend(under if kind in ("overlay", "geometry") else grey, image[..., 3 * i:3 * i + 3], coverage)
-                for i, kind in enumerate(KINDS[:-1])}
-    pictures["landmarks"] = _landmark_picture(reconstruction, view, under, model)
+    attributes = np.concatenate(
+        [
+            np.clip(reconstruction.colors, 0, 255),
+            shade_clay(normals),
+            np.clip(reconstruction.albedo, 0, 255),
+            127.5 * (normals + 1),
+            nearness.repeat(3, axis=1),
+        ],
+        axis=1,
+    )
+    image, coverage = draw_attributes(view, model.triangles, attributes)
+
+    # 2. each kind over the photo or over gray
+    gray = np.full_like(under, _BACKGROUND)
+    pictures = {}
+    for i, kind in enumerate(KINDS[:-1]):
+        background = under if kind in ("overlay", "geometry") else gray
+        pictures[kind] = blend(background, image[..., 3 * i : 3 * i + 3], coverage)
+    pictures["landmarks"] = _draw_landmarks(reconstruction, view, under, model)
     return pictures
 
 
-def crop_picture(reconstruction, size):
-    """Return the photo as the crop shows it, [size, size, 3] uint8 RGB, from the photo's own pixels."""
+def cut_crop(reconstruction: Reconstruction, size: int) -> np.ndarray:
+    """Cut the crop from the photo at another size, [size, size, 3] uint8 RGB."""
     scale, offset = _crop_window(reconstruction)
     step = IMAGE_SIZE / size
-    return np.asarray(Image.fromarray(reconstruction.face.photo).transform(
-        (size, size), Image.AFFINE, (scale[0] * step, 0, offset[0], 0, scale[1] * step, offset[1]),
-        resample=Image.BICUBIC))
+    return np.asarray(
+        Image.fromarray(reconstruction.face.photo).transform(
+            (size, size),
+            Image.AFFINE,
+            (scale[0] * step, 0, offset[0], 0, scale[1] * step, offset[1]),
+            resample=Image.BICUBIC,
+        )
+    )
 
 
-def _crop_window(reconstruction):
-    """Return photo pixels per crop pixel, and the photo position of the crop's corner (pixel corners)."""
-    corner, end = crop_to_photo(np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2]),
-                                reconstruction.face.alignment.trans_params) + 0.5
+def _crop_window(reconstruction: Reconstruction) -> Tuple[np.ndarray, np.ndarray]:
+    """Return photo pixels per crop pixel, and the photo position of the crop's corner."""
+    corners = np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2])
+    corner, end = crop_to_photo(corners, reconstruction.face.alignment.trans_params) + 0.5
     return (end - corner) / IMAGE_SIZE, corner
 
 
-def clay(normals):
-    """Return the colours [N, 3] of unpainted clay under two lamps."""
-    light = _AMBIENT + sum(strength * np.maximum(normals.dot(direction), 0) for strength, direction in _LIGHTS)
+def shade_clay(normals: np.ndarray) -> np.ndarray:
+    """Return the colors [N, 3] of unpainted clay under two lamps."""
+    light = _AMBIENT + sum(
+        strength * np.maximum(normals.dot(direction), 0) for strength, direction in _LIGHTS
+    )
     return np.clip(light, 0, 1)[:, np.newaxis] * _CLAY
 
 
-def blend(under, image, coverage):
+def blend(under: np.ndarray, image: np.ndarray, coverage: np.ndarray) -> np.ndarray:
     """Lay a drawn image over a picture, uint8."""
     alpha = coverage[..., np.newaxis]
-    return np.clip(np.rint(under * (1 - alpha) + image * alpha), 0, 255).astype(np.uint8)
+    mixed = under * (1 - alpha) + image * alpha
+    return np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
 
 
-def _landmark_picture(reconstruction, view, under, model):
-    """Mark the detected landmarks in green, as far as they are trusted, and the model's in red."""
+def _draw_landmarks(
+    reconstruction: Reconstruction, view: View, under: np.ndarray, model: FaceModel
+) -> np.ndarray:
+    """Mark detected landmarks of nonzero confidence in green, and the model's in red."""
     canvas = Image.fromarray(under)
+    face = reconstruction.face
     face_height = np.ptp(view.screen[model.landmarks, 1])
     radius = max(1.0, face_height / 100)
-    detected = reconstruction.face.landmarks[reconstruction.face.landmark_weights > 0] + 0.5
-    for points, color in ((detected, (60, 220, 90)), (landmarks_in_photo(reconstruction) + 0.5, (255, 80, 60))):
-        draw_points(canvas, _from_photo(points, reconstruction, view), color, radius)
+    detected = face.landmarks[face.landmark_weights > 0] + 0.5
+    own = map_landmarks_to_photo(reconstruction) + 0.5
+    for points, color in ((detected, (60, 220, 90)), (own, (255, 80, 60))):
+        draw_points(canvas, _map_to_view(points, reconstruction, view), color, radius)
     return np.asarray(canvas)
 
 
-def _from_photo(points, reconstruction, view):
+def _map_to_view(points: np.ndarray, reconstruction: Reconstruction, view: View) -> np.ndarray:
     """Map photo positions (pixel corners) into a view of the photo or of the crop."""
     if (view.height, view.width) == reconstruction.face.photo.shape[:2]:
         return points
@@ -157,32 +201,47 @@ def _from_photo(points, reconstruction, view):
     return (points - corner) / scale * (view.width / IMAGE_SIZE)
 
 
-def turntable(reconstruction, model, size, frames=36, textured=True, swing=None):
-    """Return pictures of the turning face, a list of [size, size, 3] uint8 RGB.
+def draw_turntable(
+    reconstruction: Reconstruction,
+    model: FaceModel,
+    size: int,
+    frames: int = 36,
+    textured: bool = True,
+    swing: Optional[float] = None,
+) -> List[np.ndarray]:
+    """Draw the turning face, a list of [size, size, 3] uint8 RGB.
 
     Args:
         reconstruction: a ``Reconstruction``.
         model: the ``FaceModel`` it was made with.
-        size: pixels.
-        frames: how many.
-        textured: lit colours instead of clay.
+        size: width and height in pixels.
+        frames: number of pictures.
+        textured: draw lit colors instead of clay.
         swing: degrees to each side, swinging; None for a whole turn.
     """
     world = reconstruction.world_shape
-    centre = (world.min(axis=0) + world.max(axis=0)) / 2
+    center = (world.min(axis=0) + world.max(axis=0)) / 2
     phases = 2 * np.pi * np.arange(frames) / frames
     angles = phases if swing is None else np.radians(swing) * np.sin(phases)
     background = np.full((size, size, 3), _BACKGROUND, np.uint8)
     pictures = []
     for angle in angles:
-        turned = (world - centre).dot(Rotation.from_euler("y", angle).as_matrix().T)
-        colors = reconstruction.colors if textured else clay(surface_normals(turned, model.triangles))
-        image, coverage = draw(crop_view(turned, size), model.triangles, np.clip(colors, 0, 255))
+        turned = (world - center).dot(Rotation.from_euler("y", angle).as_matrix().T)
+        colors = reconstruction.colors
+        if not textured:
+            colors = shade_clay(surface_normals(turned, model.triangles))
+        image, coverage = draw_attributes(
+            crop_view(turned, size), model.triangles, np.clip(colors, 0, 255)
+        )
         pictures.append(blend(background, image, coverage))
     return pictures
 
 
-def contact_sheet(rows, size):
+def arrange_contact_sheet(rows: Sequence[Sequence[np.ndarray]], size: int) -> np.ndarray:
     """Return one picture of rows of pictures, each resized to a square of ``size`` pixels."""
-    cells = [Image.fromarray(picture).resize((size, size), Image.LANCZOS) for row in rows for picture in row]
+    cells = [
+        Image.fromarray(picture).resize((size, size), Image.LANCZOS)
+        for row in rows
+        for picture in row
+    ]
     return tile_pictures(cells, columns=len(rows[0]))

@@ -1,8 +1,8 @@
-"""One self-contained page of results: every photo, its overlay, and its mesh to turn with the mouse.
+"""A self-contained page of results: every photo, its overlay, and its mesh to turn with the mouse.
 
-The page needs no network and opens from the file system. Meshes are quantised to 16 bits and
-embedded; the viewer is ``viewer.js``. Triangles and texture coordinates, the same for every
-face, are embedded once.
+The page needs no network and opens from the file system. Meshes are quantized to 16 bits and
+embedded; the viewer is ``viewer.js``. Triangles and texture coordinates are the same for every
+face and are embedded once.
 """
 
 import base64
@@ -10,27 +10,29 @@ import html
 import json
 import os
 from concurrent import futures
+from typing import Any, Dict, List, Sequence
 
 import numpy as np
 from PIL import Image
 
 from alignment.align import crop_to_photo, paste_crop
+from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from mesh.morph_targets import upright_shape
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap
-from reconstruction.face import versions
+from reconstruction.face import LocatedFace, Reconstruction, mesh_variants
 from utils.atomic import atomic_path
 from utils.drawing import encode_jpeg
 
-FACE_LIMIT = 100  # faces on a page; beyond, browsers get slow: a face weighs about half a megabyte
+FACE_LIMIT = 100  # faces on a page; a face has half a megabyte, and browsers get slow beyond
 _TEXTURE_SIZE = 512  # pixels
-_TILE = 480  # pixels, of the pictures of photo and overlay
-_SURROUNDINGS = 1.35  # how much more than the crop they show
+_TILE = 480  # width and height of the pictures of photo and overlay, pixels
+_SURROUNDINGS = 1.35  # side of these pictures relative to the crop
 _QUANTA = 65535
 _JPEG_QUALITY = 88
 _VIEWER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "viewer.js")
-_VERSION_NAMES = ("coefficient mesh", "refined mesh")
+_VARIANT_NAMES = ("coefficient mesh", "refined mesh")
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
@@ -69,7 +71,7 @@ button:focus-visible, canvas:focus-visible { outline: 2px solid #7da7f0; outline
 <h1>Reconstructed faces</h1>
 <p>Photo, reconstruction laid into it, and mesh. Drag the mesh to turn it; Ctrl + wheel zooms, double click resets.</p>
 </header>
-"""
+"""  # noqa: E501, the lines of the page
 
 
 _FIGURE = """<figure>
@@ -79,7 +81,7 @@ _FIGURE = """<figure>
 <img class="overlay" src="{overlay}" alt="reconstruction of {name}">
 <canvas tabindex="0" aria-label="mesh of {name}, arrow keys turn it"></canvas>
 </div>
-<script type="application/json">{versions}</script>
+<script type="application/json">{variants}</script>
 </figure>
 """
 
@@ -91,25 +93,28 @@ class ResultPage:
         model: the ``FaceModel`` of all faces.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: FaceModel) -> None:
         self._model = model
-        executor = futures.ThreadPoolExecutor(max_workers=1)
-        self._unwrapping = executor.submit(unwrap, model)  # a quarter of a second; the first face comes later
-        executor.shutdown(wait=False)
-        self._figures = []
+        self._figures: List[str] = []
         self._count = 0
+        # Unwrapping takes a quarter of a second: it runs until the first face arrives.
+        executor = futures.ThreadPoolExecutor(max_workers=1)
+        self._unwrapping = executor.submit(unwrap, model)
+        executor.shutdown(wait=False)
 
-    def add(self, reconstruction):
-        """Add a face; from the :data:`FACE_LIMIT` th on they are only counted."""
+    def add(self, reconstruction: Reconstruction) -> None:
+        """Add a face; beyond :data:`FACE_LIMIT`, faces are only counted."""
         self._count += 1
         if self._count <= FACE_LIMIT:
             self._figures.append(self._figure(reconstruction))
 
-    def write(self, path):
+    def write(self, path: str) -> None:
         """Write the page, atomically."""
-        shared = {"triangles": _base64(self._model.triangles.astype("<u4")),
-                  "coordinates": _base64(np.rint(
-                      (self._unwrapping.result().coordinates * [1, -1] + [0, 1]) * _QUANTA).astype("<u2"))}
+        coordinates = self._unwrapping.result().coordinates * [1, -1] + [0, 1]
+        shared = {
+            "triangles": _base64(self._model.triangles.astype("<u4")),
+            "coordinates": _base64(np.rint(coordinates * _QUANTA).astype("<u2")),
+        }
         with open(_VIEWER, encoding="utf-8") as file:
             viewer = file.read()
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -117,54 +122,81 @@ class ResultPage:
             file.writelines(self._figures)
             if self._count > FACE_LIMIT:
                 file.write("<p>The first {} of {} faces.</p>\n".format(FACE_LIMIT, self._count))
-            file.write('<script type="application/json" id="shared">{}</script>\n'.format(json.dumps(shared)))
+            file.write(
+                '<script type="application/json" id="shared">{}</script>\n'.format(
+                    json.dumps(shared)
+                )
+            )
             file.write("<script>\n{}</script>\n</body>\n</html>\n".format(viewer))
 
-    def _figure(self, reconstruction):
-        """Return the HTML of one face; what is shown first is its last version."""
-        located, found = reconstruction.face, versions(reconstruction)
-        shown = [self._version(version) for version in found]
+    def _figure(self, reconstruction: Reconstruction) -> str:
+        """Return the HTML of one face; the last variant of its mesh is shown first."""
+        face = reconstruction.face
+        variants = [self._variant(variant) for variant in mesh_variants(reconstruction)]
         choices = _choice("look", ("photo", "clay"), 0)
-        if len(found) > 1:
-            choices = _choice("version", _VERSION_NAMES[:len(found)], len(found) - 1) + choices
+        last = len(variants) - 1
+        if last > 0:
+            choices = _choice("version", _VARIANT_NAMES[: last + 1], last) + choices
         return _FIGURE.format(
-            name=html.escape(located.name), choices=choices, photo=_data_url(_around_face(located, located.photo)),
-            overlay=shown[-1].pop("overlay"), versions=json.dumps(shown))
+            name=html.escape(face.name),
+            choices=choices,
+            photo=_data_url(_cut_around_face(face, face.photo)),
+            overlay=variants[-1].pop("overlay"),
+            variants=json.dumps(variants),
+        )
 
-    def _version(self, version):
-        """Return what the viewer needs of a reconstruction."""
-        vertices = upright_shape(version, self._model)
+    def _variant(self, variant: Reconstruction) -> Dict[str, Any]:
+        """Return the data of one mesh for the viewer."""
+        # 1. the upright mesh, quantized
+        vertices = upright_shape(variant, self._model)
         low = vertices.min(axis=0)
         step = np.maximum(np.ptp(vertices, axis=0), 1e-6) / _QUANTA
-        located = version.face
-        overlaid = paste_crop(located.photo, version.overlay, located.alignment.trans_params)
-        texture = bake_texture(version, self._model, self._unwrapping.result(), _TEXTURE_SIZE)
-        return {"positions": _base64(np.rint((vertices - low) / step).astype("<u2")), "low": low.tolist(),
-                "step": step.tolist(), "texture": _data_url(texture),
-                "overlay": _data_url(_around_face(located, overlaid))}
+
+        # 2. its texture, and its overlay
+        texture = bake_texture(variant, self._model, self._unwrapping.result(), _TEXTURE_SIZE)
+        face = variant.face
+        overlaid = paste_crop(face.photo, variant.overlay, face.alignment.trans_params)
+
+        return {
+            "positions": _base64(np.rint((vertices - low) / step).astype("<u2")),
+            "low": low.tolist(),
+            "step": step.tolist(),
+            "texture": _data_url(texture),
+            "overlay": _data_url(_cut_around_face(face, overlaid)),
+        }
 
 
-def _choice(name, labels, chosen):
-    """Return the HTML of buttons of which one is pressed."""
-    return '<span class="choice" data-name="{}">{}</span>'.format(name, "".join(
-        '<button type="button" aria-pressed="{}">{}</button>'.format("true" if i == chosen else "false", label)
-        for i, label in enumerate(labels)))
+def _choice(name: str, labels: Sequence[str], chosen: int) -> str:
+    """Return the HTML of buttons, one of them pressed."""
+    buttons = "".join(
+        '<button type="button" aria-pressed="{}">{}</button>'.format(
+            "true" if i == chosen else "false", label
+        )
+        for i, label in enumerate(labels)
+    )
+    return '<span class="choice" data-name="{}">{}</span>'.format(name, buttons)
 
 
-def _around_face(located, picture):
-    """Return the square of a picture of the photo that has the face in its middle, as far as the photo goes."""
-    corners = crop_to_photo(np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2]), located.alignment.trans_params) + 0.5
+def _cut_around_face(face: LocatedFace, picture: np.ndarray) -> np.ndarray:
+    """Return a square of a picture of the photo, centered on the face where the photo allows."""
+    # 1. the square in pixel corners, moved into the picture
+    corners = np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2])
+    corners = crop_to_photo(corners, face.alignment.trans_params) + 0.5
     size = np.array(picture.shape[1::-1], float)
     side = min(_SURROUNDINGS * np.ptp(corners, axis=0).max(), size.min())
     first = np.clip(corners.mean(axis=0) - side / 2, 0, size - side)
+
+    # 2. its pixels, resized
     box = tuple(first) + tuple(first + side)
-    return np.asarray(Image.fromarray(picture).resize((_TILE, _TILE), Image.LANCZOS, box=box))
+    image = Image.fromarray(picture)
+    return np.asarray(image.resize((_TILE, _TILE), Image.LANCZOS, box=box))
 
 
-def _data_url(picture):
+def _data_url(picture: np.ndarray) -> str:
     """Return a picture as a JPEG inside a URL."""
-    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(picture, _JPEG_QUALITY)).decode("ascii")
+    encoded = base64.b64encode(encode_jpeg(picture, _JPEG_QUALITY)).decode("ascii")
+    return "data:image/jpeg;base64," + encoded
 
 
-def _base64(values):
+def _base64(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

@@ -1,6 +1,7 @@
-"""Faces that demo.py has already found: its NAME.mat files instead of detection and fitting."""
+"""Faces that demo.py has saved: its NAME.mat files instead of detection and fitting."""
 
 import os
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -8,123 +9,151 @@ from alignment.align import align
 from alignment.five_points import five_points_problem
 from face_decoder import FaceDecoder
 from face_model.coefficients import coefficient_sizes
+from face_model.model import FaceModel
 from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE
-from reconstruction.face import LocatedFace, reconstructions
-from reconstruction.pipeline import refined
+from geometry.landmarks import LANDMARK_COUNT
+from reconstruction.face import LocatedFace
+from reconstruction.face_source import FaceSource, Progress
+from reconstruction.network_choice import GeneratorChoice
 from utils.errors import InputError
 from utils.mat_files import read_mat
 from utils.numpy_files import all_within
-from utils.photos import read_photo
+from utils.photos import Photo, read_photo
 
-_FIELDS = ("coeff", "cropped_img", "lm_5p_photo", "lm_68p_detected_photo", "lm_68p_detected_weight",
-           "face_model_fingerprint")
-_SHAPES = {"cropped_img": (IMAGE_SIZE, IMAGE_SIZE, 3), "lm_5p_photo": (5, 2), "lm_68p_detected_photo": (68, 2),
-           "lm_68p_detected_weight": (1, 68)}
-_LARGEST = 1e6  # of pixels of landmarks, and of coefficients
+_SHAPES = {
+    "cropped_img": (IMAGE_SIZE, IMAGE_SIZE, 3),
+    "lm_5p_photo": (5, 2),
+    "lm_68p_detected_photo": (LANDMARK_COUNT, 2),
+    "lm_68p_detected_weight": (1, LANDMARK_COUNT),
+}
+_FINGERPRINT = "face_model_fingerprint"
+_LARGEST = 1e6  # largest plausible pixel of a landmark, and coefficient
 
 
-class StoredFaces:
-    """Reads located faces and their coefficients; stands in for a ``FacePipeline``.
+class SavedReconstructions(FaceSource):
+    """Reads located faces and their coefficients.
 
-    A face is taken only if its crop is the one that the photo gives today, and its face model the
-    one in use. What decided its coefficients (network or fit, number of steps) is as it was then.
+    A face is accepted only if its crop equals the one cut from the photo now, and its face model
+    is the one in use. The method that found its coefficients (network or fitting, number of
+    steps) was chosen by the run of demo.py that saved it.
 
     Args:
         folder: output folder of demo.py.
         model: the ``FaceModel``.
-        all_faces: take every stored face of a photo, not only the first.
-        refine: checkpoint of a mesh generator that is to refine the faces, or None.
-        weights: of the coefficient network, as of ``gcn.refiner.MeshRefiner``.
-
-    Attributes:
-        description: where coefficients come from, for messages.
+        generator: the mesh generator that refines the faces, or None.
+        all_faces: take every saved face of a photo, not only the first.
 
     Raises:
-        InputError: there is no such folder, or the mesh generator cannot be used.
+        InputError: the folder is missing, or the mesh generator cannot be used.
     """
 
-    def __init__(self, folder, model, all_faces=False, refine=None, weights=None):
+    def __init__(
+        self,
+        folder: str,
+        model: FaceModel,
+        generator: Optional[GeneratorChoice] = None,
+        all_faces: bool = False,
+    ) -> None:
         if not os.path.isdir(folder):
-            raise InputError("{}: no such folder; give one that demo.py wrote as --coefficients".format(folder))
-        self.model = model
-        self.description = "read from {}".format(folder)
+            raise InputError(
+                "{}: no such folder; give one that demo.py wrote as --coefficients".format(folder)
+            )
+        refiner = None
+        if generator:
+            refiner = MeshRefiner(generator.path, model, generator.coefficient_weights)
+        super().__init__(model, FaceDecoder(model), refiner, "read from {}".format(folder))
         self._folder = folder
         self._all_faces = all_faces
         self._fingerprint = model.fingerprint()
-        self._face_graph = FaceDecoder(model)
-        self._coefficients = {}  # name of the face -> [257]
-        self._refiner = None
-        if refine:
-            self._refiner = MeshRefiner(refine, model, weights)
-            self.description += "; meshes refined by {}".format(refine)
+        self._coefficients: Dict[str, np.ndarray] = {}  # name of the face -> [257]
 
-    def located(self, photos, report):
-        """Yield the faces of photos one by one; a photo without stored face is reported and skipped."""
-        for photo in photos:
-            try:
-                faces = self.locate(photo)
-            except InputError as error:
-                report.skip(photo.name, error)
-                continue
-            report.expect(len(faces) - 1)
-            yield from faces
-
-    def locate(self, photo):
-        """Return the stored faces of one photo, a list of ``LocatedFace``.
+    def locate(self, photo: Photo) -> List[LocatedFace]:
+        """Return the saved faces of one photo.
 
         Raises:
-            InputError: the photo cannot be read, or what is stored is missing, damaged, or was made
-                from another photo or with another face model.
+            InputError: the photo cannot be read, or the saved face is missing, damaged, or was
+                made from another photo or with another face model.
         """
-        pixels, name, faces = read_photo(photo.path), photo.name, []
+        pixels = read_photo(photo.path)
+        name = photo.name
+        faces: List[LocatedFace] = []
         while not faces or self._all_faces and os.path.isfile(self._path(name)):
             faces.append(self._read(name, photo.path, pixels))
             name = "{}_face{}".format(photo.name, len(faces) + 1)
         return faces
 
-    def reconstruct(self, faces, progress=None):
-        """Return the ``Reconstruction`` of each face; ``progress`` is not called, there is none."""
-        coefficients = np.stack([self._coefficients.pop(face.name) for face in faces])
-        return refined(reconstructions(faces, coefficients, self._face_graph), self._refiner)
+    def find_coefficients(
+        self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
+    ) -> np.ndarray:
+        """Return the saved coefficients [B, 257] of faces, once; ``progress`` is not called.
 
-    def _path(self, name):
+        Args:
+            faces: faces that :meth:`locate` returned.
+            progress: unused.
+        """
+        return np.stack([self._coefficients.pop(face.name) for face in faces])
+
+    def _path(self, name: str) -> str:
         return os.path.join(self._folder, name + ".mat")
 
-    def _read(self, name, photo_path, pixels):
+    def _read(self, name: str, photo_path: str, pixels: np.ndarray) -> LocatedFace:
+        """Return a saved face, after checking that it belongs to the photo and the face model."""
         path = self._path(name)
-        fields = _read_fields(path, sum(coefficient_sizes(self.model)))
-        if str(fields["face_model_fingerprint"].ravel()[:1].tolist()[0]) != self._fingerprint:
-            raise InputError("{}: was made with another face model than {}; choose that with --face_model, or run "
-                             "demo.py again".format(path, self.model.name))
+        coefficient_count = sum(coefficient_sizes(self.model))
+        fields = _read_fields(path, coefficient_count)
+
+        # 1. the face model
+        if str(fields[_FINGERPRINT].ravel()[:1].tolist()[0]) != self._fingerprint:
+            raise InputError(
+                "{}: was made with another face model than {}; choose that with --face_model, or "
+                "run demo.py again".format(path, self.model.name)
+            )
+
+        # 2. the photo: it gives the same crop
         five_points = fields["lm_5p_photo"].astype(np.float64)
         if five_points_problem(five_points, *pixels.shape[1::-1]):
-            raise _made_elsewhere(path, photo_path)
+            raise _other_photo_error(path, photo_path)
         alignment = align(pixels, five_points)
         if not np.array_equal(alignment.crop, fields["cropped_img"]):
-            raise _made_elsewhere(path, photo_path)
-        self._coefficients[name] = fields["coeff"].reshape(sum(coefficient_sizes(self.model))).astype(np.float32)
+            raise _other_photo_error(path, photo_path)
+
+        self._coefficients[name] = fields["coeff"].reshape(coefficient_count).astype(np.float32)
         return LocatedFace(
-            name=name, photo_path=photo_path, photo=pixels, alignment=alignment,
+            name=name,
+            photo_path=photo_path,
+            photo=pixels,
+            alignment=alignment,
             landmarks=fields["lm_68p_detected_photo"].astype(np.float64),
-            landmark_weights=fields["lm_68p_detected_weight"].astype(np.float64).reshape(-1), five_points=five_points)
+            landmark_weights=fields["lm_68p_detected_weight"].astype(np.float64).reshape(-1),
+            five_points=five_points,
+        )
 
 
-def _made_elsewhere(path, photo_path):
-    return InputError("{}: was made from another photo than {}; run demo.py again".format(path, photo_path))
+def _other_photo_error(path: str, photo_path: str) -> InputError:
+    return InputError(
+        "{}: was made from another photo than {}; run demo.py again".format(path, photo_path)
+    )
 
 
-def _read_fields(path, coefficient_count):
+def _read_fields(path: str, coefficient_count: int) -> Dict[str, np.ndarray]:
+    """Return the checked fields of a NAME.mat file."""
     if not os.path.isfile(path):
-        raise InputError("{}: missing; let demo.py write it, or leave --coefficients out".format(path))
+        raise InputError("{}: missing; let demo.py write it, or omit --coefficients".format(path))
     fields = read_mat(path)
     shapes = dict(_SHAPES, coeff=(1, coefficient_count))
-    if set(_FIELDS) <= set(fields) and fields["face_model_fingerprint"].size == 1 and all(
-            fields[name].shape == shape and _are_plausible(fields[name]) for name, shape in shapes.items()):
+    if (
+        set(shapes) | {_FINGERPRINT} <= set(fields)
+        and fields[_FINGERPRINT].size == 1
+        and all(
+            fields[name].shape == shape and _are_plausible(fields[name])
+            for name, shape in shapes.items()
+        )
+    ):
         return fields
     raise InputError("{}: not a whole .mat file of demo.py; run it again".format(path))
 
 
-def _are_plausible(values):
-    """Tell whether values are numbers that a photo's size or a face's coefficients can reach."""
+def _are_plausible(values: np.ndarray) -> bool:
+    """Return True for numbers within the range of a photo's pixels and a face's coefficients."""
     return values.dtype.kind in "iuf" and all_within(values, _LARGEST)

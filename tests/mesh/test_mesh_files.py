@@ -17,7 +17,7 @@ from mesh import texture_baking as texture_maps
 from mesh.gltf import write_glb
 from mesh.morph_targets import make_avatar, upright_shape
 from mesh.uv_unwrap import unwrap
-from reconstruction.face_views import draw, photo_view
+from reconstruction.face_views import draw_attributes, photo_view
 from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reconstruction
 
 trimesh = pytest.importorskip("trimesh")
@@ -221,7 +221,7 @@ def test_unseen_half_takes_the_colours_of_the_seen_one():
 def test_background_does_not_bleed_onto_a_face_that_fits_a_little_loosely():
     """The red face in the photo is narrower than its reconstruction, by 3 pixels of the crop all around."""
     model, reconstruction = toy_face_model(), toy_reconstruction()
-    _, coverage = draw(photo_view(reconstruction), model.triangles, np.ones((model.vertex_count, 1)))
+    _, coverage = draw_attributes(photo_view(reconstruction), model.triangles, np.ones((model.vertex_count, 1)))
     narrower = scipy.ndimage.binary_erosion(
         coverage > 0.5, iterations=int(round(3 / reconstruction.face.alignment.trans_params[2])))
     photo = np.where(narrower[..., np.newaxis], [200, 60, 50], [20, 220, 20]).astype(np.uint8)

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gcn.refiner import RefinedMesh
-from reconstruction import html_page as web_page
+from gcn.refined_mesh import RefinedMesh
+from reconstruction import html_page
 from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reconstruction
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 DRAG = """<script>setTimeout(() => {
   const canvas = document.querySelector("canvas"), before = canvas.toDataURL();
   canvas.setPointerCapture = () => {}; // there is no pointer to capture
@@ -32,7 +34,7 @@ DRAG = """<script>setTimeout(() => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     path, model = str(tmp_path_factory.mktemp("page") / "index.html"), toy_face_model()
-    writer, reconstruction = web_page.ResultPage(model), toy_reconstruction(name="<b>&\"name")
+    writer, reconstruction = html_page.ResultPage(model), toy_reconstruction(name='<b>&"name')
     writer.add(reconstruction)
     writer.write(path)
     return path, model, reconstruction
@@ -62,10 +64,14 @@ def test_names_are_escaped(page):
 
 def test_embedded_mesh_is_the_reconstruction_to_16_bits(page):
     path, model, reconstruction = page
-    shared, face = (json.loads(text) for text in (
-        re.findall(r'id="shared">(.*?)</script>', read(path))[0],
-        re.findall(r'<script type="application/json">(.*?)</script>', read(path))[0]))
-    face, = face
+    shared, face = (
+        json.loads(text)
+        for text in (
+            re.findall(r'id="shared">(.*?)</script>', read(path))[0],
+            re.findall(r'<script type="application/json">(.*?)</script>', read(path))[0],
+        )
+    )
+    (face,) = face
     triangles = np.frombuffer(base64.b64decode(shared["triangles"]), "<u4").reshape(-1, 3)
     np.testing.assert_array_equal(triangles, model.triangles)
     steps = np.frombuffer(base64.b64decode(face["positions"]), "<u2").reshape(-1, 3)
@@ -73,21 +79,24 @@ def test_embedded_mesh_is_the_reconstruction_to_16_bits(page):
     # The page shows the face upright: distances within it are those of the posed mesh.
     posed = reconstruction.world_shape
     for i, j in ((0, 50), (3, 200), (17, 120)):
-        np.testing.assert_allclose(np.linalg.norm(vertices[i] - vertices[j]), np.linalg.norm(posed[i] - posed[j]),
-                                   atol=2e-4)
+        np.testing.assert_allclose(
+            np.linalg.norm(vertices[i] - vertices[j]),
+            np.linalg.norm(posed[i] - posed[j]),
+            atol=2e-4,
+        )
 
 
 def test_a_closed_mesh_gets_its_page(tmp_path):
     model = closed_face_model()
-    writer = web_page.ResultPage(model)
+    writer = html_page.ResultPage(model)
     writer.add(toy_reconstruction(model=model))
     writer.write(str(tmp_path / "index.html"))
     assert read(str(tmp_path / "index.html")).count("<figure>") == 1
 
 
 def test_beyond_the_limit_faces_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(web_page, "FACE_LIMIT", 1)
-    writer = web_page.ResultPage(toy_face_model())
+    monkeypatch.setattr(html_page, "FACE_LIMIT", 1)
+    writer = html_page.ResultPage(toy_face_model())
     for name in ("one", "two", "three"):
         writer.add(toy_reconstruction(name=name))
     writer.write(str(tmp_path / "index.html"))
@@ -98,10 +107,23 @@ def test_beyond_the_limit_faces_are_counted(tmp_path, monkeypatch):
 def screenshot(page, path, profile):
     """Return what the browser shows of a page, [H, W, 3] RGB."""
     subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
-         "--enable-unsafe-swiftshader", "--window-size=1200,600", "--virtual-time-budget=5000",
-         "--user-data-dir=" + profile, "--screenshot=" + path, "file://" + page],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--use-gl=angle",
+            "--use-angle=swiftshader",
+            "--enable-unsafe-swiftshader",
+            "--window-size=1200,600",
+            "--virtual-time-budget=5000",
+            "--user-data-dir=" + profile,
+            "--screenshot=" + path,
+            "file://" + page,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        timeout=120,
+    )
     if not os.path.isfile(path):
         pytest.skip("this Chromium takes no screenshots")
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
@@ -112,7 +134,9 @@ def test_a_drag_turns_the_mesh(page, tmp_path):
     copy, shot = str(tmp_path / "page.html"), str(tmp_path / "shot.png")
     with open(copy, "w", encoding="utf-8") as file:
         file.write(read(page[0]).replace("</body>", DRAG + "</body>"))
-    for _ in range(3):  # on a busy machine the browser's software GL now and then shows nothing at all
+    for _ in range(
+        3
+    ):  # on a busy machine the browser's software GL now and then shows nothing at all
         picture = screenshot(copy, shot, str(tmp_path / "profile"))
         if np.ptp(picture[:300, :300]) > 20:
             break
@@ -125,15 +149,28 @@ def test_a_drag_turns_the_mesh(page, tmp_path):
 
 def test_a_refined_face_comes_first_and_the_coefficient_mesh_can_be_chosen(tmp_path):
     reconstruction = toy_reconstruction()
-    refined = RefinedMesh(reconstruction.world_shape + [0, 0, 0.1], reconstruction.colors, reconstruction.landmarks,
-                          reconstruction.rendered, reconstruction.front_mask, 255 - reconstruction.overlay)
-    writer = web_page.ResultPage(toy_face_model())
+    refined = RefinedMesh(
+        reconstruction.world_shape + [0, 0, 0.1],
+        reconstruction.colors,
+        reconstruction.landmarks,
+        reconstruction.rendered,
+        reconstruction.front_mask,
+        255 - reconstruction.overlay,
+    )
+    writer = html_page.ResultPage(toy_face_model())
     writer.add(reconstruction._replace(refined=refined))
     writer.write(str(tmp_path / "index.html"))
     text = read(str(tmp_path / "index.html"))
-    coefficient, other = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', text)[0])
-    assert other["low"][2] == pytest.approx(coefficient["low"][2] + 0.1, abs=0.02)  # it is turned a little
-    assert re.findall(r'<button type="button" aria-pressed="(\w+)">(coefficient|refined) mesh', text) == [
-        ("false", "coefficient"), ("true", "refined")]
+    coefficient, other = json.loads(
+        re.findall(r'<script type="application/json">(.*?)</script>', text)[0]
+    )
+    assert other["low"][2] == pytest.approx(
+        coefficient["low"][2] + 0.1, abs=0.02
+    )  # it is turned a little
+    assert re.findall(
+        r'<button type="button" aria-pressed="(\w+)">(coefficient|refined) mesh', text
+    ) == [("false", "coefficient"), ("true", "refined")]
     shown = re.findall(r'class="overlay" src="([^"]*)"', text)[0]
-    assert coefficient["overlay"] != shown and "overlay" not in other  # embedded once, as what is shown first
+    assert (
+        coefficient["overlay"] != shown and "overlay" not in other
+    )  # embedded once, as what is shown first

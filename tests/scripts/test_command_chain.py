@@ -20,7 +20,8 @@ from utils.paths import REPO_ROOT
 MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
 
 pytestmark = pytest.mark.skipif(
-    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')")
+    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
+)
 
 
 class Workshop:
@@ -28,7 +29,10 @@ class Workshop:
 
     def __init__(self, folder):
         self.folder = str(folder)
-        self.r_net, self.gcn = self.path("result", "r", "iter_2.ckpt"), self.path("result", "g", "iter_2.ckpt")
+        self.r_net, self.gcn = (
+            self.path("result", "r", "iter_2.ckpt"),
+            self.path("result", "g", "iter_2.ckpt"),
+        )
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
@@ -36,15 +40,39 @@ class Workshop:
     def run(self, command, *flags):
         """Run a command on the open face model; return what it said on stdout."""
         process = subprocess.run(
-            [sys.executable, os.path.join(REPO_ROOT, command), "--face_model", "open", "--quiet"] + list(flags),
-            cwd=self.folder, env=dict(os.environ, PYTHONPATH=REPO_ROOT), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600)
+            [sys.executable, os.path.join(REPO_ROOT, command), "--face_model", "open", "--quiet"]
+            + list(flags),
+            cwd=self.folder,
+            env=dict(os.environ, PYTHONPATH=REPO_ROOT),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            timeout=600,
+        )
         assert process.returncode == 0, process.stderr
         return process.stdout
 
     def train(self, name, *flags):
-        return self.run("train.py", "--data_path", "faces", "--model_name", name, "--result_path", "result",
-                        "--batch_size", "2", "--steps", "2", "--val_faces", "2", "--init_weights", "none",
-                        "--identity", "none", *flags)
+        return self.run(
+            "train.py",
+            "--data_path",
+            "faces",
+            "--model_name",
+            name,
+            "--result_path",
+            "result",
+            "--batch_size",
+            "2",
+            "--steps",
+            "2",
+            "--val_faces",
+            "2",
+            "--init_weights",
+            "none",
+            "--identity",
+            "none",
+            *flags,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +80,38 @@ def workshop(tmp_path_factory):
     """Six synthetic faces for training, three for measuring, one photo with five points; both networks trained."""
     skimage = pytest.importorskip("skimage")
     chain = Workshop(tmp_path_factory.mktemp("chain"))
-    chain.run(os.path.join("synthesis", "__main__.py"), "--output", "faces", "--count", "6", "--workers", "2")
-    chain.run(os.path.join("synthesis", "__main__.py"), "--output", "aflw", "--count", "3", "--workers", "2", "--format", "aflw2000")
+    chain.run(
+        os.path.join("synthesis", "__main__.py"),
+        "--output",
+        "faces",
+        "--count",
+        "6",
+        "--workers",
+        "2",
+    )
+    chain.run(
+        os.path.join("synthesis", "__main__.py"),
+        "--output",
+        "aflw",
+        "--count",
+        "3",
+        "--workers",
+        "2",
+        "--format",
+        "aflw2000",
+    )
     os.mkdir(chain.path("photos"))
-    portrait = Image.open(os.path.join(os.path.dirname(skimage.__file__), "data", "astronaut.png")).convert("RGB")
+    portrait = Image.open(
+        os.path.join(os.path.dirname(skimage.__file__), "data", "astronaut.png")
+    ).convert("RGB")
     portrait.crop((50, 0, 370, 320)).save(chain.path("photos", "me.png"))
     np.savetxt(chain.path("photos", "me.txt"), FIVE_POINTS)
-    said = chain.train("r"), chain.train("g", "--model", "gcn", "--coefficient_weights", chain.r_net,
-                                         "--head", "residual")
+    said = (
+        chain.train("r"),
+        chain.train(
+            "g", "--model", "gcn", "--coefficient_weights", chain.r_net, "--head", "residual"
+        ),
+    )
     yield chain, said
     shutil.rmtree(chain.folder)  # checkpoints are large
 
@@ -68,14 +120,23 @@ def test_both_networks_are_trained(workshop):
     chain, said = workshop
     for prefix, line in zip((chain.r_net, chain.gcn), said):
         assert "step 2 of 2 reached, 2 steps" in line and "validation loss" in line
-        with open(prefix[:-len("ckpt")] + "json") as file:
+        with open(prefix[: -len("ckpt")] + "json") as file:
             assert json.load(file)["step"] == 2
 
 
 def test_the_refined_face_of_a_photo_comes_out(workshop):
     chain, _ = workshop
-    said = chain.run("demo.py", "--input", "photos", "--output", "out", "--use_pb", "0",
-                     "--pretrain_weights", chain.gcn)
+    said = chain.run(
+        "demo.py",
+        "--input",
+        "photos",
+        "--output",
+        "out",
+        "--use_pb",
+        "0",
+        "--pretrain_weights",
+        chain.gcn,
+    )
     assert "1 face reconstructed" in said and "meshes refined by" in said
     fields = scipy.io.loadmat(chain.path("out", "me.mat"))
     np.testing.assert_allclose(fields["lm_5p_photo"], FIVE_POINTS, atol=1e-3)
@@ -86,23 +147,63 @@ def test_the_refined_face_of_a_photo_comes_out(workshop):
 
 def test_landmarks_are_measured(workshop):
     chain, _ = workshop
-    said = chain.run("nme.py", "--data_path", "aflw", "--use_pb", "0", "--pretrain_weights", chain.r_net,
-                     "--output", "nme")
+    said = chain.run(
+        "nme.py",
+        "--data_path",
+        "aflw",
+        "--use_pb",
+        "0",
+        "--pretrain_weights",
+        chain.r_net,
+        "--output",
+        "nme",
+    )
     assert "3 faces measured" in said and "Deep3D" in said
-    assert sorted(os.listdir(chain.path("nme"))) == ["nme.csv", "nme.json", "nme_curve.png", "nme_worst.png"]
+    assert sorted(os.listdir(chain.path("nme"))) == [
+        "nme.csv",
+        "nme.json",
+        "nme_curve.png",
+        "nme_worst.png",
+    ]
 
 
 def test_pictures_are_drawn(workshop):
     chain, _ = workshop
-    chain.run("renderer.py", "--input", "photos", "--output", "pictures", "--size", "96", "--frames", "2",
-              "--use_pb", "0", "--pretrain_weights", chain.r_net)
+    chain.run(
+        "renderer.py",
+        "--input",
+        "photos",
+        "--output",
+        "pictures",
+        "--size",
+        "96",
+        "--frames",
+        "2",
+        "--use_pb",
+        "0",
+        "--pretrain_weights",
+        chain.r_net,
+    )
     with Image.open(chain.path("pictures", "me_overlay.png")) as picture:
         assert picture.size == (96, 96)
-    assert {"me_turntable.gif", "contact_sheet.png", "me_photo_normals.png"} <= set(os.listdir(chain.path("pictures")))
+    assert {"me_turntable.gif", "contact_sheet.png", "me_photo_normals.png"} <= set(
+        os.listdir(chain.path("pictures"))
+    )
 
 
 def test_meshes_are_written(workshop):
     chain, _ = workshop
-    chain.run("obj.py", "--input", "photos", "--output", "meshes", "--use_pb", "0", "--pretrain_weights", chain.r_net)
+    chain.run(
+        "obj.py",
+        "--input",
+        "photos",
+        "--output",
+        "meshes",
+        "--use_pb",
+        "0",
+        "--pretrain_weights",
+        chain.r_net,
+    )
     assert {"me.obj", "me.mtl", "me_texture.png", "me.ply", "me.glb", "me_mesh.obj"} <= set(
-        os.listdir(chain.path("meshes")))
+        os.listdir(chain.path("meshes"))
+    )

@@ -13,22 +13,39 @@ from utils.installed import is_installed
 from utils.paths import REPO_ROOT
 
 MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
-FIELDS = {"cropped_img": (224, 224, 3), "recon_img": (224, 224, 4), "coeff": (1, 257), "lm_68p": (68, 2),
-          "lm_5p": (5, 2), "trans_params": (1, 5), "lm_68p_photo": (68, 2), "lm_5p_photo": (5, 2)}
+FIELDS = {
+    "cropped_img": (224, 224, 3),
+    "recon_img": (224, 224, 4),
+    "coeff": (1, 257),
+    "lm_68p": (68, 2),
+    "lm_5p": (5, 2),
+    "trans_params": (1, 5),
+    "lm_68p_photo": (68, 2),
+    "lm_5p_photo": (5, 2),
+}
 
 pytestmark = pytest.mark.skipif(
-    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')")
+    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
+)
 
 
 def portrait():
     skimage = pytest.importorskip("skimage")
-    return Image.open(os.path.join(os.path.dirname(skimage.__file__), "data", "astronaut.png")).convert("RGB")
+    return Image.open(
+        os.path.join(os.path.dirname(skimage.__file__), "data", "astronaut.png")
+    ).convert("RGB")
 
 
 def run_demo(*arguments, **options):
-    return subprocess.run([sys.executable, os.path.join(REPO_ROOT, "demo.py"), "--face_model", "open"] + list(arguments),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600,
-                          **options)
+    return subprocess.run(
+        [sys.executable, os.path.join(REPO_ROOT, "demo.py"), "--face_model", "open"]
+        + list(arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=600,
+        **options,
+    )
 
 
 def write_variants(folder):
@@ -37,8 +54,12 @@ def write_variants(folder):
     photo.save(str(folder / "rgba.png"), format="PNG")
     photo.convert("RGBA").save(str(folder / "rgba.png"))
     photo.convert("L").save(str(folder / "grey.jpg"))
-    if not is_installed("mtcnn"):  # where dlib is alone, it is not sure enough of a face without colours
-        np.savetxt(str(folder / "grey.txt"), [[124, 100], [166, 102], [145, 128], [121, 138], [165, 140]])
+    if not is_installed(
+        "mtcnn"
+    ):  # where dlib is alone, it is not sure enough of a face without colours
+        np.savetxt(
+            str(folder / "grey.txt"), [[124, 100], [166, 102], [145, 128], [121, 138], [165, 140]]
+        )
     photo.convert("CMYK").save(str(folder / "cmyk.jpg"))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -54,7 +75,7 @@ def write_bad(folder):
     Image.new("RGB", (300, 300), (90, 120, 200)).save(str(folder / "sky.png"))
     portrait().save(str(folder / "cut.png"))
     content = (folder / "cut.png").read_bytes()
-    (folder / "cut.png").write_bytes(content[:len(content) // 3])
+    (folder / "cut.png").write_bytes(content[: len(content) // 3])
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +84,9 @@ def outcome(tmp_path_factory):
     photos, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("output")
     write_variants(photos)
     write_bad(photos)
-    process = run_demo("--input", str(photos), "--output", str(output), "--steps", "3", cwd=str(photos))
+    process = run_demo(
+        "--input", str(photos), "--output", str(output), "--steps", "3", cwd=str(photos)
+    )
     return process, output
 
 
@@ -81,7 +104,8 @@ def test_good_photos_are_done_and_bad_ones_named(outcome):
 def test_every_photo_gets_its_three_files_and_nothing_else(outcome):
     stems = ("cmyk", "grey", "large", "rgba", "rotated", "sixteen bit")
     assert sorted(os.listdir(str(outcome[1]))) == sorted(
-        [stem + end for stem in stems for end in (".mat", ".png", "_mesh.obj")] + ["index.html"])
+        [stem + end for stem in stems for end in (".mat", ".png", "_mesh.obj")] + ["index.html"]
+    )
 
 
 @pytest.mark.parametrize("name", ["cmyk", "grey", "large", "rgba", "rotated", "sixteen bit"])
@@ -100,7 +124,9 @@ def test_fields_have_the_published_shapes(outcome):
         assert fields[name].shape == shape, name
     count = fields["face_shape"].shape[0]
     assert fields["face_texture"].shape == fields["face_color"].shape == (count, 3)
-    assert fields["recon_img"].dtype == np.uint8 and set(np.unique(fields["recon_img"][..., 3])) == {0, 255}
+    assert fields["recon_img"].dtype == np.uint8 and set(
+        np.unique(fields["recon_img"][..., 3])
+    ) == {0, 255}
 
 
 def test_mesh_opens_in_trimesh_with_colours(outcome):
@@ -119,16 +145,21 @@ def test_empty_input_folder_says_so(tmp_path):
     assert process.stderr.startswith("error: {}: no photos here".format(tmp_path))
 
 
-@pytest.mark.parametrize("spoil, wanted", [
-    (lambda path: path.write_bytes(b"MATLAB"), "not a readable MATLAB"),
-    (lambda path: scipy.io.savemat(str(path), {"tri": np.zeros((3, 3))}), "missing"),
-    (lambda path: None, "no such file"),
-])
+@pytest.mark.parametrize(
+    "spoil, wanted",
+    [
+        (lambda path: path.write_bytes(b"MATLAB"), "not a readable MATLAB"),
+        (lambda path: scipy.io.savemat(str(path), {"tri": np.zeros((3, 3))}), "missing"),
+        (lambda path: None, "no such file"),
+    ],
+)
 def test_a_bad_face_model_is_refused_in_one_sentence(tmp_path, spoil, wanted):
     portrait().save(str(tmp_path / "a.png"))
     model = tmp_path / "model.mat"
     spoil(model)
-    process = run_demo("--input", str(tmp_path), "--output", str(tmp_path / "out"), "--face_model", str(model))
+    process = run_demo(
+        "--input", str(tmp_path), "--output", str(tmp_path / "out"), "--face_model", str(model)
+    )
     assert process.returncode == 1 and process.stderr.count("\n") == 1
     assert str(model) in process.stderr and wanted in process.stderr
     assert not (tmp_path / "out").exists()

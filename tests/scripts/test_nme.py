@@ -23,7 +23,21 @@ from utils.paths import REPO_ROOT
 from utils.photos import Photo
 
 MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
-YAWS = (0.0, 12.0, -29.999, 30.0, -30.0, 30.000001, -45.0, 60.0, -60.0, 60.000001, 89.0, 90.0, -97.5)
+YAWS = (
+    0.0,
+    12.0,
+    -29.999,
+    30.0,
+    -30.0,
+    30.000001,
+    -45.0,
+    60.0,
+    -60.0,
+    60.000001,
+    89.0,
+    90.0,
+    -97.5,
+)
 
 
 def random_face(random):
@@ -43,14 +57,18 @@ def data(tmp_path):
         Image.new("RGB", (200, 200), (90, 90 + i, 90)).save(str(folder / (name + ".jpg")))
         pose = np.array([[0.1, np.radians(yaw), -0.2, 1, 2, 3, 4]])
         depth = random.uniform(0, 99, 68)
-        scipy.io.savemat(str(folder / (name + ".mat")),
-                         {"pt3d_68": np.vstack([truth[name].T, depth]), "Pose_Para": pose})
+        scipy.io.savemat(
+            str(folder / (name + ".mat")),
+            {"pt3d_68": np.vstack([truth[name].T, depth]), "Pose_Para": pose},
+        )
     return folder, truth
 
 
 def run(folder, predictions, output, *more):
-    status = nme.main(["--data_path", str(folder), "--predictions", str(predictions), "--output", str(output)]
-                      + [str(argument) for argument in more])
+    status = nme.main(
+        ["--data_path", str(folder), "--predictions", str(predictions), "--output", str(output)]
+        + [str(argument) for argument in more]
+    )
     with open(str(output / "nme.json")) as file:
         return status, json.load(file)
 
@@ -67,7 +85,10 @@ def independent_nme(data_folder, predictions):
         annotation = scipy.io.loadmat(str(data_folder / (name + ".mat")))
         x, y = annotation["pt3d_68"][0], annotation["pt3d_68"][1]
         size = ((max(x) - min(x)) * (max(y) - min(y))) ** 0.5
-        error = sum(((px - tx) ** 2 + (py - ty) ** 2) ** 0.5 for (px, py), tx, ty in zip(predictions[name], x, y))
+        error = sum(
+            ((px - tx) ** 2 + (py - ty) ** 2) ** 0.5
+            for (px, py), tx, ty in zip(predictions[name], x, y)
+        )
         yaw = abs(annotation["Pose_Para"][0][1]) * 180 / np.pi
         bins[0 if yaw <= 30 else 1 if yaw <= 60 else 2].append(100 * error / 68 / size)
     return bins
@@ -89,8 +110,21 @@ def test_averages_agree_with_an_independent_computation(data, tmp_path):
     assert abs(record["all"]["mean"] - record["all"]["mean_of_bins"]) > 1e-3  # two figures, not one
 
 
-@pytest.mark.parametrize("yaw, wanted", [
-    (0, 0), (30, 0), (-30, 0), (30.0000001, 1), (-45, 1), (60, 1), (-60, 1), (60.0000001, 2), (90, 2), (-120, 2)])
+@pytest.mark.parametrize(
+    "yaw, wanted",
+    [
+        (0, 0),
+        (30, 0),
+        (-30, 0),
+        (30.0000001, 1),
+        (-45, 1),
+        (60, 1),
+        (-60, 1),
+        (60.0000001, 2),
+        (90, 2),
+        (-120, 2),
+    ],
+)
 def test_an_edge_belongs_to_the_bin_below_and_the_last_is_open(yaw, wanted):
     assert yaw_bin(yaw) == wanted
 
@@ -98,7 +132,9 @@ def test_an_edge_belongs_to_the_bin_below_and_the_last_is_open(yaw, wanted):
 def test_a_shift_of_one_percent_of_the_box_is_an_error_of_one_percent():
     truth = random_face(np.random.RandomState(2))
     size = np.sqrt(np.prod(np.ptp(truth, axis=0)))
-    assert normalised_mean_error(truth + [0.006 * size, -0.008 * size], truth) == pytest.approx(1.0, abs=1e-12)
+    assert normalised_mean_error(truth + [0.006 * size, -0.008 * size], truth) == pytest.approx(
+        1.0, abs=1e-12
+    )
 
 
 def test_truth_as_prediction_prints_zero_in_every_bin(data, tmp_path, capsys):
@@ -116,11 +152,18 @@ def test_table_holds_every_photo_and_pictures_open(data, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == sorted(truth)
     np.testing.assert_allclose([float(row["yaw"]) for row in rows], YAWS, atol=1e-12)
-    assert [float(row["nme"]) > 0 for row in rows] == [name == "image00003" for name in sorted(truth)]
+    assert [float(row["nme"]) > 0 for row in rows] == [
+        name == "image00003" for name in sorted(truth)
+    ]
     for name in ("nme_curve.png", "nme_worst.png"):
         with Image.open(str(tmp_path / "out" / name)) as picture:
             assert np.ptp(np.asarray(picture.convert("L"))) > 100
-    assert sorted(os.listdir(str(tmp_path / "out"))) == ["nme.csv", "nme.json", "nme_curve.png", "nme_worst.png"]
+    assert sorted(os.listdir(str(tmp_path / "out"))) == [
+        "nme.csv",
+        "nme.json",
+        "nme_curve.png",
+        "nme_worst.png",
+    ]
 
 
 def test_a_photo_without_prediction_counts_as_a_failure(data, tmp_path, capsys):
@@ -130,8 +173,13 @@ def test_a_photo_without_prediction_counts_as_a_failure(data, tmp_path, capsys):
     _, record = run(folder, save_npz(tmp_path / "p.npz", missing), tmp_path / "out")
     assert record["failures"] == 1 and record["all"]["count"] == len(YAWS)
     assert record["all"]["bin_means"] == pytest.approx([evaluation_data.FAILURE_NME / 5, 0, 0])
-    assert record["without_failures"]["mean"] == 0 and record["without_failures"]["count"] == len(YAWS) - 1
-    assert "1 photos without a prediction, each counted with an NME of 100" in capsys.readouterr().out
+    assert (
+        record["without_failures"]["mean"] == 0
+        and record["without_failures"]["count"] == len(YAWS) - 1
+    )
+    assert (
+        "1 photos without a prediction, each counted with an NME of 100" in capsys.readouterr().out
+    )
 
 
 def test_results_of_demo_are_read(data, tmp_path):
@@ -151,9 +199,14 @@ def test_annotations_can_be_measured_as_predictions(data, tmp_path):
     assert status == 0 and record["all"]["bin_means"] == [0, 0, 0]
 
 
-@pytest.mark.parametrize("arrange", [
-    lambda points: points, lambda points: points.transpose(0, 2, 1),
-    lambda points: np.concatenate([points, np.zeros((len(points), 68, 1))], axis=2)])
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        lambda points: points,
+        lambda points: points.transpose(0, 2, 1),
+        lambda points: np.concatenate([points, np.zeros((len(points), 68, 1))], axis=2),
+    ],
+)
 def test_another_ground_truth_and_pose_replace_those_of_the_mat_files(data, tmp_path, arrange):
     folder, truth = data
     other = np.stack([truth[name] for name in sorted(truth)]) + 7.0
@@ -162,8 +215,15 @@ def test_another_ground_truth_and_pose_replace_those_of_the_mat_files(data, tmp_
     predictions = save_npz(tmp_path / "p.npz", dict(zip(sorted(truth), other)))
     for path in folder.glob("*.mat"):
         path.unlink()
-    _, record = run(folder, predictions, tmp_path / "out", "--ground_truth", tmp_path / "other.npy",
-                    "--yaw", tmp_path / "yaw.npy")
+    _, record = run(
+        folder,
+        predictions,
+        tmp_path / "out",
+        "--ground_truth",
+        tmp_path / "other.npy",
+        "--yaw",
+        tmp_path / "yaw.npy",
+    )
     assert record["all"]["bin_counts"] == [0, 0, len(YAWS)] and record["all"]["mean"] == 0
     assert record["all"]["bin_means"][:2] == [None, None] and record["all"]["mean_of_bins"] == 0
 
@@ -192,13 +252,17 @@ def spoil_annotation(folder, predictions):
 
 
 def spoil_with_nan(folder, predictions):
-    scipy.io.savemat(str(folder / "image00002.mat"),
-                     {"pt3d_68": np.full((3, 68), np.nan), "Pose_Para": np.zeros((1, 7))})
+    scipy.io.savemat(
+        str(folder / "image00002.mat"),
+        {"pt3d_68": np.full((3, 68), np.nan), "Pose_Para": np.zeros((1, 7))},
+    )
     return [], "NaN or infinity"
 
 
 def spoil_with_one_spot(folder, predictions):
-    scipy.io.savemat(str(folder / "image00002.mat"), {"pt3d_68": np.ones((3, 68)), "Pose_Para": np.zeros((1, 7))})
+    scipy.io.savemat(
+        str(folder / "image00002.mat"), {"pt3d_68": np.ones((3, 68)), "Pose_Para": np.zeros((1, 7))}
+    )
     return [], "box with an area"
 
 
@@ -235,9 +299,20 @@ def spoil_yaw(folder, predictions):
     return ["--yaw", str(path)], "expected 13 yaw angles, found 5"
 
 
-@pytest.mark.parametrize("spoil", [
-    spoil_annotation, spoil_with_nan, spoil_with_one_spot, spoil_all_annotations, spoil_predictions, spoil_shape,
-    spoil_names, spoil_count, spoil_yaw])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_annotation,
+        spoil_with_nan,
+        spoil_with_one_spot,
+        spoil_all_annotations,
+        spoil_predictions,
+        spoil_shape,
+        spoil_names,
+        spoil_count,
+        spoil_yaw,
+    ],
+)
 def test_bad_input_is_named_in_one_sentence_and_nothing_is_written(data, tmp_path, spoil):
     folder, truth = data
     predictions = save_npz(tmp_path / "p.npz", truth)
@@ -250,7 +325,7 @@ def test_bad_input_is_named_in_one_sentence_and_nothing_is_written(data, tmp_pat
 
 def test_a_busy_output_folder_is_noticed_before_anything_is_predicted(data, tmp_path, monkeypatch):
     pipeline = mock.Mock()
-    monkeypatch.setattr(nme, "_pipeline", lambda arguments: pipeline)
+    monkeypatch.setattr(nme, "_make_pipeline", lambda arguments: pipeline)
     (tmp_path / "out").mkdir()
     with folder_lock(str(tmp_path / "out")):
         with pytest.raises(InputError, match="another run is writing here"):
@@ -266,7 +341,7 @@ def test_of_several_faces_the_annotated_one_is_measured():
     farther = largest._replace(name="group_face3", five_points=five_from_68(truth) - 30)
     pipeline = mock.Mock()
     pipeline.locate.return_value = [largest, annotated, farther]
-    found, = nme._located([item], pipeline, False, mock.Mock())
+    (found,) = nme._iterate_located([item], pipeline, False, mock.Mock())
     assert found.name == "group" and found.five_points is annotated.five_points
 
 
@@ -275,26 +350,54 @@ def test_all_faces_are_looked_at_where_they_are_detected(monkeypatch, align, all
     made = mock.Mock()
     monkeypatch.setattr(nme, "load_face_model", lambda path: None)
     monkeypatch.setattr(nme, "make_pipeline", made)
-    nme._pipeline(nme.parse_arguments(["--data_path", "data", "--method", "fit", "--align", align]))
+    nme._make_pipeline(
+        nme.parse_arguments(["--data_path", "data", "--method", "fit", "--align", align])
+    )
     assert made.call_args[1] == {"all_faces": all_faces}
 
 
-@pytest.mark.skipif(not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')")
+@pytest.mark.skipif(
+    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
+)
 def test_a_face_that_is_not_found_is_counted(tmp_path):
     """A portrait and a sky, aligned by the detector; few steps, because only the plumbing is looked at."""
     skimage = pytest.importorskip("skimage")
     folder, output = tmp_path / "data", tmp_path / "out"
     folder.mkdir()
-    portrait = Image.open(os.path.join(os.path.dirname(skimage.__file__), "data", "astronaut.png")).convert("RGB")
+    portrait = Image.open(
+        os.path.join(os.path.dirname(skimage.__file__), "data", "astronaut.png")
+    ).convert("RGB")
     portrait.crop((80, 0, 380, 300)).save(str(folder / "face.png"))
     Image.new("RGB", (300, 300), (90, 120, 200)).save(str(folder / "sky.png"))
     for name in ("face", "sky"):
-        scipy.io.savemat(str(folder / (name + ".mat")), {
-            "pt3d_68": np.random.RandomState(3).uniform(60, 200, (3, 68)), "Pose_Para": np.zeros((1, 7))})
+        scipy.io.savemat(
+            str(folder / (name + ".mat")),
+            {
+                "pt3d_68": np.random.RandomState(3).uniform(60, 200, (3, 68)),
+                "Pose_Para": np.zeros((1, 7)),
+            },
+        )
     process = subprocess.run(
-        [sys.executable, os.path.join(REPO_ROOT, "nme.py"), "--data_path", str(folder), "--output", str(output), "--align",
-         "detect", "--face_model", "open", "--steps", "2"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=600, cwd=str(tmp_path))
+        [
+            sys.executable,
+            os.path.join(REPO_ROOT, "nme.py"),
+            "--data_path",
+            str(folder),
+            "--output",
+            str(output),
+            "--align",
+            "detect",
+            "--face_model",
+            "open",
+            "--steps",
+            "2",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=600,
+        cwd=str(tmp_path),
+    )
     assert process.returncode == 0 and "Traceback" not in process.stderr
     assert process.stderr.count("skipped: ") == 1 and "sky.png: no face found" in process.stderr
     assert "1 face measured, 1 skipped" in process.stdout

@@ -5,9 +5,17 @@ import pytest
 from PIL import Image
 
 import renderer
-from reconstruction import face_views as face_pictures
-from reconstruction.face_views import KINDS, contact_sheet, crop_picture, crop_view, draw, photo_view
-from reconstruction.face_views import face_pictures as all_pictures
+from reconstruction.face_views import (
+    KINDS,
+    View,
+    arrange_contact_sheet,
+    crop_view,
+    cut_crop,
+    draw_attributes,
+    draw_pictures,
+    draw_turntable,
+    photo_view,
+)
 from tests.toy_reconstruction import toy_face_model, toy_reconstruction
 
 
@@ -18,55 +26,69 @@ def face():
 
 def square_view(low, high, size):
     corners = np.array([[low, low], [high, low], [low, high], [high, high]], float)
-    return face_pictures.View(corners, np.zeros(4), size, size)
+    return View(corners, np.zeros(4), size, size)
 
 
 def test_a_square_covers_its_pixels_and_half_of_its_border():
-    image, coverage = draw(square_view(10, 20.5, 40), np.array([[0, 2, 1], [1, 2, 3]], np.int32), np.full((4, 1), 7.0))
+    image, coverage = draw_attributes(
+        square_view(10, 20.5, 40), np.array([[0, 2, 1], [1, 2, 3]], np.int32), np.full((4, 1), 7.0)
+    )
     assert np.all(coverage[10:20, 10:20] == 1) and coverage[20, 15] == 0.5
-    assert coverage.sum() == pytest.approx(10.5 ** 2, abs=0.3)
+    assert coverage.sum() == pytest.approx(10.5**2, abs=0.3)
     np.testing.assert_allclose(image[10:21, 10:21], 7, atol=1e-5)
     assert np.all(image[coverage == 0] == 0)
 
 
 def test_attributes_are_interpolated_linearly():
     view = square_view(0, 32, 32)
-    image, _ = draw(view, np.array([[0, 2, 1], [1, 2, 3]], np.int32), view.screen)
+    image, _ = draw_attributes(view, np.array([[0, 2, 1], [1, 2, 3]], np.int32), view.screen)
     rows, columns = np.mgrid[:32, :32] + 0.5
     np.testing.assert_allclose(image, np.stack([columns, rows], axis=2), atol=1e-3)
 
 
 def test_a_face_that_lies_outside_is_not_drawn():
-    _, coverage = draw(square_view(-30, -10, 20), np.array([[0, 2, 1]], np.int32), np.ones((4, 1)))
+    _, coverage = draw_attributes(
+        square_view(-30, -10, 20), np.array([[0, 2, 1]], np.int32), np.ones((4, 1))
+    )
     assert not coverage.any()
 
 
 def test_the_nearer_surface_hides_the_other():
     screen = np.tile([[0.0, 0], [20, 0], [0, 20]], (2, 1))
-    view = face_pictures.View(screen, np.array([1.0, 1, 1, -1, -1, -1]), 20, 20)
-    image, _ = draw(view, np.array([[0, 1, 2], [3, 4, 5]], np.int32), np.repeat([[1.0], [2.0]], 3, axis=0))
+    view = View(screen, np.array([1.0, 1, 1, -1, -1, -1]), 20, 20)
+    image, _ = draw_attributes(
+        view, np.array([[0, 1, 2], [3, 4, 5]], np.int32), np.repeat([[1.0], [2.0]], 3, axis=0)
+    )
     assert image[3, 3, 0] == 2
 
 
 def test_crop_and_photo_show_the_face_in_the_same_place(face):
     """What the crop shows at a place is what the photo shows at the place it was cut from."""
     model, reconstruction = face
-    _, in_crop = draw(crop_view(reconstruction.world_shape, 224), model.triangles, np.ones((model.vertex_count, 1)))
-    _, in_photo = draw(photo_view(reconstruction), model.triangles, np.ones((model.vertex_count, 1)))
+    _, in_crop = draw_attributes(
+        crop_view(reconstruction.world_shape, 224),
+        model.triangles,
+        np.ones((model.vertex_count, 1)),
+    )
+    _, in_photo = draw_attributes(
+        photo_view(reconstruction), model.triangles, np.ones((model.vertex_count, 1))
+    )
     ratio = in_photo.sum() / in_crop.sum()
     assert ratio == pytest.approx(reconstruction.face.alignment.trans_params[2] ** -2, rel=0.02)
     photo = reconstruction.face.photo.copy()
     photo[in_photo > 0.5] = [0, 0, 255]
     painted = reconstruction._replace(face=reconstruction.face._replace(photo=photo))
-    blue = crop_picture(painted, 224)[..., 2] > 192
+    blue = cut_crop(painted, 224)[..., 2] > 192
     assert np.mean(blue != (in_crop > 0.5)) < 0.01
 
 
 @pytest.mark.parametrize("size", [97, 224, 500])
 def test_every_kind_at_any_size(face, size):
     model, reconstruction = face
-    under = crop_picture(reconstruction, size)
-    pictures = all_pictures(reconstruction, model, crop_view(reconstruction.world_shape, size), under)
+    under = cut_crop(reconstruction, size)
+    pictures = draw_pictures(
+        reconstruction, model, crop_view(reconstruction.world_shape, size), under
+    )
     assert set(pictures) == set(KINDS)
     for kind, picture in pictures.items():
         assert picture.shape == (size, size, 3) and picture.dtype == np.uint8, kind
@@ -74,7 +96,7 @@ def test_every_kind_at_any_size(face, size):
 
 
 def test_crop_picture_agrees_with_the_published_crop(face):
-    difference = crop_picture(face[1], 224).astype(int) - face[1].face.alignment.crop
+    difference = cut_crop(face[1], 224).astype(int) - face[1].face.alignment.crop
     assert np.abs(difference[5:-5, 5:-5]).mean() < 2
 
 
@@ -82,7 +104,7 @@ def test_normals_and_depth_read_as_documented(face):
     """Blue is 255 where the surface faces the camera; the nearest point is white."""
     model, reconstruction = face
     view = crop_view(reconstruction.world_shape, 224)
-    pictures = all_pictures(reconstruction, model, view, crop_picture(reconstruction, 224))
+    pictures = draw_pictures(reconstruction, model, view, cut_crop(reconstruction, 224))
     normals = pictures["normals"].astype(float) / 127.5 - 1
     drawn = pictures["depth"][..., 0] != 24
     lengths = np.linalg.norm(normals[drawn], axis=1)
@@ -93,24 +115,30 @@ def test_normals_and_depth_read_as_documented(face):
 
 def test_turntable_turns_and_comes_back(face):
     model, reconstruction = face
-    frames = face_pictures.turntable(reconstruction, model, 64, frames=4, textured=False)
+    frames = draw_turntable(reconstruction, model, 64, frames=4, textured=False)
     assert len(frames) == 4 and np.any(frames[0] != frames[1])
-    still = face_pictures.turntable(reconstruction, model, 64, frames=2, swing=0.0)
+    still = draw_turntable(reconstruction, model, 64, frames=2, swing=0.0)
     np.testing.assert_array_equal(still[0], still[1])
 
 
 def test_contact_sheet_has_one_row_per_face():
     row = [np.zeros((10, 10, 3), np.uint8), np.full((30, 20, 3), 255, np.uint8)]
-    sheet = contact_sheet([row, row[::-1], row], 16)
-    assert sheet.shape == (48, 32, 3) and sheet[0, 16:].min() == 255 and sheet[16:32, :16].min() == 255
+    sheet = arrange_contact_sheet([row, row[::-1], row], 16)
+    assert (
+        sheet.shape == (48, 32, 3) and sheet[0, 16:].min() == 255 and sheet[16:32, :16].min() == 255
+    )
 
 
 def test_the_pictures_of_a_face_are_written(face, tmp_path):
     model, reconstruction = face
-    arguments = renderer.parse_arguments(["--output", str(tmp_path), "--size", "100", "--frames", "3"])
-    row = renderer.draw_face(reconstruction, model, arguments)
+    arguments = renderer.parse_arguments(
+        ["--output", str(tmp_path), "--size", "100", "--frames", "3"]
+    )
+    row = renderer.write_pictures(reconstruction, model, arguments)
     names = ["face_{}{}.png".format(place, kind) for place in ("", "photo_") for kind in KINDS]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names + ["face_turntable.gif"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        names + ["face_turntable.gif"]
+    )
     assert len(row) == 1 + len(KINDS)
     for name in names:
         size = (400, 400) if "photo_" in name else (100, 100)

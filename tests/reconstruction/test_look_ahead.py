@@ -1,4 +1,4 @@
-"""How many photos are in memory at once."""
+"""The number of photos in memory at once."""
 
 import collections
 import time
@@ -6,7 +6,7 @@ from concurrent import futures
 
 import numpy as np
 
-from reconstruction import pipeline as face_pipeline
+from reconstruction import look_ahead
 from utils.photos import Photo
 
 Face = collections.namedtuple("Face", "photo")
@@ -17,21 +17,23 @@ def faces(*sides):
 
 
 def test_batches_end_with_their_size():
-    assert [len(batch) for batch in face_pipeline.batches(faces(*[10] * 7), 3)] == [3, 3, 1]
-    assert list(face_pipeline.batches([], 3)) == []
+    assert [len(batch) for batch in look_ahead.iterate_batches(faces(*[10] * 7), 3)] == [3, 3, 1]
+    assert list(look_ahead.iterate_batches([], 3)) == []
 
 
 def test_batches_of_large_photos_are_small():
-    assert [len(batch) for batch in face_pipeline.batches(faces(5000, 5000, 5000, 5000, 100), 8)] == [3, 2]
+    assert [
+        len(batch) for batch in look_ahead.iterate_batches(faces(5000, 5000, 5000, 5000, 100), 8)
+    ] == [3, 2]
 
 
 def test_faces_of_one_photo_count_its_pixels_once():
-    assert [len(batch) for batch in face_pipeline.batches(faces(7000) * 12, 8)] == [8, 4]
+    assert [len(batch) for batch in look_ahead.iterate_batches(faces(7000) * 12, 8)] == [8, 4]
 
 
-def look_ahead(monkeypatch, sides, limit):
+def run_ahead(monkeypatch, sides, limit):
     """Return, for each photo at the moment when it is asked for, how many after it have been looked at."""
-    monkeypatch.setattr(face_pipeline, "_PIXELS_TOGETHER", limit)
+    monkeypatch.setattr(look_ahead, "_PIXELS_TOGETHER", limit)
     looked_at, ahead = [], []
 
     def locate(photo):
@@ -40,7 +42,7 @@ def look_ahead(monkeypatch, sides, limit):
 
     photos = [Photo("", str(number)) for number in range(len(sides))]
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
-        for photo, future in face_pipeline._ahead(executor, locate, photos):
+        for photo, future in look_ahead.iterate_ahead(executor, locate, photos):
             future.result()
             time.sleep(0.05)  # for what runs ahead
             ahead.append(len(looked_at) - 1 - int(photo.name))
@@ -49,20 +51,20 @@ def look_ahead(monkeypatch, sides, limit):
 
 
 def test_several_photos_are_looked_at_ahead(monkeypatch):
-    ahead = look_ahead(monkeypatch, [10] * 12, 10 ** 6)
-    assert max(ahead) == face_pipeline._PHOTOS_AHEAD and ahead[-1] == 0
+    ahead = run_ahead(monkeypatch, [10] * 12, 10**6)
+    assert max(ahead) == look_ahead._PHOTOS_AHEAD and ahead[-1] == 0
 
 
 def test_few_large_photos_are_looked_at_ahead(monkeypatch):
-    ahead = look_ahead(monkeypatch, [100] * 6 + [10] * 6, 15000)
+    ahead = run_ahead(monkeypatch, [100] * 6 + [10] * 6, 15000)
     assert max(ahead[:4]) == 2 and max(ahead) > 2
 
 
 def test_stopping_early_leaves_nobody_waiting(monkeypatch):
     """The executor's end would hang if its worker still waited."""
-    monkeypatch.setattr(face_pipeline, "_PIXELS_TOGETHER", 1)
+    monkeypatch.setattr(look_ahead, "_PIXELS_TOGETHER", 1)
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
         photos = [Photo("", str(number)) for number in range(5)]
-        ahead = face_pipeline._ahead(executor, lambda photo: faces(10), photos)
+        ahead = look_ahead.iterate_ahead(executor, lambda photo: faces(10), photos)
         next(ahead)[1].result()
         ahead.close()

@@ -1,0 +1,178 @@
+"""The common interface of the sources of reconstructed faces: a pipeline, or saved results."""
+
+import abc
+import collections
+from concurrent import futures
+from typing import Any, Callable, Deque, Iterator, List, Optional, Sequence
+
+import numpy as np
+
+from face_decoder import FaceDecoder
+from face_model.model import FaceModel
+from geometry.camera import OVERLAY_SIZE
+from reconstruction.face import LocatedFace, Reconstruction
+from reconstruction.look_ahead import iterate_ahead, iterate_batches
+from reconstruction.result_files import ModelContent, make_model_content, write_reconstruction
+from utils.errors import InputError
+from utils.photos import Photo
+from utils.report import Report
+
+Progress = Callable[[int], Any]  # takes the number of finished steps of fitting
+
+
+class FaceSource(abc.ABC):
+    """Locates and reconstructs the faces of photos.
+
+    Subclasses define :meth:`locate` and :meth:`find_coefficients`.
+
+    Args:
+        model: a ``FaceModel``.
+        decoder: its ``FaceDecoder``.
+        refiner: the ``gcn.refiner.MeshRefiner`` that refines the meshes, or None.
+        description: origin of the coefficients, for messages.
+        steps: photometric steps of fitting a batch.
+
+    Attributes:
+        model: the ``FaceModel``.
+        description: origin of coefficients and refined meshes, for messages.
+    """
+
+    def __init__(
+        self,
+        model: FaceModel,
+        decoder: FaceDecoder,
+        refiner: Any,
+        description: str,
+        steps: int = 0,
+    ) -> None:
+        self.model = model
+        self.description = description
+        if refiner is not None:
+            self.description += "; meshes refined by {}".format(refiner.path)
+        self._decoder = decoder
+        self._refiner = refiner
+        self._steps = steps
+
+    @abc.abstractmethod
+    def locate(self, photo: Photo) -> List[LocatedFace]:
+        """Return the aligned faces of one photo; the first one bears the photo's name.
+
+        Raises:
+            InputError: the photo cannot be read, or has no face.
+        """
+
+    @abc.abstractmethod
+    def find_coefficients(
+        self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
+    ) -> np.ndarray:
+        """Return the coefficients [B, 257] of located faces.
+
+        Args:
+            faces: faces that :meth:`locate` returned.
+            progress: callable taking the number of finished fitting steps, or None.
+        """
+
+    def reconstruct(
+        self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
+    ) -> List[Reconstruction]:
+        """Return the ``Reconstruction`` of each face; arguments of :meth:`find_coefficients`."""
+        found = decode_faces(faces, self.find_coefficients(faces, progress), self._decoder)
+        if self._refiner is None:
+            return found
+        meshes = self._refiner.refine(
+            [one.face.alignment.crop for one in found], [one.coefficients for one in found]
+        )
+        return [one._replace(refined=mesh) for one, mesh in zip(found, meshes)]
+
+    def iterate_located(self, photos: Sequence[Photo], report: Report) -> Iterator[LocatedFace]:
+        """Yield the faces of photos one by one, while those of later photos are being located.
+
+        Args:
+            photos: the photos.
+            report: a ``Report``; a photo that fails is reported there and skipped.
+        """
+        with futures.ThreadPoolExecutor(max_workers=1) as executor:
+            for photo, future in iterate_ahead(executor, self.locate, photos):
+                try:
+                    faces = future.result()
+                except InputError as error:
+                    report.skip(photo.name, error)
+                    continue
+                report.expect(len(faces) - 1)
+                yield from faces
+
+    def run(
+        self,
+        photos: Sequence[Photo],
+        folder: str,
+        batch_size: int,
+        report: Report,
+        on_result: Optional[Callable[[Reconstruction], Any]] = None,
+    ) -> None:
+        """Reconstruct photos and write the results; a photo that fails is reported and skipped.
+
+        Args:
+            photos: the photos.
+            folder: folder of the results.
+            batch_size: number of faces reconstructed together.
+            report: a ``Report``.
+            on_result: callable taking each ``Reconstruction`` after its files are written, or None.
+        """
+        content = make_model_content(self.model)
+        writes: Deque["futures.Future[None]"] = collections.deque()
+        with futures.ThreadPoolExecutor(max_workers=1) as executor:
+            for faces in iterate_batches(self.iterate_located(photos, report), batch_size):
+                results = self.reconstruct(faces, self._progress_note(len(faces), report))
+                # The files of the previous batch were written during this reconstruction.
+                _wait_for_writes(writes, report)
+                writes.extend(
+                    executor.submit(self._write, result, folder, content, on_result)
+                    for result in results
+                )
+            _wait_for_writes(writes, report)
+
+    def _progress_note(self, count: int, report: Report) -> Progress:
+        """Return a function that notes the step of fitting ``count`` faces on a report."""
+        return lambda step: report.note("fitting {}, step {}/{}".format(count, step, self._steps))
+
+    def _write(
+        self,
+        result: Reconstruction,
+        folder: str,
+        content: ModelContent,
+        on_result: Optional[Callable[[Reconstruction], Any]],
+    ) -> None:
+        write_reconstruction(result, self.model, folder, content)
+        if on_result:
+            on_result(result)
+
+
+def decode_faces(
+    faces: Sequence[LocatedFace], coefficients: np.ndarray, decoder: FaceDecoder
+) -> List[Reconstruction]:
+    """Decode and render the coefficients of a batch of located faces.
+
+    Args:
+        faces: B located faces.
+        coefficients: [B, 257].
+        decoder: the ``FaceDecoder`` of the model.
+    """
+    batch = decoder.decode(coefficients, overlay_size=OVERLAY_SIZE)
+    columns: Sequence[Any] = (
+        batch.coefficients,
+        batch.world_shape,
+        batch.albedo,
+        batch.colors,
+        batch.landmarks,
+        batch.rendered,
+        batch.front_mask,
+        batch.overlay,
+    )
+    return [Reconstruction(face, *rows) for face, *rows in zip(faces, *columns)]
+
+
+def _wait_for_writes(writes: Deque["futures.Future[None]"], report: Report) -> None:
+    """Wait until queued results are written, counting them."""
+    while writes:
+        writes.popleft().result()
+        report.step()
