@@ -8,7 +8,7 @@ from alignment.align import align, crop_to_photo
 from alignment.five_points import yaw_and_roll
 from alignment.landmark_confidence import landmark_weights
 from alignment.landmarks import Landmarks
-from checkpoints.frozen_graph import evaluate, load_frozen_graph
+from checkpoints.frozen_graph import evaluate_network, load_frozen_graph
 from geometry.camera import IMAGE_SIZE
 from utils.paths import NETWORK_DIR
 from utils.tf_compat import inference_config, tf
@@ -44,7 +44,7 @@ class LandmarkNetwork:
             InputError: the network cannot be evaluated, or gives something else.
         """
         images = np.asarray(crops)[..., ::-1].astype(np.float32)
-        rows_and_columns = evaluate(
+        rows_and_columns = evaluate_network(
             self._session, self._path, self._landmarks, {self._images: images}, (len(images), 68, 2))
         return rows_and_columns[..., ::-1].astype(np.float64)
 

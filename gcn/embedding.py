@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import networks
-from checkpoints.r_net import coefficient_network
+from checkpoints.r_net import build_r_net
 from utils.errors import InputError
 from utils.tf_compat import tf
 
@@ -38,7 +38,7 @@ def frozen_features(photos, path, model, identity_network=None):
         InputError: the weights are missing, damaged, or were made for another face model.
     """
     with tf.name_scope("frozen"):
-        network = coefficient_network(path, photos, model, with_pool5=True)
+        network = build_r_net(path, photos, model, with_pool5=True)
         parts = [tf.reshape(network.pool5, [-1, networks.POOL5_WIDTH])]
         if identity_network is not None:
             parts.append(identity_network.pooled_features(photos))

@@ -1,4 +1,4 @@
-"""Identity features: what the perceptual loss compares, and what tells the mesh generator of a face."""
+"""Identity features of faces, for the perceptual loss and for the mesh generator."""
 
 from identity.features import IDENTITY_CHOICES, IdentityNetwork, load_identity_network
 

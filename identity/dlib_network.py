@@ -6,61 +6,69 @@ pooling and a projection. Where a unit halves the resolution its shortcut is ave
 where the two sides of an addition differ in size, dlib pads the smaller with zeros at the end.
 """
 
-from typing import Any, NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from utils.tf_compat import tf
+from identity.dlib_file import RecognitionNetwork
+from utils.tf_compat import Tensor, tf
 
 _INPUT_SCALE = 1.0 / 256.0  # dlib divides by 256, not 255
 
 
 class RecognitionFeatures(NamedTuple):
-    """What the network says of a face."""
+    """The outputs of the network."""
 
-    embedding: Any  # [B, 128]; dlib calls two faces one person below a distance of 0.6
-    pooled: Any  # [B, 256], the features below the projection
+    embedding: Tensor  # [B, 128]; below a distance of 0.6, two faces are one person for dlib
+    pooled: Tensor  # [B, 256], the features below the projection
+
+
+# (kernel tensor, bias tensor, stride, padding).
+_Convolution = Tuple[Tensor, Tensor, int, int]
 
 
 class RecognitionConstants(NamedTuple):
     """The network's parameters as constants of one graph."""
 
     mean_rgb: np.ndarray  # [3]
-    convolutions: Tuple[Any, ...]  # (kernel tensor, bias tensor, stride, padding) each
-    projection: Any  # [256, 128]
+    convolutions: Tuple[_Convolution, ...]
+    projection: Tensor  # [256, 128]
 
 
-def recognition_constants(network):
-    """Make the constants of ``network`` (a ``dlib_file.RecognitionNetwork``) in the current graph."""
+def recognition_constants(network: RecognitionNetwork) -> RecognitionConstants:
+    """Make constants of the network's parameters in the current graph."""
     convolutions = tuple(
         (tf.constant(layer.kernel), tf.constant(layer.bias), layer.stride, layer.padding)
-        for layer in network.convolutions)
+        for layer in network.convolutions
+    )
     return RecognitionConstants(network.mean_rgb, convolutions, tf.constant(network.projection))
 
 
-def recognition_features(chips_rgb, constants):
+def recognition_features(chips_rgb: Tensor, constants: RecognitionConstants) -> RecognitionFeatures:
     """Build the network.
 
     Args:
         chips_rgb: [B, 150, 150, 3] float32, RGB, 0..255, aligned as by ``dlib.get_face_chip`` with
             padding 0.25.
-        constants: from :func:`recognition_constants`.
-
-    Returns:
-        :class:`RecognitionFeatures`.
+        constants: parameters from :func:`recognition_constants`.
     """
+    # 1. convolution and pooling
     net = (chips_rgb - constants.mean_rgb) * _INPUT_SCALE
     net = tf.nn.relu(_convolve(net, constants.convolutions[0]))
     net = tf.nn.max_pool(net, [1, 3, 3, 1], [1, 2, 2, 1], "VALID")
+
+    # 2. residual units of two convolutions
     units = constants.convolutions[1:]
     for first, second in zip(units[0::2], units[1::2]):
         net = _residual_unit(net, first, second)
+
+    # 3. pooling and projection
     pooled = tf.reduce_mean(net, [1, 2])
     return RecognitionFeatures(tf.matmul(pooled, constants.projection), pooled)
 
 
-def _residual_unit(inputs, first, second):
-    """Two convolutions and a shortcut, which is average pooled where the first one has a stride."""
+def _residual_unit(inputs: Tensor, first: _Convolution, second: _Convolution) -> Tensor:
+    """Two convolutions and a shortcut, which is average pooled if the first one has a stride."""
     _, _, stride, _ = first
     residual = _convolve(tf.nn.relu(_convolve(inputs, first)), second)
     window = [1, stride, stride, 1]
@@ -69,7 +77,7 @@ def _residual_unit(inputs, first, second):
     return tf.nn.relu(_pad_to(residual, size) + _pad_to(shortcut, size))
 
 
-def _convolve(inputs, layer):
+def _convolve(inputs: Tensor, layer: _Convolution) -> Tensor:
     kernel, bias, stride, padding = layer
     if padding and stride == 1:  # a padding of half the kernel is SAME
         mode = "SAME"
@@ -78,7 +86,7 @@ def _convolve(inputs, layer):
     return tf.nn.bias_add(tf.nn.conv2d(inputs, kernel, [1, stride, stride, 1], mode), bias)
 
 
-def _pad_to(net, size):
+def _pad_to(net: Tensor, size: Sequence[int]) -> Tensor:
     """Append zeros to rows, columns and channels of [B, h, w, c] up to ``size``."""
     missing = [wanted - int(have) for wanted, have in zip(size, net.shape[1:])]
     if not any(missing):

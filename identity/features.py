@@ -1,22 +1,28 @@
-"""Identity features of aligned crops: FaceNet where its weights are, dlib's network everywhere.
+"""Identity features of aligned crops: FaceNet if its weights are present, else dlib's network.
 
 The published system compares faces by FaceNet (Schroff et al., CVPR 2015), whose weights must be
-downloaded by hand. Where they are absent, dlib's recognition network takes its place: its
-weights are in the public domain and come with the PyPI package ``face_recognition_models``.
+downloaded by hand. Without them, dlib's recognition network replaces it: its weights are in the
+public domain, and part of the PyPI package ``face_recognition_models``.
 """
 
+import abc
 import contextlib
-import importlib.util
 import os
+from typing import Any, Dict, List
 
 import networks
-from checkpoints.variables import checkpoint_exists, face_net_shapes, read_variables
+from checkpoints.variables import checkpoint_exists, read_variables
 from geometry.camera import IMAGE_SIZE
 from identity.dlib_file import read_recognition_network
-from identity.dlib_network import recognition_constants, recognition_features
+from identity.dlib_network import (
+    RecognitionFeatures,
+    recognition_constants,
+    recognition_features,
+)
 from utils.errors import InputError
+from utils.installed import find_package_file
 from utils.paths import NETWORK_DIR, WEIGHTS_DIR
-from utils.tf_compat import tf
+from utils.tf_compat import Tensor, tf
 
 FACE_NET_CHECKPOINT = os.path.join(WEIGHTS_DIR, "id_net", "model-20170512-110547.ckpt-250000")
 FACE_NET_GRAPH = os.path.join(NETWORK_DIR, "FaceNetModel.pb")
@@ -26,47 +32,49 @@ DLIB_PACKAGE = "face_recognition_models"
 
 IDENTITY_CHOICES = ("auto", "facenet", "dlib")
 
-_FACE_NET_POOLED_SIZE = 160  # side of the image whose average pool describes a face to the mesh generator
+_FACE_NET_POOLED_SIZE = 160  # side of FaceNet's input whose average pool the mesh generator gets
 
 # dlib's face chip (dlib.get_face_chip_details, size 150, padding 0.25) inside an aligned 224x224
-# crop, in pixels: the mean over 17 photos (centre 111.7, 120.1; side 171.6; angle 0.7 degrees),
-# made symmetric. Alignment has already removed size and position, so one window serves all.
-_CHIP_CENTRE_X, _CHIP_CENTRE_Y, _CHIP_SIDE = 111.5, 120.0, 172.0
+# crop, in pixels: the mean over 17 photos (center 111.7, 120.1; side 171.6; angle 0.7 degrees),
+# made symmetric. Alignment has already removed size and position, so one window fits all.
+_CHIP_CENTER_X, _CHIP_CENTER_Y, _CHIP_SIDE = 111.5, 120.0, 172.0
 
 
-class IdentityNetwork:
-    """A frozen network that tells people apart; base class of the two there are.
+class IdentityNetwork(abc.ABC):
+    """A frozen network that tells people apart.
 
     Its weights become constants of a graph once, however often features are built there. So
     photo and render can be passed in two calls, and gradients computed for the render alone.
 
     Attributes:
         kind: ``"facenet"`` or ``"dlib"``.
-        path: where the weights were read.
+        path: file of the weights.
         pooled_width: length of :meth:`pooled_features`.
     """
 
-    kind = None
-    pooled_width = None
+    kind = ""
+    pooled_width = 0
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._graph = self._graph_constants = None
+        self._graph: Any = None
+        self._graph_constants: Any = None
 
-    def features(self, images_bgr):
-        """Return what the perceptual loss compares.
+    @abc.abstractmethod
+    def features(self, images_bgr: Tensor) -> Tensor:
+        """Return the embedding that the perceptual loss compares.
 
         Args:
-            images_bgr: [B, 224, 224, 3] float32, aligned crops or renders of them, BGR. Values outside
-                0..255 are clipped: an overexposed render is still an image.
+            images_bgr: [B, 224, 224, 3] float32, aligned crops or renders of them, BGR. Values
+                outside 0..255 are clipped, because renders may be overexposed.
 
         Returns:
-            [B, 128], not normalised. Differentiable.
+            [B, 128], not normalized. Differentiable.
         """
-        raise NotImplementedError
 
-    def pooled_features(self, images_bgr):
-        """Return what the mesh generator is told of a face: the features below the embedding.
+    @abc.abstractmethod
+    def pooled_features(self, images_bgr: Tensor) -> Tensor:
+        """Return the pooled features below the embedding, an input of the mesh generator.
 
         Args:
             images_bgr: as in :meth:`features`.
@@ -74,116 +82,124 @@ class IdentityNetwork:
         Returns:
             [B, pooled_width].
         """
-        raise NotImplementedError
 
-    def _constants(self):
+    def _constants(self) -> Any:
         """Return the weights as constants of the current graph."""
         graph = tf.get_default_graph()
         if self._graph is not graph:
-            self._graph, self._graph_constants = graph, self._make_constants()
+            self._graph = graph
+            self._graph_constants = self._make_constants()
         return self._graph_constants
 
-    def _make_constants(self):
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _make_constants(self) -> Any:
+        """Make constants of the weights in the current graph."""
 
 
 class FaceNetIdentity(IdentityNetwork):
-    """FaceNet, fed as in the published system: BGR, 224x224 for the loss, 160x160 for the generator."""
+    """FaceNet with the published inputs: BGR, 224x224 for the loss, 160x160 for the generator."""
 
     kind = "facenet"
     pooled_width = networks.AVERAGE_POOL_WIDTH
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         super().__init__(path)
         self._values = read_variables(path, face_net_shapes())
 
-    def features(self, images_bgr):
+    def features(self, images_bgr: Tensor) -> Tensor:
         """See :meth:`IdentityNetwork.features`."""
         return networks.face_net(_clip(images_bgr), frozen=self._constants()).bottleneck
 
-    def pooled_features(self, images_bgr):
+    def pooled_features(self, images_bgr: Tensor) -> Tensor:
         """See :meth:`IdentityNetwork.pooled_features`."""
         images = tf.image.resize_bilinear(_clip(images_bgr), [_FACE_NET_POOLED_SIZE] * 2)
         pooled = networks.face_net(images, frozen=self._constants()).average_pool
         return tf.reshape(pooled, [-1, self.pooled_width])
 
-    def _make_constants(self):
+    def _make_constants(self) -> Dict[str, Tensor]:
         return networks.frozen_parameters(self._values)
 
 
 class DlibIdentity(IdentityNetwork):
-    """dlib's recognition network, fed a fixed window of the crop that matches its face chip."""
+    """dlib's recognition network; its input is a fixed window of the crop, like its face chip."""
 
     kind = "dlib"
     pooled_width = 256
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         super().__init__(path)
         self._network = read_recognition_network(path)
 
-    def features(self, images_bgr):
+    def features(self, images_bgr: Tensor) -> Tensor:
         """See :meth:`IdentityNetwork.features`."""
         return self._features(images_bgr).embedding
 
-    def pooled_features(self, images_bgr):
+    def pooled_features(self, images_bgr: Tensor) -> Tensor:
         """See :meth:`IdentityNetwork.pooled_features`."""
         return self._features(images_bgr).pooled
 
-    def _features(self, images_bgr):
+    def _features(self, images_bgr: Tensor) -> RecognitionFeatures:
         chips = face_chips(_clip(images_bgr), self._network.image_size)
         return recognition_features(tf.reverse(chips, [3]), self._constants())
 
-    def _make_constants(self):
+    def _make_constants(self) -> Any:
         return recognition_constants(self._network)
 
 
-def load_identity_network(which="auto"):
+def load_identity_network(which: str = "auto") -> IdentityNetwork:
     """Read the weights of an identity network.
 
     Args:
-        which: ``"facenet"``, ``"dlib"``, or ``"auto"`` for FaceNet if its weights are in place
+        which: ``"facenet"``, ``"dlib"``, or ``"auto"`` for FaceNet if its weights are present
             (``weights/id_net/model-20170512-110547.ckpt-250000.*`` or a ``network/FaceNetModel.pb``
             with all its variables) and dlib's network otherwise.
-
-    Returns:
-        An :class:`IdentityNetwork`.
 
     Raises:
         InputError: no weights were found, or they are damaged.
     """
     if which not in IDENTITY_CHOICES:
-        raise InputError("{!r}: no such identity network; choose one of {}".format(
-            which, ", ".join(IDENTITY_CHOICES)))
-    has_checkpoint, has_graph = checkpoint_exists(FACE_NET_CHECKPOINT), os.path.isfile(FACE_NET_GRAPH)
+        raise InputError(
+            "{!r}: no such identity network; choose one of {}".format(
+                which, ", ".join(IDENTITY_CHOICES)
+            )
+        )
+    has_checkpoint = checkpoint_exists(FACE_NET_CHECKPOINT)
+    has_graph = os.path.isfile(FACE_NET_GRAPH)
     if which == "facenet":
-        return FaceNetIdentity(FACE_NET_GRAPH if has_graph and not has_checkpoint else FACE_NET_CHECKPOINT)
+        uses_graph = has_graph and not has_checkpoint
+        return FaceNetIdentity(FACE_NET_GRAPH if uses_graph else FACE_NET_CHECKPOINT)
     if which == "auto" and has_checkpoint:
         return FaceNetIdentity(FACE_NET_CHECKPOINT)
     if which == "auto" and has_graph:
-        # A graph frozen for the mesh generator alone lacks the bottleneck, and is not an error.
+        # A graph frozen for the mesh generator alone lacks the bottleneck, which is no error.
         with contextlib.suppress(InputError):
             return FaceNetIdentity(FACE_NET_GRAPH)
     return DlibIdentity(find_dlib_file())
 
 
-def find_dlib_file():
+def face_net_shapes() -> Dict[str, List[int]]:
+    """Return variable name -> shape of FaceNet."""
+    with tf.Graph().as_default():
+        networks.face_net(tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3]))
+        return {v.op.name: v.shape.as_list() for v in tf.global_variables()}
+
+
+def find_dlib_file() -> str:
     """Return the path of dlib's network, in ``weights/id_net`` or in its PyPI package.
 
     Raises:
         InputError: it is in neither.
     """
-    candidates = [os.path.join(WEIGHTS_DIR, "id_net", DLIB_FILE)]
-    package = importlib.util.find_spec(DLIB_PACKAGE)  # located, not imported: it needs setuptools' old API
-    for folder in (package.submodule_search_locations or ()) if package else ():
-        candidates.append(os.path.join(folder, "models", DLIB_FILE))
-    for candidate in candidates:
-        if os.path.isfile(candidate):
-            return candidate
-    raise InputError("{}: not found; run `pip install {}` or put the file there".format(
-        candidates[0], DLIB_PACKAGE))
+    own = os.path.join(WEIGHTS_DIR, "id_net", DLIB_FILE)
+    found = own if os.path.isfile(own) else find_package_file(DLIB_PACKAGE, "models", DLIB_FILE)
+    if found is None:
+        raise InputError(
+            "{}: not found; run `pip install {}` or put the file there".format(own, DLIB_PACKAGE)
+        )
+    return found
 
 
-def face_chips(images, size):
+def face_chips(images: Tensor, size: int) -> Tensor:
     """Cut the window of dlib's face chip out of aligned crops, bilinearly.
 
     Args:
@@ -193,12 +209,18 @@ def face_chips(images, size):
     Returns:
         [B, size, size, 3]. Differentiable with respect to ``images``.
     """
-    edges = [_CHIP_CENTRE_Y - _CHIP_SIDE / 2, _CHIP_CENTRE_X - _CHIP_SIDE / 2,
-             _CHIP_CENTRE_Y + _CHIP_SIDE / 2, _CHIP_CENTRE_X + _CHIP_SIDE / 2]
+    edges = [
+        _CHIP_CENTER_Y - _CHIP_SIDE / 2,
+        _CHIP_CENTER_X - _CHIP_SIDE / 2,
+        _CHIP_CENTER_Y + _CHIP_SIDE / 2,
+        _CHIP_CENTER_X + _CHIP_SIDE / 2,
+    ]
     count = tf.shape(images)[0]
-    window = tf.constant([[edge / (IMAGE_SIZE - 1.0) for edge in edges]])  # 0..1 spans the pixel centres
-    return tf.image.crop_and_resize(images, tf.tile(window, [count, 1]), tf.range(count), [size, size])
+    # crop_and_resize counts 0..1 from the first pixel's center to the last one's.
+    window = tf.constant([[edge / (IMAGE_SIZE - 1.0) for edge in edges]])
+    windows = tf.tile(window, [count, 1])
+    return tf.image.crop_and_resize(images, windows, tf.range(count), [size, size])
 
 
-def _clip(images):
+def _clip(images: Tensor) -> Tensor:
     return tf.clip_by_value(images, 0.0, 255.0)

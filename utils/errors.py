@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from typing import Any, Callable, Iterable, List, Optional
+from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 SIGNALED_STATUS = 128  # by convention, a process that signal n ended exits with 128 + n
 
@@ -25,6 +25,14 @@ def printable(text: object) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message, or its type if it has no message."""
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def join_first(names: Sequence[str], most: int = 3) -> str:
+    """Join the first ``most`` names by commas, and count the rest."""
+    joined = ", ".join(names[:most])
+    if len(names) > most:
+        joined += " and {} more".format(len(names) - most)
+    return joined
 
 
 def log_notes(sentences: Iterable[str]) -> None:

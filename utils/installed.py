@@ -42,6 +42,21 @@ def is_installed(module: str) -> bool:
         return False
 
 
+def find_package_file(package: str, *parts: str) -> Optional[str]:
+    """Return the path of a file inside of an installed package, or None; it is not imported.
+
+    Args:
+        package: name of the package.
+        parts: folders and name of the file, from the package's folder.
+    """
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = os.path.join(folder, *parts)
+        if os.path.isfile(path):
+            return path
+    return None
+
+
 def missing_dependencies(modules: Iterable[str] = tuple(_WITHOUT)) -> List[str]:
     """Return one sentence for each module that is not installed, on the features it disables.
 

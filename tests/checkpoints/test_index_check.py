@@ -1,4 +1,4 @@
-"""Indices of checkpoints that lie, with their checksums right: TensorFlow must not get to see them."""
+"""Forged indices of checkpoints with right checksums: refused before TensorFlow reads them."""
 
 import os
 

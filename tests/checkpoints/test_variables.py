@@ -21,15 +21,29 @@ from utils.json_files import write_json
 from utils.paths import RESULT_DIR
 from utils.tf_compat import tf
 
-# What a graph may use to be read by TensorFlow 1.12.
-OLD_OPERATIONS = {"Placeholder", "Const", "Pad", "Conv2D", "BiasAdd", "Relu", "MaxPool", "Add", "Mean",
-                  "ConcatV2", "Reshape", "Identity", "Cast", "AvgPool"}
+# Operations that TensorFlow 1.12 has.
+OLD_OPERATIONS = {
+    "Placeholder",
+    "Const",
+    "Pad",
+    "Conv2D",
+    "BiasAdd",
+    "Relu",
+    "MaxPool",
+    "Add",
+    "Mean",
+    "ConcatV2",
+    "Reshape",
+    "Identity",
+    "Cast",
+    "AvgPool",
+}
 NEW_ATTRIBUTES = {"explicit_paddings", "incompatible_shape_error", "exponential_avg_factor"}
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A training checkpoint of R-Net: its golden variables, and an optimiser's that nobody asked for."""
+    """A training checkpoint of R-Net: its golden variables, and one that is not of the network."""
     prefix = str(tmp_path_factory.mktemp("run") / "iter_10.ckpt")
     with tf.Graph().as_default():
         networks.r_net(tf.zeros([1, 64, 64, 3]), training=False)
@@ -65,7 +79,8 @@ def test_a_written_graph_gives_the_networks_outputs(checkpoint, published, tmp_p
     with tf.Graph().as_default():
         images = tf.placeholder(tf.float32, [None, 224, 224, 3])
         outputs = load_frozen_graph(
-            path, {"input_imgs:0": images}, ["coeff:0", "resnet_v1_50/pool5:0"])
+            path, {"input_imgs:0": images}, ["coeff:0", "resnet_v1_50/pool5:0"]
+        )
         assert tf.gradients(outputs[0], images)[0] is not None
         with tf.Session() as session:
             coefficients, pool5 = session.run(outputs, {images: np.float32(published["image_bgr"])})
@@ -83,15 +98,20 @@ def test_the_record_of_a_graph_names_no_folder_of_this_machine(checkpoint, tmp_p
     write_json(record_path(prefix), {"options": options, "step": 3})
     main([prefix, str(tmp_path / "net.pb")])
     record = read_record(str(tmp_path / "net.pb"))
-    assert record == {"options": {"data_path": "faces", "result_path": "result", "steps": 3}, "step": 3}
+    assert record == {
+        "options": {"data_path": "faces", "result_path": "result", "steps": 3},
+        "step": 3,
+    }
 
 
-def test_a_graph_of_half_weights_is_half_as_large_and_nearly_the_same(checkpoint, published, tmp_path):
+def test_a_graph_of_half_weights_is_half_as_large_and_nearly_the_same(
+    checkpoint, published, tmp_path
+):
     path = str(tmp_path / "half.pb")
     export_r_net(checkpoint, path, half=True)
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, 224, 224, 3])
-        coefficients, = load_frozen_graph(path, {"input_imgs:0": images}, ["coeff:0"])
+        (coefficients,) = load_frozen_graph(path, {"input_imgs:0": images}, ["coeff:0"])
         found = session.run(coefficients, {images: np.float32(published["image_bgr"])})
     assert relative_error(found, published["rnet_coeff"]) < 5e-3
     assert os.path.getsize(path) < 2.1 * 23.9e6  # R-Net has 23.9 million parameters
@@ -105,7 +125,9 @@ def test_training_can_go_on_from_a_folded_graph(checkpoint, tmp_path):
     found, counts = read_r_net(path)
     assert set(found) == set(values) and counts["identity_count"] == 80
     for name in sorted(values)[::7]:
-        np.testing.assert_allclose(found[name], values[name], atol=2e-3 * np.abs(values[name]).max(), err_msg=name)
+        np.testing.assert_allclose(
+            found[name], values[name], atol=2e-3 * np.abs(values[name]).max(), err_msg=name
+        )
 
 
 def test_a_graph_shrinks_its_input_first(checkpoint, published, tmp_path):
@@ -114,7 +136,7 @@ def test_a_graph_shrinks_its_input_first(checkpoint, published, tmp_path):
     values, counts = read_r_net(checkpoint)
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.constant(np.repeat(np.repeat(small, 2, axis=1), 2, axis=2))
-        through_graph, = load_frozen_graph(path, {"input_imgs:0": images}, ["coeff:0"])
+        (through_graph,) = load_frozen_graph(path, {"input_imgs:0": images}, ["coeff:0"])
         frozen = networks.frozen_parameters(values)
         expected = networks.r_net(tf.constant(small), training=False, frozen=frozen, **counts)
         found, wanted = session.run([through_graph, expected.coefficients])
@@ -130,13 +152,16 @@ def test_the_trunk_restores_and_the_heads_stay_zero(checkpoint):
             restore(session, checkpoint, trunk)
             for variable in trunk[::40]:
                 np.testing.assert_array_equal(
-                    session.run(variable), golden_value(variable.op.name, variable.shape.as_list()))
+                    session.run(variable), golden_value(variable.op.name, variable.shape.as_list())
+                )
             assert not session.run("fc-id/weights:0").any()
 
 
 def test_checkpoints_of_2016_are_read(tmp_path):
     value = np.arange(6).reshape(2, 3)
-    path = _save(tmp_path / "resnet_v1_50.ckpt", {"resnet_v1_50/mean_rgb": value}, tf.train.SaverDef.V1)
+    path = _save(
+        tmp_path / "resnet_v1_50.ckpt", {"resnet_v1_50/mean_rgb": value}, tf.train.SaverDef.V1
+    )
     assert os.path.isfile(path)
     values = read_variables(path, {"resnet_v1_50/mean_rgb": [2, None]})
     np.testing.assert_array_equal(values["resnet_v1_50/mean_rgb"], value)
@@ -149,7 +174,8 @@ def test_constants_of_a_frozen_graph_are_read_by_name(tmp_path):
         with open(path, "wb") as file:
             file.write(graph.as_graph_def().SerializeToString())
     np.testing.assert_array_equal(
-        read_variables(path, {"layer/weights": [1, 2]})["layer/weights"], [[1, 2]])
+        read_variables(path, {"layer/weights": [1, 2]})["layer/weights"], [[1, 2]]
+    )
     with pytest.raises(InputError, match="layer/biases"):
         read_variables(path, {"layer/weights": [1, 2], "layer/biases": [2]})
 
@@ -161,10 +187,14 @@ def test_parts_missing_from_a_folded_graph_are_named(tmp_path, missing):
     with tf.Graph().as_default() as graph:
         for name in names:
             if name != "a/" + missing:
-                tf.constant(-np.ones([1, 1, 2, 2] if name == "a/weights" else [2], np.float32), name=name)
+                tf.constant(
+                    -np.ones([1, 1, 2, 2] if name == "a/weights" else [2], np.float32), name=name
+                )
         with open(path, "wb") as file:
             file.write(graph.as_graph_def().SerializeToString())
-    wanted = {name: [1, 1, 2, 2] if name == "a/weights" else [2] for name in names if name != "a/biases"}
+    wanted = {
+        name: [1, 1, 2, 2] if name == "a/weights" else [2] for name in names if name != "a/biases"
+    }
     if missing == "biases":  # then nothing was folded
         assert set(read_variables(path, wanted)) == set(wanted)
     else:
@@ -180,12 +210,16 @@ def test_head_widths_come_from_the_checkpoint(checkpoint):
 
 def test_missing_variables_are_named_and_counted(tmp_path):
     path = _save(tmp_path / "iter_1.ckpt", {"fc-id/biases": np.zeros(80)})
-    with pytest.raises(InputError, match=r"iter_1.ckpt: 278 of 279 variables missing \(fc-XY/biases, .* more\)"):
+    with pytest.raises(
+        InputError, match=r"iter_1.ckpt: 278 of 279 variables missing \(fc-XY/biases, .* more\)"
+    ):
         read_r_net(path)
 
 
 def test_a_wrong_shape_is_named_and_nothing_is_restored(tmp_path):
-    path = _save(tmp_path / "iter_1.ckpt", {"fc-id/biases": np.ones(7), "fc-id/weights": np.ones((2, 2))})
+    path = _save(
+        tmp_path / "iter_1.ckpt", {"fc-id/biases": np.ones(7), "fc-id/weights": np.ones((2, 2))}
+    )
     with tf.Graph().as_default(), tf.Session() as session:
         weights = tf.get_variable("fc-id/weights", [2, 2], initializer=tf.zeros_initializer())
         biases = tf.get_variable("fc-id/biases", [80], initializer=tf.zeros_initializer())
@@ -203,7 +237,9 @@ def test_what_is_no_checkpoint_is_said(tmp_path, name):
         read_variables(str(tmp_path / name), {"a": [3]})
 
 
-@pytest.mark.parametrize("part, keep", [(".index", 40), (".index", 0), (".data-00000-of-00001", 100)])
+@pytest.mark.parametrize(
+    "part, keep", [(".index", 40), (".index", 0), (".data-00000-of-00001", 100)]
+)
 def test_damaged_checkpoints_are_refused(tmp_path, part, keep):
     path = _save(tmp_path / "iter_1.ckpt", {"a": np.arange(1000)})
     with open(path + part, "r+b") as file:
@@ -212,8 +248,9 @@ def test_damaged_checkpoints_are_refused(tmp_path, part, keep):
         read_variables(path, {"a": [1000]})
 
 
-@pytest.mark.parametrize("content", [b"", b"not a graph at all", bytes(range(256)) * 4],
-                         ids=["empty", "text", "bytes"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a graph at all", bytes(range(256)) * 4], ids=["empty", "text", "bytes"]
+)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # protobuf's, about the bytes it skips
 def test_damaged_graphs_are_refused(tmp_path, content):
     path = tmp_path / "net.pb"

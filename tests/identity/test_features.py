@@ -6,7 +6,6 @@ from PIL import Image, ImageFilter
 
 import identity
 from alignment.align import align
-from checkpoints.variables import face_net_shapes
 from identity import features
 from identity.dlib_file import read_recognition_network
 from identity.dlib_network import recognition_constants, recognition_features
@@ -41,7 +40,9 @@ def _chips(count=4):
 
 def _embed(network, chips):
     with tf.Graph().as_default(), tf.Session() as session:
-        return session.run(recognition_features(tf.constant(np.float32(chips)), recognition_constants(network)))
+        return session.run(
+            recognition_features(tf.constant(np.float32(chips)), recognition_constants(network))
+        )
 
 
 def test_the_file_holds_the_architecture(dlib_weights):
@@ -59,7 +60,11 @@ def test_embeddings_equal_dlibs_own(dlib_path, dlib_weights):
     reference = dlib.face_recognition_model_v1(dlib_path)
     expected = np.array([reference.compute_face_descriptor(chip) for chip in chips])
     embedding = _embed(dlib_weights, chips).embedding
-    cosine = (embedding * expected).sum(1) / np.linalg.norm(embedding, axis=1) / np.linalg.norm(expected, axis=1)
+    cosine = (
+        (embedding * expected).sum(1)
+        / np.linalg.norm(embedding, axis=1)
+        / np.linalg.norm(expected, axis=1)
+    )
     assert cosine.min() > 1 - 1e-6
     np.testing.assert_allclose(embedding, expected, atol=1e-5)
     assert np.linalg.norm(expected[0] - expected[1]) > 0.1  # or the comparison shows nothing
@@ -74,7 +79,9 @@ def test_the_gradient_agrees_with_finite_differences(dlib_weights):
         value = tf.reduce_sum(embedding * weights)
         slope = session.run(tf.gradients(value, image)[0], {image: chip})
         steepest = slope / np.linalg.norm(slope)
-        ahead, behind = (session.run(value, {image: chip + sign * 5 * steepest}) for sign in (1, -1))
+        ahead, behind = (
+            session.run(value, {image: chip + sign * 5 * steepest}) for sign in (1, -1)
+        )
     assert np.linalg.norm(slope) == pytest.approx((ahead - behind) / 10, rel=0.02)
 
 
@@ -153,7 +160,7 @@ def test_a_frozen_face_net_serves_if_it_is_complete(dlib_path, tmp_path, monkeyp
     path = str(tmp_path / "FaceNetModel.pb")
     monkeypatch.setattr(features, "FACE_NET_CHECKPOINT", str(tmp_path / "model.ckpt"))
     monkeypatch.setattr(features, "FACE_NET_GRAPH", path)
-    shapes = face_net_shapes()
+    shapes = features.face_net_shapes()
     _freeze_zeros(path, shapes)
     assert identity.load_identity_network().path == path
     _freeze_zeros(path, {name: shape for name, shape in shapes.items() if "Bottleneck" not in name})
@@ -173,13 +180,17 @@ def _freeze_zeros(path, shapes):
 @pytest.mark.skipif(not os.path.isdir(PHOTOS), reason="FACE_PHOTOS names no folder of photos")
 def test_people_are_farther_apart_than_versions_of_one_photo(dlib_path):
     crops = _crops(PHOTOS)
-    versions = [crops] + [np.stack([change(crop) for crop in crops]) for change in (_mirror, _blur, _tilt, _darken)]
+    versions = [crops] + [
+        np.stack([change(crop) for crop in crops]) for change in (_mirror, _blur, _tilt, _darken)
+    ]
     network = features.DlibIdentity(dlib_path)
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, 224, 224, 3])
         embedding = network.features(images)
         original, *changed = [session.run(embedding, {images: v[..., ::-1]}) for v in versions]
-    between = np.linalg.norm(original[:, None] - original[None], axis=2)[np.triu_indices(len(crops), 1)]
+    between = np.linalg.norm(original[:, None] - original[None], axis=2)[
+        np.triu_indices(len(crops), 1)
+    ]
     within = np.linalg.norm(np.stack(changed) - original, axis=2)
     assert within.max() < between.min()
     assert np.median(within) < 0.5 * np.median(between)
