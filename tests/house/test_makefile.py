@@ -17,8 +17,9 @@ echo "$@" >> "$(dirname "$0")/pip.log"
 FAKE = """#!/bin/sh
 if [ "$1" = -c ]; then
     exec {real} -c "import sys; sys.modules['pip'] = sys; sys.version_info = {version}; $2"
-fi mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp {folder}/pip "$3/bin/pip" && echo {name} >
-"$3/made_by"
+fi
+mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp {folder}/pip "$3/bin/pip" || exit 1
+echo {name} > "$3/made_by"
 """
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make here")
