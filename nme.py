@@ -30,7 +30,7 @@ from evaluation.protocol import (
     BIN_NAMES,
     PUBLISHED,
     Summary,
-    normalised_mean_error,
+    normalized_mean_error,
     summarize,
 )
 from face_model import load_face_model
@@ -128,7 +128,7 @@ def _measure(
         [
             FAILURE_NME
             if failure
-            else normalised_mean_error(predictions[item.photo.name], item.landmarks)
+            else normalized_mean_error(predictions[item.photo.name], item.landmarks)
             for item, failure in zip(annotated, failed)
         ]
     )

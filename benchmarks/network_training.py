@@ -23,7 +23,7 @@ from benchmarks.curves import write_figure
 from checkpoints.record import read_record, record_path
 from dataset.processed_faces import find_faces, read_face
 from evaluation.aflw2000 import read_annotated_photos
-from evaluation.protocol import normalised_mean_error, summarize
+from evaluation.protocol import normalized_mean_error, summarize
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.landmark_basis import landmark_model
@@ -140,7 +140,7 @@ class Measurement:
         if not self._aflw:
             return {}
         errors = [
-            normalised_mean_error(points, item.landmarks)
+            normalized_mean_error(points, item.landmarks)
             for points, item in zip(self._in_photo(network, self._aflw_crops), self._aflw)
         ]
         summary = summarize(errors, [item.yaw for item in self._aflw])
@@ -156,7 +156,7 @@ class Measurement:
                 self.landmarks(network.predict(np.stack([s.image for s in samples]))), samples
             ):
                 pixels.append(np.linalg.norm(points - sample.landmarks, axis=1).mean())
-                errors.append(normalised_mean_error(points, sample.landmarks))
+                errors.append(normalized_mean_error(points, sample.landmarks))
         return {"synthetic_pixels": float(np.mean(pixels)), "synthetic_nme": float(np.mean(errors))}
 
     def mean_face_pixels(self):

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.random_faces import sample_coefficients
-from evaluation.protocol import normalised_mean_error
+from evaluation.protocol import normalized_mean_error
 from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from fitting.objective import FaceObservation
@@ -72,7 +72,7 @@ def _compare(shape, landmarks, true_shape, true_landmarks, mean_shape):
             * np.linalg.norm(align_rigidly(points, true_shape) - true_shape, axis=1).mean()
         )
 
-    return distance(shape), distance(mean_shape), normalised_mean_error(landmarks, true_landmarks)
+    return distance(shape), distance(mean_shape), normalized_mean_error(landmarks, true_landmarks)
 
 
 def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:

@@ -1,11 +1,11 @@
-"""The AFLW2000-3D protocol: what is measured, and how it is averaged.
+"""The AFLW2000-3D protocol: the error of a face, and its averages.
 
 Zhu et al., "Face Alignment Across Large Poses: A 3D Solution" (CVPR 2016), section 6.1, as
 later work reports it: mean distance of the 68 landmarks, in percent of sqrt(w h) of the tight
 box around the ground truth, averaged in three bins of absolute yaw.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ PUBLISHED = (
 
 
 class GroundTruth(NamedTuple):
-    """The truth about one photo."""
+    """Ground truth of one photo."""
 
     landmarks: np.ndarray  # [68, 2] photo pixels, y down
     yaw: float  # degrees
@@ -38,13 +38,13 @@ class Summary(NamedTuple):
 
     bin_means: Tuple[float, float, float]
     bin_counts: Tuple[int, int, int]
-    mean_of_bins: float  # unweighted, over the bins that have photos; what the literature calls mean
+    mean_of_bins: float  # unweighted, over the bins that have photos; "mean" in the literature
     mean: float  # over all photos
     median: float
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
 
 
-def read_ground_truth(path):
+def read_ground_truth(path: str) -> GroundTruth:
     """Read an AFLW2000-3D ``.mat`` file.
 
     Args:
@@ -58,66 +58,101 @@ def read_ground_truth(path):
         InputError: the file is missing, damaged or lacks a field.
     """
     fields = read_mat(path)
-    landmarks, pose = np.asarray(fields.get("pt3d_68")), np.asarray(fields.get("Pose_Para"))
-    if (landmarks.ndim != 2 or landmarks.shape[0] < 2 or landmarks.shape[1] != LANDMARK_COUNT or pose.size < 2
-            or landmarks.dtype.kind not in "fiu" or pose.dtype.kind not in "fiu"):
-        raise InputError("{}: not an AFLW2000-3D annotation, pt3d_68 [3, 68] or Pose_Para [1, 7] is missing".format(
-            path))
-    landmarks, yaw = landmarks[:2].T.astype(np.float64), float(np.degrees(np.ravel(pose)[1]))
+    landmarks = np.asarray(fields.get("pt3d_68"))
+    pose = np.asarray(fields.get("Pose_Para"))
+    if (
+        landmarks.ndim != 2
+        or landmarks.shape[0] < 2
+        or landmarks.shape[1] != LANDMARK_COUNT
+        or pose.size < 2
+        or landmarks.dtype.kind not in "fiu"
+        or pose.dtype.kind not in "fiu"
+    ):
+        raise InputError(
+            "{}: not an AFLW2000-3D annotation; pt3d_68 [3, 68] or Pose_Para [1, 7] is "
+            "missing".format(path)
+        )
+    landmarks = landmarks[:2].T.astype(np.float64)
+    yaw = float(np.degrees(np.ravel(pose)[1]))
     if not np.all(np.isfinite(landmarks)) or not np.isfinite(yaw):
         raise InputError("{}: the annotation holds NaN or infinity".format(path))
     return GroundTruth(landmarks, yaw)
 
 
-def read_annotations(path, count):
-    """Read landmarks of a whole set, such as the re-annotated AFLW2000-3D ``.npy``.
+def read_annotations(path: str, count: int) -> np.ndarray:
+    """Read the landmarks of a whole set, such as the re-annotated AFLW2000-3D ``.npy``.
 
     Args:
-        path: ``.npy`` with [count, 68, 2 or 3] or [count, 2 or 3, 68], in the order of the file names.
-        count: how many photos there are.
+        path: ``.npy`` with [count, 68, 2 or 3] or [count, 2 or 3, 68], in the order of the file
+            names.
+        count: number of photos.
 
     Returns:
         [count, 68, 2] float64.
+
+    Raises:
+        InputError: the file is missing, damaged or of another shape.
     """
     values = _load_npy(path)
     if values.ndim == 3 and values.shape[2] == LANDMARK_COUNT:
         values = values.transpose(0, 2, 1)
-    if values.ndim != 3 or values.shape[0] != count or values.shape[1] != LANDMARK_COUNT or values.shape[2] < 2:
-        raise InputError("{}: expected landmarks [{}, 68, 2], found {}".format(path, count, list(values.shape)))
+    if (
+        values.ndim != 3
+        or values.shape[0] != count
+        or values.shape[1] != LANDMARK_COUNT
+        or values.shape[2] < 2
+    ):
+        raise InputError(
+            "{}: expected landmarks [{}, 68, 2], found {}".format(path, count, list(values.shape))
+        )
     return values[..., :2].astype(np.float64)
 
 
-def read_yaws(path, count):
-    """Read yaw angles of a whole set, [count] degrees, from a ``.npy`` in the order of the file names."""
+def read_yaws(path: str, count: int) -> np.ndarray:
+    """Read the yaw angles of a whole set from a ``.npy`` in the order of the file names.
+
+    Args:
+        path: ``.npy`` with ``count`` angles, degrees.
+        count: number of photos.
+
+    Returns:
+        [count] float64.
+
+    Raises:
+        InputError: the file is missing, damaged or of another length.
+    """
     values = _load_npy(path).reshape(-1)
     if len(values) != count:
         raise InputError("{}: expected {} yaw angles, found {}".format(path, count, len(values)))
     return values.astype(np.float64)
 
 
-def _load_npy(path):
+def _load_npy(path: str) -> np.ndarray:
     values = read_npy(path)
     if values.dtype.kind not in "fiu":
         raise InputError("{}: not an array of numbers".format(path))
     return values
 
 
-def normalised_mean_error(points, truth):
+def normalized_mean_error(points: np.ndarray, truth: np.ndarray) -> float:
     """Return 100 * mean distance / sqrt(w h), w and h of the tight box around the truth.
 
     Args:
-        points, truth: [68, 2] in the same pixels.
+        points: [68, 2] predicted landmarks.
+        truth: [68, 2] true landmarks, in the same pixels.
     """
     width, height = np.ptp(truth, axis=0)
-    return float(100 * np.linalg.norm(np.asarray(points) - truth, axis=1).mean() / np.sqrt(width * height))
+    return float(
+        100 * np.linalg.norm(np.asarray(points) - truth, axis=1).mean() / np.sqrt(width * height)
+    )
 
 
-def yaw_bin(yaw):
+def yaw_bin(yaw: float) -> int:
     """Return 0, 1 or 2: the bin of a yaw angle in degrees, by its absolute value."""
     return int(np.searchsorted(BIN_EDGES, abs(yaw), side="left"))
 
 
-def summarize(errors, yaws):
+def summarize(errors: Sequence[float], yaws: Sequence[float]) -> Summary:
     """Average errors by bins of yaw.
 
     Args:
@@ -127,8 +162,17 @@ def summarize(errors, yaws):
     Returns:
         A :class:`Summary`.
     """
-    errors, bins = np.asarray(errors, np.float64), np.array([yaw_bin(yaw) for yaw in yaws], int)
-    counts = tuple(int(np.sum(bins == i)) for i in range(3))
-    means = tuple(float(errors[bins == i].mean()) if counts[i] else float("nan") for i in range(3))
-    return Summary(means, counts, float(np.nanmean(means)), float(errors.mean()), float(np.median(errors)),
-                   len(errors))
+    values = np.asarray(errors, np.float64)
+    bins = np.array([yaw_bin(yaw) for yaw in yaws], int)
+    counts = [int(np.sum(bins == i)) for i in range(len(BIN_NAMES))]
+    means = [
+        float(values[bins == i].mean()) if count else float("nan") for i, count in enumerate(counts)
+    ]
+    return Summary(
+        bin_means=(means[0], means[1], means[2]),
+        bin_counts=(counts[0], counts[1], counts[2]),
+        mean_of_bins=float(np.nanmean(means)),
+        mean=float(values.mean()),
+        median=float(np.median(values)),
+        count=len(values),
+    )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.random_faces import sample_coefficients
-from evaluation.protocol import normalised_mean_error
+from evaluation.protocol import normalized_mean_error
 from face_decoder import FaceDecoder
 from face_model import read_face_model
 from fitting.objective import FaceObservation
@@ -52,7 +52,7 @@ def photometric_error(decoder, truth, coefficients):
 def test_landmarks_and_pixels_are_explained(decoder, truth, fitted):
     found = decoder.decode(fitted.coefficients)
     for i in range(2):
-        assert normalised_mean_error(found.landmarks[i], truth.landmarks[i]) < 1.5
+        assert normalized_mean_error(found.landmarks[i], truth.landmarks[i]) < 1.5
     assert photometric_error(decoder, truth, fitted.coefficients) < 8
 
 

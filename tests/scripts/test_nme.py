@@ -1,4 +1,4 @@
-"""nme.py against an independent computation, and fed with truth, failures and damage."""
+"""nme.py against an independent computation, and on truth, failures and damaged files."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ from PIL import Image
 
 import nme
 from evaluation import aflw2000 as evaluation_data
-from evaluation.protocol import normalised_mean_error, read_ground_truth, yaw_bin
+from evaluation.protocol import normalized_mean_error, read_ground_truth, yaw_bin
 from geometry.landmarks import five_from_68
 from tests.toy_reconstruction import toy_reconstruction
 from utils.errors import InputError
@@ -41,13 +41,13 @@ YAWS = (
 
 
 def random_face(random):
-    """68 points in a box somewhere in a photo of 200 pixels, off the middle and not square."""
+    """68 points in a box of a photo of 200 pixels, neither centered nor square."""
     return random.uniform((40, 30), (150, 170), (68, 2))
 
 
 @pytest.fixture()
 def data(tmp_path):
-    """A folder in AFLW2000-3D's form, one photo for each yaw, and its truth."""
+    """A folder in the format of AFLW2000-3D, one photo for each yaw, and its true landmarks."""
     random, folder = np.random.RandomState(0), tmp_path / "data"
     folder.mkdir()
     truth = {}
@@ -79,7 +79,7 @@ def save_npz(path, predictions):
 
 
 def independent_nme(data_folder, predictions):
-    """The protocol once more, written from its description: means of the bins, by plain loops."""
+    """The protocol implemented again from its description: means of the bins, by plain loops."""
     bins = [[], [], []]
     for name in sorted(predictions):
         annotation = scipy.io.loadmat(str(data_folder / (name + ".mat")))
@@ -132,7 +132,7 @@ def test_an_edge_belongs_to_the_bin_below_and_the_last_is_open(yaw, wanted):
 def test_a_shift_of_one_percent_of_the_box_is_an_error_of_one_percent():
     truth = random_face(np.random.RandomState(2))
     size = np.sqrt(np.prod(np.ptp(truth, axis=0)))
-    assert normalised_mean_error(truth + [0.006 * size, -0.008 * size], truth) == pytest.approx(
+    assert normalized_mean_error(truth + [0.006 * size, -0.008 * size], truth) == pytest.approx(
         1.0, abs=1e-12
     )
 
@@ -238,7 +238,7 @@ def test_annotations_that_are_no_real_numbers_are_refused(tmp_path, field, chang
         read_ground_truth(path)
 
 
-def test_photos_without_annotation_are_told(data, tmp_path, capsys):
+def test_photos_without_annotation_are_reported(data, tmp_path, capsys):
     folder, truth = data
     (folder / "image00000.mat").unlink()
     _, record = run(folder, save_npz(tmp_path / "p.npz", truth), tmp_path / "out")
@@ -263,7 +263,7 @@ def spoil_with_one_spot(folder, predictions):
     scipy.io.savemat(
         str(folder / "image00002.mat"), {"pt3d_68": np.ones((3, 68)), "Pose_Para": np.zeros((1, 7))}
     )
-    return [], "box with an area"
+    return [], "non-empty bounding box"
 
 
 def spoil_all_annotations(folder, predictions):
@@ -346,7 +346,7 @@ def test_of_several_faces_the_annotated_one_is_measured():
 
 
 @pytest.mark.parametrize("align, all_faces", [("gt", False), ("detect", True)])
-def test_all_faces_are_looked_at_where_they_are_detected(monkeypatch, align, all_faces):
+def test_all_faces_are_considered_if_they_are_detected(monkeypatch, align, all_faces):
     made = mock.Mock()
     monkeypatch.setattr(nme, "load_face_model", lambda path: None)
     monkeypatch.setattr(nme, "make_pipeline", made)
@@ -360,7 +360,7 @@ def test_all_faces_are_looked_at_where_they_are_detected(monkeypatch, align, all
     not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
 )
 def test_a_face_that_is_not_found_is_counted(tmp_path):
-    """A portrait and a sky, aligned by the detector; few steps, because only the plumbing is looked at."""
+    """A portrait and a sky, aligned by the detector; few steps: only counts are checked."""
     skimage = pytest.importorskip("skimage")
     folder, output = tmp_path / "data", tmp_path / "out"
     folder.mkdir()
