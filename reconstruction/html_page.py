@@ -20,7 +20,7 @@ from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from mesh.morph_targets import upright_shape
 from mesh.texture_baking import bake_texture
-from mesh.uv_unwrap import unwrap
+from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face import LocatedFace, Reconstruction, mesh_variants
 from utils.atomic import atomic_path
 from utils.drawing import encode_jpeg
@@ -99,7 +99,7 @@ class ResultPage:
         self._count = 0
         # Unwrapping takes a quarter of a second: it runs until the first face arrives.
         executor = futures.ThreadPoolExecutor(max_workers=1)
-        self._unwrapping = executor.submit(unwrap, model)
+        self._uv_map = executor.submit(unwrap_uv, model)
         executor.shutdown(wait=False)
 
     def add(self, reconstruction: Reconstruction) -> None:
@@ -110,7 +110,7 @@ class ResultPage:
 
     def write(self, path: str) -> None:
         """Write the page, atomically."""
-        coordinates = self._unwrapping.result().coordinates * [1, -1] + [0, 1]
+        coordinates = self._uv_map.result().coordinates * [1, -1] + [0, 1]
         shared = {
             "triangles": _base64(self._model.triangles.astype("<u4")),
             "coordinates": _base64(np.rint(coordinates * _QUANTA).astype("<u2")),
@@ -153,7 +153,7 @@ class ResultPage:
         step = np.maximum(np.ptp(vertices, axis=0), 1e-6) / _QUANTA
 
         # 2. its texture, and its overlay
-        texture = bake_texture(variant, self._model, self._unwrapping.result(), _TEXTURE_SIZE)
+        texture = bake_texture(variant, self._model, self._uv_map.result(), _TEXTURE_SIZE)
         face = variant.face
         overlaid = paste_crop(face.photo, variant.overlay, face.alignment.trans_params)
 

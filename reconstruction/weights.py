@@ -60,9 +60,7 @@ class NetworkRequest(NamedTuple):
     method: str = "auto"  # or "fit", "network", "both"
     steps: Optional[int] = None  # photometric steps of fitting; None for the method's default
     named: Optional[Weights] = None  # a coefficient network, or a mesh generator
-    refine: Optional[str] = (
-        None  # prefix of a mesh generator's checkpoint; None: named, if it is one
-    )
+    refine: Optional[str] = None  # checkpoint of a mesh generator; None: named, if it is one
 
 
 def read_network_request(arguments: argparse.Namespace) -> NetworkRequest:
@@ -87,9 +85,8 @@ def read_network_request(arguments: argparse.Namespace) -> NetworkRequest:
         raise InputError(
             "--use_pb 0 needs --pretrain_weights, e.g. result/my_model/iter_200000.ckpt"
         )
-    if request.method != "auto" and not any(
-        map(os.path.isfile, (PUBLISHED_NETWORK, SHIPPED_NETWORK))
-    ):
+    has_network = os.path.isfile(PUBLISHED_NETWORK) or os.path.isfile(SHIPPED_NETWORK)
+    if request.method != "auto" and not has_network:
         raise _network_missing(request.method)
     return request
 

@@ -25,11 +25,10 @@ def closed_face_model() -> FaceModel:
     import trimesh
 
     sphere = trimesh.creation.icosphere(subdivisions=3, radius=1.0)
-    vertices, triangles = (
-        (sphere.vertices * [0.8, 1.1, 0.9]).astype(np.float32),
-        sphere.faces.astype(np.int32),
-    )
-    count, golden = len(vertices), toy_face_model()
+    vertices = (sphere.vertices * [0.8, 1.1, 0.9]).astype(np.float32)
+    triangles = sphere.faces.astype(np.int32)
+    count = len(vertices)
+    golden = toy_face_model()
     front = np.flatnonzero(vertices[:, 2] > 0.3).astype(np.int32)
     random = np.random.RandomState(0)
     bases = [

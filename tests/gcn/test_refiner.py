@@ -1,4 +1,4 @@
-"""Inference with the mesh generator, and the choice of the network below it: demo.py --refine."""
+"""Inference with the mesh generator, and the choice of the network below it."""
 
 import argparse
 import os
@@ -39,7 +39,7 @@ def model():
 
 @pytest.fixture(autouse=True)
 def no_large_networks(monkeypatch):
-    """The published pyramid, and an embedding without R-Net that tells which weights it was asked for."""
+    """The published pyramid, and an embedding without R-Net; return the weights it is built for."""
     asked = []
 
     def features(photos, path, model, identity_network):
@@ -103,9 +103,7 @@ def make_refiner(model, *words):
     return MeshRefiner(generator.path, model, generator.coefficient_weights)
 
 
-def test_a_fresh_residual_head_gives_the_coefficient_mesh_and_the_absolute_one_does_not(
-    model, trained
-):
+def test_only_a_fresh_residual_head_gives_the_coefficient_mesh(model, trained):
     prefix, head = trained
     refiner = make_refiner(model, "--refine", prefix)
     refined = refiner.refine(_crops(), _coefficients(model))
@@ -160,7 +158,7 @@ def test_a_generator_without_record_takes_the_given_network(
 
 
 def _copied(trained, folder):
-    """Copy a generator's checkpoint, and the record, to where its coefficient network is not."""
+    """Copy a generator's checkpoint; let its record name a missing coefficient network."""
     prefix = str(folder / "iter_7.ckpt")
     for name in os.listdir(os.path.dirname(trained[0])):
         if name.startswith("iter_7.ckpt."):
@@ -211,7 +209,7 @@ def test_a_generator_is_known_by_its_variables(trained, tmp_path):
     assert not is_mesh_generator(other)
 
 
-def test_what_is_no_generator_of_this_face_model_is_refused(model, trained, tmp_path):
+def test_a_checkpoint_without_a_generator_for_the_face_model_is_refused(model, trained, tmp_path):
     prefix, _ = trained
     with pytest.raises(InputError, match="nowhere.ckpt: no such checkpoint"):
         MeshRefiner(str(tmp_path / "nowhere.ckpt"), model, "r.ckpt")

@@ -1,4 +1,4 @@
-"""The page of results: self-contained, whole, and turning in a browser."""
+"""The page of results: self-contained and complete; its meshes turn in a browser."""
 
 import base64
 import json
@@ -25,8 +25,9 @@ DRAG = """<script>setTimeout(() => {
   for (const [kind, x] of [["pointerdown", 20], ["pointermove", 100], ["pointerup", 100]])
     canvas.dispatchEvent(new PointerEvent(kind, {buttons: 1, clientX: x, clientY: 50}));
   setTimeout(() => {
-    const style = (left) => '" style="position:fixed;top:0;left:' + left + 'px;width:300px;height:300px">';
-    document.body.innerHTML = '<img src="' + before + style(0) + '<img src="' + canvas.toDataURL() + style(300);
+    const size = "width:300px;height:300px", after = canvas.toDataURL();
+    const style = (left) => '" style="position:fixed;top:0;left:' + left + 'px;' + size + '">';
+    document.body.innerHTML = '<img src="' + before + style(0) + '<img src="' + after + style(300);
   }, 1000);
 }, 1500)</script>"""
 
@@ -105,7 +106,7 @@ def test_beyond_the_limit_faces_are_counted(tmp_path, monkeypatch):
 
 
 def screenshot(page, path, profile):
-    """Return what the browser shows of a page, [H, W, 3] RGB."""
+    """Return the screenshot of a page, [H, W, 3] RGB."""
     subprocess.run(
         [
             BROWSER,

@@ -32,7 +32,7 @@ def test_faces_of_one_photo_count_its_pixels_once():
 
 
 def run_ahead(monkeypatch, sides, limit):
-    """Return, for each photo at the moment when it is asked for, how many after it have been looked at."""
+    """Return the number of later photos already located when each photo is requested."""
     monkeypatch.setattr(look_ahead, "_PIXELS_TOGETHER", limit)
     looked_at, ahead = [], []
 
@@ -44,7 +44,7 @@ def run_ahead(monkeypatch, sides, limit):
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
         for photo, future in look_ahead.iterate_ahead(executor, locate, photos):
             future.result()
-            time.sleep(0.05)  # for what runs ahead
+            time.sleep(0.05)  # lets location run ahead
             ahead.append(len(looked_at) - 1 - int(photo.name))
     assert looked_at == photos
     return ahead

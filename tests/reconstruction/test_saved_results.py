@@ -1,4 +1,4 @@
-"""Faces read back from what demo.py wrote."""
+"""Faces read back from the results of demo.py."""
 
 import os
 
@@ -24,8 +24,8 @@ from utils.report import Report
 
 
 @pytest.fixture()
-def stored(tmp_path):
-    """(a photo, the folder with its .mat, the reconstruction in it)"""
+def saved(tmp_path):
+    """A photo, the folder with its .mat, and the reconstruction in it."""
     model, toy = toy_face_model(), toy_reconstruction()
     path = str(tmp_path / "face.png")
     Image.fromarray(toy.face.photo).save(path)
@@ -36,8 +36,8 @@ def stored(tmp_path):
     return Photo(path, "face"), str(tmp_path / "results"), written
 
 
-def test_a_stored_face_is_what_it_was(stored):
-    photo, folder, written = stored
+def test_a_saved_face_is_restored(saved):
+    photo, folder, written = saved
     faces = SavedReconstructions(folder, toy_face_model())
     (found,) = faces.reconstruct(faces.locate(photo))
     for name in ("coefficients", "world_shape", "colors", "landmarks", "rendered"):
@@ -46,8 +46,8 @@ def test_a_stored_face_is_what_it_was(stored):
         np.testing.assert_array_equal(getattr(found.face, name), getattr(written.face, name))
 
 
-def test_further_faces_of_a_photo_are_read_if_wanted(stored):
-    photo, folder, written = stored
+def test_further_faces_of_a_photo_are_read_if_wanted(saved):
+    photo, folder, written = saved
     model = toy_face_model()
     write_reconstruction(
         written._replace(face=written.face._replace(name="face_face2")), model, folder
@@ -58,8 +58,8 @@ def test_further_faces_of_a_photo_are_read_if_wanted(stored):
     ] == ["face", "face_face2"]
 
 
-def test_what_does_not_belong_together_is_refused(stored, tmp_path):
-    photo, folder, _ = stored
+def test_mismatched_photos_models_and_results_are_refused(saved, tmp_path):
+    photo, folder, _ = saved
     model = toy_face_model()
     with pytest.raises(InputError, match="nowhere: no such folder"):
         SavedReconstructions("nowhere", model)
@@ -93,8 +93,8 @@ def test_what_does_not_belong_together_is_refused(stored, tmp_path):
         ("face_model_fingerprint", np.zeros((0, 0))),
     ],
 )
-def test_fields_that_are_no_face_are_refused(stored, name, value):
-    photo, folder, _ = stored
+def test_implausible_fields_are_refused(saved, name, value):
+    photo, folder, _ = saved
     path = os.path.join(folder, "face.mat")
     fields = {
         key: field for key, field in scipy.io.loadmat(path).items() if not key.startswith("__")
@@ -104,8 +104,8 @@ def test_fields_that_are_no_face_are_refused(stored, name, value):
         SavedReconstructions(folder, toy_face_model()).locate(photo)
 
 
-def test_stored_points_that_are_none_of_a_face_are_refused(stored):
-    photo, folder, _ = stored
+def test_saved_points_that_cannot_belong_to_a_face_are_refused(saved):
+    photo, folder, _ = saved
     path = os.path.join(folder, "face.mat")
     fields = {
         key: field for key, field in scipy.io.loadmat(path).items() if not key.startswith("__")
@@ -116,8 +116,8 @@ def test_stored_points_that_are_none_of_a_face_are_refused(stored):
             SavedReconstructions(folder, toy_face_model()).locate(photo)
 
 
-def test_what_cannot_be_read_is_skipped_with_its_reason(stored):
-    photo, folder, _ = stored
+def test_unreadable_results_are_skipped_with_the_reason(saved):
+    photo, folder, _ = saved
     report = Report(2, "face", "read", quiet=True)
     faces = list(
         SavedReconstructions(folder, toy_face_model()).iterate_located(
@@ -131,8 +131,8 @@ def test_what_cannot_be_read_is_skipped_with_its_reason(stored):
 
 
 @pytest.mark.parametrize("command, wanted", [(obj, "face_mesh.obj"), (renderer, "face_depth.png")])
-def test_commands_take_stored_faces(stored, tmp_path, command, wanted):
-    photo, folder, _ = stored
+def test_commands_take_saved_faces(saved, tmp_path, command, wanted):
+    photo, folder, _ = saved
     flags = {obj: ["--formats", "colors"], renderer: ["--kinds", "depth", "--frames", "0"]}[command]
     code = command.main(
         [
@@ -151,8 +151,8 @@ def test_commands_take_stored_faces(stored, tmp_path, command, wanted):
     assert code == 0 and wanted in os.listdir(str(tmp_path / "out"))
 
 
-def test_the_flag_decides(stored):
-    arguments = obj.parse_arguments(["--coefficients", stored[1]])
+def test_the_flag_decides(saved):
+    arguments = obj.parse_arguments(["--coefficients", saved[1]])
     assert isinstance(
         make_face_source(arguments, read_network_request(arguments), toy_face_model()),
         SavedReconstructions,

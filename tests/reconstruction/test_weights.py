@@ -181,7 +181,7 @@ def test_a_named_network_without_record_is_used_and_doubted(network, choices, tm
     assert [made.weights for made in choices] == [mine, mine, "nowhere.pb"]
 
 
-def test_without_it_faces_are_fitted(network):
+def test_without_a_network_faces_are_fitted(network):
     os.remove(network)
     assert choose(toy_face_model()).weights is None
     with pytest.raises(InputError, match="missing, and --method both needs it"):
@@ -204,7 +204,7 @@ def test_the_shipped_network_is_the_open_models():
     assert os.path.getsize(weights.SHIPPED_NETWORK) < 60e6
 
 
-def test_its_record_names_no_folder_of_any_machine():
+def test_the_record_of_the_shipped_network_names_no_folder_of_any_machine():
     with open(weights.SHIPPED_NETWORK + ".json") as file:
         options = json.load(file)["options"]
     assert options["image_size"] == 112

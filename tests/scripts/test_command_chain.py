@@ -1,6 +1,7 @@
-"""The commands one after another, as processes: faces, both trainings, and what uses the weights.
+"""The commands one after another, as processes: faces, both trainings, and users of the weights.
 
-A few steps with the open face model at full size. Photos come with five points, so no detector is needed.
+A few steps with the open face model at full size. Five points lie beside the photos, so that no
+detector is needed.
 """
 
 import json
@@ -38,7 +39,7 @@ class Workshop:
         return os.path.join(self.folder, *names)
 
     def run(self, command, *flags):
-        """Run a command on the open face model; return what it said on stdout."""
+        """Run a command on the open face model; return its stdout."""
         process = subprocess.run(
             [sys.executable, os.path.join(REPO_ROOT, command), "--face_model", "open", "--quiet"]
             + list(flags),
@@ -77,7 +78,7 @@ class Workshop:
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """Six synthetic faces for training, three for measuring, one photo with five points; both networks trained."""
+    """Synthetic faces for training and measuring, a photo, and both networks, trained."""
     skimage = pytest.importorskip("skimage")
     chain = Workshop(tmp_path_factory.mktemp("chain"))
     chain.run(
@@ -124,7 +125,7 @@ def test_both_networks_are_trained(workshop):
             assert json.load(file)["step"] == 2
 
 
-def test_the_refined_face_of_a_photo_comes_out(workshop):
+def test_a_photo_is_reconstructed_with_a_refined_mesh(workshop):
     chain, _ = workshop
     said = chain.run(
         "demo.py",

@@ -1,4 +1,4 @@
-"""demo.py as a user runs it: real files, a real process."""
+"""demo.py on real files, in a process of its own."""
 
 import os
 import subprocess
@@ -49,17 +49,14 @@ def run_demo(*arguments, **options):
 
 
 def write_variants(folder):
-    """Write the portrait in every form that a camera or a painter gives it."""
+    """Write the portrait in many formats, color modes, orientations and sizes."""
     photo = portrait().crop((80, 0, 380, 300))
     photo.save(str(folder / "rgba.png"), format="PNG")
     photo.convert("RGBA").save(str(folder / "rgba.png"))
-    photo.convert("L").save(str(folder / "grey.jpg"))
-    if not is_installed(
-        "mtcnn"
-    ):  # where dlib is alone, it is not sure enough of a face without colours
-        np.savetxt(
-            str(folder / "grey.txt"), [[124, 100], [166, 102], [145, 128], [121, 138], [165, 140]]
-        )
+    photo.convert("L").save(str(folder / "gray.jpg"))
+    if not is_installed("mtcnn"):  # dlib alone has too little confidence in a gray face
+        five_points = [[124, 100], [166, 102], [145, 128], [121, 138], [165, 140]]
+        np.savetxt(str(folder / "gray.txt"), five_points)
     photo.convert("CMYK").save(str(folder / "cmyk.jpg"))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -80,7 +77,7 @@ def write_bad(folder):
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
-    """Good and bad photos in one run; few steps, because only the plumbing is looked at."""
+    """Good and bad photos in one run; few steps, because only files and messages are checked."""
     photos, output = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("output")
     write_variants(photos)
     write_bad(photos)
@@ -102,15 +99,15 @@ def test_good_photos_are_done_and_bad_ones_named(outcome):
 
 
 def test_every_photo_gets_its_three_files_and_nothing_else(outcome):
-    stems = ("cmyk", "grey", "large", "rgba", "rotated", "sixteen bit")
+    stems = ("cmyk", "gray", "large", "rgba", "rotated", "sixteen bit")
     assert sorted(os.listdir(str(outcome[1]))) == sorted(
         [stem + end for stem in stems for end in (".mat", ".png", "_mesh.obj")] + ["index.html"]
     )
 
 
-@pytest.mark.parametrize("name", ["cmyk", "grey", "large", "rgba", "rotated", "sixteen bit"])
+@pytest.mark.parametrize("name", ["cmyk", "gray", "large", "rgba", "rotated", "sixteen bit"])
 def test_every_form_of_the_portrait_gives_the_same_face(outcome, name):
-    """The landmarks lie in the same place of the photo, relative to its width."""
+    """The landmarks have the same positions, relative to the width of the photo."""
     fields = scipy.io.loadmat(str(outcome[1] / (name + ".mat")))
     reference = scipy.io.loadmat(str(outcome[1] / "rgba.mat"))
     scale = 300.0 / fields["trans_params"][0, 0]
@@ -129,7 +126,7 @@ def test_fields_have_the_published_shapes(outcome):
     ) == {0, 255}
 
 
-def test_mesh_opens_in_trimesh_with_colours(outcome):
+def test_mesh_opens_in_trimesh_with_colors(outcome):
     trimesh = pytest.importorskip("trimesh")
     mesh = trimesh.load(str(outcome[1] / "rgba_mesh.obj"), process=False)
     fields = scipy.io.loadmat(str(outcome[1] / "rgba.mat"))
@@ -139,7 +136,7 @@ def test_mesh_opens_in_trimesh_with_colours(outcome):
     np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3], colors, atol=1.5)
 
 
-def test_empty_input_folder_says_so(tmp_path):
+def test_an_empty_input_folder_is_an_error(tmp_path):
     process = run_demo("--input", str(tmp_path), "--output", str(tmp_path / "out"))
     assert process.returncode == 1
     assert process.stderr.startswith("error: {}: no photos here".format(tmp_path))

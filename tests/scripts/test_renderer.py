@@ -1,4 +1,4 @@
-"""Pictures of faces: where they are drawn, and what they show."""
+"""Pictures of faces: positions and contents."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_the_nearer_surface_hides_the_other():
 
 
 def test_crop_and_photo_show_the_face_in_the_same_place(face):
-    """What the crop shows at a place is what the photo shows at the place it was cut from."""
+    """A place in the crop shows the same as the place in the photo that it was cut from."""
     model, reconstruction = face
     _, in_crop = draw_attributes(
         crop_view(reconstruction.world_shape, 224),
@@ -95,7 +95,7 @@ def test_every_kind_at_any_size(face, size):
         assert np.any(picture != under), kind
 
 
-def test_crop_picture_agrees_with_the_published_crop(face):
+def test_the_cut_crop_agrees_with_the_published_crop(face):
     difference = cut_crop(face[1], 224).astype(int) - face[1].face.alignment.crop
     assert np.abs(difference[5:-5, 5:-5]).mean() < 2
 
