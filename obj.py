@@ -18,10 +18,10 @@ from typing import Any, Collection, List, Optional
 from face_model.model import FaceModel
 from geometry.normals import surface_normals
 from mesh.gltf import write_glb
-from mesh.morph_targets import make_avatar
+from mesh.morph_targets import make_rig
 from mesh.obj_ply import write_obj, write_ply, write_textured_obj
 from mesh.texture_baking import bake_texture
-from mesh.uv_unwrap import unwrap
+from mesh.uv_unwrap import unwrap_uv
 from reconstruction.arguments import (
     add_photo_flags,
     add_reconstruction_flags,
@@ -73,7 +73,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Write the meshes of every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
     photos, model, source, description = prepare_reconstruction(arguments)
-    unwrapping = unwrap(model)
+    uv_map = unwrap_uv(model)
     print(description)
     report = Report(len(photos), "face", "written", arguments.quiet)
     with output_folder(arguments.output, photos=photos):
@@ -83,7 +83,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                     write_meshes(
                         variant,
                         model,
-                        unwrapping,
+                        uv_map,
                         arguments.output,
                         arguments.formats,
                         arguments.texture_size,
@@ -97,7 +97,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 def write_meshes(
     reconstruction: Reconstruction,
     model: FaceModel,
-    unwrapping: Any,
+    uv_map: Any,
     folder: str,
     formats: Collection[str] = FORMATS,
     texture_size: Optional[int] = None,
@@ -107,7 +107,7 @@ def write_meshes(
     Args:
         reconstruction: a ``Reconstruction``.
         model: the ``FaceModel`` it was made with.
-        unwrapping: ``mesh.uv_unwrap.unwrap(model)``.
+        uv_map: ``mesh.uv_unwrap.unwrap_uv(model)``.
         folder: folder to write to.
         formats: some of :data:`FORMATS`.
         texture_size: pixels, a power of two; None to match the photo's resolution.
@@ -126,19 +126,19 @@ def write_meshes(
     # 2. texture
     if "obj" not in formats and "glb" not in formats:
         return
-    texture = bake_texture(reconstruction, model, unwrapping, texture_size)
+    texture = bake_texture(reconstruction, model, uv_map, texture_size)
     if "obj" in formats:
-        write_textured_obj(stem + ".obj", vertices, triangles, unwrapping.coordinates, texture)
+        write_textured_obj(stem + ".obj", vertices, triangles, uv_map.coordinates, texture)
     if "glb" in formats:
-        avatar = make_avatar(reconstruction, model)
+        rig = make_rig(reconstruction, model)
         write_glb(
             stem + ".glb",
-            avatar.vertices,
+            rig.vertices,
             triangles,
-            normals=surface_normals(avatar.vertices, triangles),
-            coordinates=unwrapping.coordinates,
+            normals=surface_normals(rig.vertices, triangles),
+            coordinates=uv_map.coordinates,
             texture=texture,
-            morph_targets=avatar.actions,
+            morph_targets=rig.morph_targets,
             name=reconstruction.face.name,
         )
 

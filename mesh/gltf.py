@@ -1,12 +1,13 @@
 """Binary glTF 2.0 (.glb): a textured face with named morph targets, for engines and viewers.
 
-Follows the Khronos specification "glTF 2.0" (2021). Positions are metres, y up, the face looks
-along +z, as the specification wants it.
+Follows the Khronos specification "glTF 2.0" (2021). As it requires, positions are meters, y is up
+and the face looks along +z.
 """
 
 import io
 import json
 import struct
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -16,105 +17,185 @@ from utils.atomic import atomic_path
 _FLOAT, _UNSIGNED_INT = 5126, 5125  # component types
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963  # buffer targets
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
-_STILL = 1e-6  # metres; vertices that a morph target moves by less are left out of it
+_STILL = 1e-6  # meters; vertices that a morph target moves by less are left out of it
 
 
 class _Buffer:
     """Collects binary data, buffer views and accessors."""
 
-    def __init__(self):
-        self.data, self.views, self.accessors = bytearray(), [], []
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.views: List[Dict[str, Any]] = []
+        self.accessors: List[Dict[str, Any]] = []
 
-    def view(self, content, target=None):
+    def view(self, content: bytes, target: Optional[int] = None) -> int:
         """Append bytes and return the index of their buffer view."""
         self.data.extend(b"\0" * (-len(self.data) % 4))
-        view = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(content)}
+        view: Dict[str, Any] = {
+            "buffer": 0,
+            "byteOffset": len(self.data),
+            "byteLength": len(content),
+        }
         if target:
             view["target"] = target
         self.data.extend(content)
         self.views.append(view)
         return len(self.views) - 1
 
-    def vectors(self, values):
+    def vectors(self, values: np.ndarray) -> int:
         """Append [n, 2 or 3] floats and return the index of their accessor."""
         values = np.ascontiguousarray(values, "<f4")
-        return self._accessor(values, _FLOAT, "VEC{}".format(values.shape[1]),
-                              bufferView=self.view(values.tobytes(), _ARRAY_BUFFER))
+        return self._accessor(
+            values,
+            _FLOAT,
+            "VEC{}".format(values.shape[1]),
+            bufferView=self.view(values.tobytes(), _ARRAY_BUFFER),
+        )
 
-    def indices(self, values):
+    def indices(self, values: np.ndarray) -> int:
         """Append vertex indices and return the index of their accessor."""
         values = np.ascontiguousarray(values, "<u4").reshape(-1, 1)
-        return self._accessor(values, _UNSIGNED_INT, "SCALAR",
-                              bufferView=self.view(values.tobytes(), _ELEMENT_ARRAY_BUFFER))
+        return self._accessor(
+            values,
+            _UNSIGNED_INT,
+            "SCALAR",
+            bufferView=self.view(values.tobytes(), _ELEMENT_ARRAY_BUFFER),
+        )
 
-    def displacements(self, values):
-        """Append a morph target [n, 3], of which only the vertices that move are stored."""
+    def displacements(self, values: np.ndarray) -> int:
+        """Append a morph target [n, 3] as a sparse accessor of the vertices that move."""
         moved = np.flatnonzero(np.abs(values).max(axis=1) > _STILL)
         if not len(moved):
             moved = np.zeros(1, int)  # an empty sparse accessor is not allowed
         kept = np.zeros(values.shape, "<f4")
         kept[moved] = values[moved]
-        return self._accessor(kept, _FLOAT, "VEC3", sparse={
-            "count": len(moved),
-            "indices": {"bufferView": self.view(moved.astype("<u4").tobytes()), "componentType": _UNSIGNED_INT},
-            "values": {"bufferView": self.view(kept[moved].tobytes())}})
+        return self._accessor(
+            kept,
+            _FLOAT,
+            "VEC3",
+            sparse={
+                "count": len(moved),
+                "indices": {
+                    "bufferView": self.view(moved.astype("<u4").tobytes()),
+                    "componentType": _UNSIGNED_INT,
+                },
+                "values": {"bufferView": self.view(kept[moved].tobytes())},
+            },
+        )
 
-    def _accessor(self, values, component_type, kind, **more):
-        accessor = {"componentType": component_type, "count": len(values), "type": kind,
-                    "min": values.min(axis=0).tolist(), "max": values.max(axis=0).tolist()}
+    def _accessor(self, values: np.ndarray, component_type: int, kind: str, **more: Any) -> int:
+        """Append an accessor with the bounds of its values and return its index."""
+        accessor: Dict[str, Any] = {
+            "componentType": component_type,
+            "count": len(values),
+            "type": kind,
+            "min": values.min(axis=0).tolist(),
+            "max": values.max(axis=0).tolist(),
+        }
         accessor.update(more)
         self.accessors.append(accessor)
         return len(self.accessors) - 1
 
 
-def write_glb(path, vertices, triangles, *, normals, coordinates, texture, morph_targets=(), name="face"):
+def write_glb(
+    path: str,
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    *,
+    normals: np.ndarray,
+    coordinates: np.ndarray,
+    texture: np.ndarray,
+    morph_targets: Sequence[Tuple[str, np.ndarray, float]] = (),
+    name: str = "face",
+) -> None:
     """Write a textured mesh as binary glTF, atomically.
 
-    The material is unlit (extension KHR_materials_unlit), because the photo's light is part of
-    the texture; programs that do not know the extension light it once more.
+    The material is unlit (extension KHR_materials_unlit), because the light of the photo is part
+    of the texture; programs without the extension light it once more.
 
     Args:
         path: the .glb file to write.
-        vertices: [N, 3] metres.
+        vertices: [N, 3] meters.
         triangles: [F, 3] vertex indices, counter-clockwise seen from outside.
         normals: [N, 3] unit vectors.
         coordinates: [N, 2] texture coordinates, u right, v **up**.
         texture: [T, T, 3] uint8 RGB, first row on top.
-        morph_targets: list of (name, displacements [N, 3] metres at weight 1, weight at rest).
-        name: of node and mesh.
+        morph_targets: list of (name, displacements [N, 3] meters at weight 1, initial weight).
+        name: name of node and mesh.
     """
+    # 1. geometry
     buffer = _Buffer()
-    primitive = {
-        "attributes": {"POSITION": buffer.vectors(vertices), "NORMAL": buffer.vectors(normals),
-                       "TEXCOORD_0": buffer.vectors(np.asarray(coordinates) * [1, -1] + [0, 1])},
-        "indices": buffer.indices(triangles), "material": 0}
-    mesh = {"name": name, "primitives": [primitive]}
+    primitive: Dict[str, Any] = {
+        "attributes": {
+            "POSITION": buffer.vectors(vertices),
+            "NORMAL": buffer.vectors(normals),
+            "TEXCOORD_0": buffer.vectors(np.asarray(coordinates) * [1, -1] + [0, 1]),
+        },
+        "indices": buffer.indices(triangles),
+        "material": 0,
+    }
+    mesh: Dict[str, Any] = {"name": name, "primitives": [primitive]}
+
+    # 2. morph targets
     if morph_targets:
-        primitive["targets"] = [{"POSITION": buffer.displacements(values)} for _, values, _ in morph_targets]
+        primitive["targets"] = [
+            {"POSITION": buffer.displacements(values)} for _, values, _ in morph_targets
+        ]
         mesh["weights"] = [float(weight) for _, _, weight in morph_targets]
         mesh["extras"] = {"targetNames": [target for target, _, _ in morph_targets]}
+
+    # 3. texture
     encoded = io.BytesIO()
     Image.fromarray(texture).save(encoded, "PNG", compress_level=6)
     image_view = buffer.view(encoded.getvalue())
+
+    # 4. scene, material, and the tables of the buffer
     document = {
         "asset": {"version": "2.0", "generator": "Deep3D GCN-ResNet"},
         "extensionsUsed": ["KHR_materials_unlit"],
-        "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0, "name": name}], "meshes": [mesh],
-        "materials": [{"name": "skin", "doubleSided": True, "extensions": {"KHR_materials_unlit": {}},
-                       "pbrMetallicRoughness": {"baseColorTexture": {"index": 0}, "metallicFactor": 0.0,
-                                                "roughnessFactor": 0.9}}],
-        "textures": [{"source": 0, "sampler": 0}], "images": [{"bufferView": image_view, "mimeType": "image/png"}],
-        "samplers": [{"magFilter": _LINEAR, "minFilter": _LINEAR_MIPMAP_LINEAR, "wrapS": _CLAMP_TO_EDGE,
-                      "wrapT": _CLAMP_TO_EDGE}],
-        "accessors": buffer.accessors, "bufferViews": buffer.views, "buffers": [{"byteLength": len(buffer.data)}]}
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": name}],
+        "meshes": [mesh],
+        "materials": [
+            {
+                "name": "skin",
+                "doubleSided": True,
+                "extensions": {"KHR_materials_unlit": {}},
+                "pbrMetallicRoughness": {
+                    "baseColorTexture": {"index": 0},
+                    "metallicFactor": 0.0,
+                    "roughnessFactor": 0.9,
+                },
+            }
+        ],
+        "textures": [{"source": 0, "sampler": 0}],
+        "images": [{"bufferView": image_view, "mimeType": "image/png"}],
+        "samplers": [
+            {
+                "magFilter": _LINEAR,
+                "minFilter": _LINEAR_MIPMAP_LINEAR,
+                "wrapS": _CLAMP_TO_EDGE,
+                "wrapT": _CLAMP_TO_EDGE,
+            }
+        ],
+        "accessors": buffer.accessors,
+        "bufferViews": buffer.views,
+        "buffers": [{"byteLength": len(buffer.data)}],
+    }
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(_container(document, bytes(buffer.data)))
 
 
-def _container(document, data):
+def _container(document: Dict[str, Any], data: bytes) -> bytes:
     """Return the bytes of a .glb: header, JSON chunk, binary chunk, each padded to four bytes."""
     text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode("utf-8")
     text += b" " * (-len(text) % 4)
     data += b"\0" * (-len(data) % 4)
-    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(data), b"BIN\0") + data
+    chunks = (
+        struct.pack("<I4s", len(text), b"JSON")
+        + text
+        + struct.pack("<I4s", len(data), b"BIN\0")
+        + data
+    )
     return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks

@@ -1,143 +1,214 @@
-"""A person's texture: the photo, laid onto the unwrapped face at the photo's own resolution.
+"""Baking the texture of a person from the photo, at the resolution of the photo.
 
-What the photo does not show is filled by the other half of the face and by the face model. Both
-enter as differences from the model's lit colours, so that light and skin tone go on without an
-edge: texture = model + (photo - model where seen, else the mirrored difference, else its smooth
-continuation).
+Texels that the photo does not show are filled from the other half of the face and from the face
+model. Both enter as differences from the lit colors of the model, so that light and skin tone
+continue without an edge: texture = model + (photo - model where seen, else the mirrored
+difference, else its smooth continuation).
 
-Where the surface turns away or ends before something farther, an error of a few pixels in its
-shape puts background, hair or collar onto it. There the photo is believed only as far as it goes
-on as what lies further in.
+Where the surface turns away or ends in front of something farther, an error of a few pixels in its
+shape puts background, hair or collar onto it. There, photo texels are kept only if they agree with
+the colors extrapolated from the interior.
 """
 
-from typing import NamedTuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import scipy.ndimage
 
 from alignment.align import crop_to_photo
+from face_model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
+from mesh.uv_unwrap import UVMap
 from mesh_renderer.core import rasterize
 
 SMALLEST_TEXTURE, LARGEST_TEXTURE = 512, 4096  # pixels
-_FACING = (0.2, 0.6)  # cosine between normal and view: pixels count not at all below, fully above
-_OUTLINE = (1.0, 4.0)  # crop pixels (1 mm) from the outline: the same
-_CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (8.0, 22.0)  # from here on, they count whatever they show
-_DISAGREEMENT = 30.0  # grey levels from what lies further in, that halve the weight of an uncertain pixel
-_OUTLINE_STEP = 0.3  # dm: what is this much nearer than the surface beside it ends there
-_DEPTH_TOLERANCE = 0.02  # dm, behind the nearest surface, of what still counts as seen
-_LARGEST_DEPTH_IMAGE = 1024  # pixels, for that test
+_FACING = (0.2, 0.6)  # cosine between normal and view; weight 0 below, 1 above
+_OUTLINE = (1.0, 4.0)  # crop pixels (1 mm) from the outline; weight 0 below, 1 above
+# Above these, a texel is trusted regardless of its color.
+_CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (8.0, 22.0)
+# Gray levels from the extrapolated interior that halve the weight of an uncertain texel.
+_DISAGREEMENT = 30.0
+_OUTLINE_STEP = 0.3  # dm; a surface ends where it is nearer than its surroundings by this much
+_DEPTH_TOLERANCE = 0.02  # dm behind the nearest surface that still count as seen
+_LARGEST_DEPTH_IMAGE = 1024  # pixels, of the test for visibility
 _DEPTH_RANGE = 10.0  # dm in front of and behind the origin
-_ENOUGH_SEEN = 0.05  # share of an eyeball or tooth that must be seen to tell the colour of the rest
-_SOFTNESS = 1 / 150.0  # of the texture's width, of the edge between seen and unseen
-_ROWS = 256  # of the texture worked on together, to keep memory small
+_ENOUGH_SEEN = 0.05  # share of an eyeball or tooth that must be seen to color the rest
+_SOFTNESS = 1 / 150.0  # edge between seen and unseen, relative to the width of the texture
+_ROWS = 256  # rows of the texture that are filled at once, to bound memory
 
 
 class _Texels(NamedTuple):
-    """What belongs to each pixel of a texture [T, T]."""
+    """Values of each pixel of a texture [T, T]."""
 
     covered: np.ndarray  # [T, T] bool, whether it lies on the face
-    model: np.ndarray  # [T, T, 3] float32, lit colours of the face model
+    model: np.ndarray  # [T, T, 3] float32, lit colors of the face model
     difference: np.ndarray  # [T, T, 3] float32, photo - model
-    weight: np.ndarray  # [T, T] float32, how well the photo shows it, 0..1
-    certain: np.ndarray  # [T, T] float32, how surely it is this surface that the photo shows, at most weight
+    weight: np.ndarray  # [T, T] float32, visibility in the photo, 0..1
+    certain: np.ndarray  # [T, T] float32, confidence that the photo shows this surface, <= weight
     part: np.ndarray  # [T, T] uint8, connected part of the mesh, 0 for the face itself
     mirror: np.ndarray  # [2, T, T] float32, row and column of its mirror image
 
 
-def bake_texture(reconstruction, model, unwrapping, size=None):
+def bake_texture(
+    reconstruction: Any, model: FaceModel, uv_map: UVMap, size: Optional[int] = None
+) -> np.ndarray:
     """Return the texture of one reconstructed face, [T, T, 3] uint8 RGB, first row on top (v = 1).
 
     Args:
-        reconstruction: a ``Reconstruction``.
-        model: the ``FaceModel`` it was made with.
-        unwrapping: what ``mesh.uv_unwrap.unwrap(model)`` returned.
-        size: T; None for the power of two that holds every pixel of the photo's face.
+        reconstruction: ``reconstruction.face.Reconstruction``.
+        model: its face model.
+        uv_map: texture coordinates of the model.
+        size: T; None for the power of two that holds every pixel of the face in the photo.
     """
-    size = size or texture_size(reconstruction, model, unwrapping)
-    texels = _texels(reconstruction, model, unwrapping, size)
+    # 1. photo and model at each texel, and the weight of the photo
+    size = size or texture_size(reconstruction, model, uv_map)
+    texels = _look_up_texels(reconstruction, model, uv_map, size)
     difference = texels.difference
-    weight = _agreeing(texels)
-    smooth = _fill(difference, np.square(weight))  # or much of what hardly counts would outweigh little that does
+    weight = _agreeing_weight(texels)
+
+    # 2. smooth continuation; weights are squared, so that many unreliable texels cannot outweigh
+    # a few reliable ones
+    smooth = _fill(difference, np.square(weight))
     for part in range(1, texels.part.max() + 1):
         inside = texels.part == part
         if inside.any():
             smooth[inside] *= min(1.0, weight[inside].mean() / _ENOUGH_SEEN)
+
+    # 3. mirrored half
     mirrored_weight = scipy.ndimage.map_coordinates(weight, texels.mirror, order=1, mode="nearest")
     mirrored_weight[~texels.covered] = 0
+
+    # 4. model + difference: of the photo, else mirrored, else smooth
     result = texels.model
     for channel in range(3):
-        mirrored = scipy.ndimage.map_coordinates(difference[..., channel], texels.mirror, order=1, mode="nearest")
+        mirrored = scipy.ndimage.map_coordinates(
+            difference[..., channel], texels.mirror, order=1, mode="nearest"
+        )
         unseen = mirrored_weight * mirrored + (1 - mirrored_weight) * smooth[..., channel]
         result[..., channel] += weight * difference[..., channel] + (1 - weight) * unseen
-    result = np.where(texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32)))
+
+    # 5. margin around the face, for filters of viewers
+    result = np.where(
+        texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32))
+    )
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
 
-def texture_size(reconstruction, model, unwrapping):
-    """Return the power of two at which the front of the face has at least a texel per photo pixel."""
+def texture_size(reconstruction: Any, model: FaceModel, uv_map: UVMap) -> int:
+    """Return the power of two at which the front of the face has a texel per photo pixel.
+
+    Args:
+        reconstruction: ``reconstruction.face.Reconstruction``.
+        model: its face model.
+        uv_map: texture coordinates of the model.
+    """
     pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
-    area = [np.abs(_doubled_areas(points, model.front_triangles)).sum() for points in (pixels, unwrapping.coordinates)]
+    area = [
+        np.abs(_doubled_areas(points, model.front_triangles)).sum()
+        for points in (pixels, uv_map.coordinates)
+    ]
     wanted = np.sqrt(area[0] / area[1])
     return int(np.clip(2 ** np.ceil(np.log2(wanted)), SMALLEST_TEXTURE, LARGEST_TEXTURE))
 
 
-def _doubled_areas(points, triangles):
-    first, second = points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+def _doubled_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Return twice the signed areas [F] of triangles of points [N, 2]."""
+    first = points[triangles[:, 1]] - points[triangles[:, 0]]
+    second = points[triangles[:, 2]] - points[triangles[:, 0]]
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
-def _photo_pixels(world, trans_params):
+def _photo_pixels(world: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
     """Project world points [..., 3] into the photo, [..., 2], y down, pixel centres at integers."""
-    return crop_to_photo(project_to_image(world) - 0.5, trans_params)  # as the rasteriser draws them
+    # The rasterizer counts pixel corners, the photo pixel centers.
+    return crop_to_photo(project_to_image(world) - 0.5, trans_params)
 
 
-def _texels(reconstruction, model, unwrapping, size):
-    """Look up every texel on the face, in the photo and on its other half."""
+def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int) -> _Texels:
+    """Look up every texel on the face, in the photo and on the other half of the face."""
+    # 1. draw the flat map: the triangle and barycentric coordinates of each texel
     world = reconstruction.world_shape.astype(np.float64)
-    clip = np.concatenate([2 * unwrapping.coordinates - 1, -model.mean_shape[:, 2:] / _DEPTH_RANGE,
-                           np.ones((len(world), 1))], axis=1)
-    barycentric, ids, _, mask, _ = (array[0] for array in rasterize(clip[np.newaxis], model.triangles, size, size))
+    clip = np.concatenate(
+        [
+            2 * uv_map.coordinates - 1,
+            -model.mean_shape[:, 2:] / _DEPTH_RANGE,
+            np.ones((len(world), 1)),
+        ],
+        axis=1,
+    )
+    barycentric, ids, _, mask, _ = (
+        array[0] for array in rasterize(clip[np.newaxis], model.triangles, size, size)
+    )
     covered = mask[..., 0] > 0
-    columns_rows = (unwrapping.coordinates[unwrapping.mirrored] * [1, -1] + [0, 1]) * size - 0.5
-    attributes = np.concatenate([
-        world, surface_normals(world, model.triangles), reconstruction.colors, columns_rows[:, ::-1]],
-        axis=1).astype(np.float32)
+
+    # 2. vertex attributes to interpolate: world, normal, lit color, mirrored texel
+    columns_rows = (uv_map.coordinates[uv_map.mirrored] * [1, -1] + [0, 1]) * size - 0.5
+    attributes = np.concatenate(
+        [
+            world,
+            surface_normals(world, model.triangles),
+            reconstruction.colors,
+            columns_rows[:, ::-1],
+        ],
+        axis=1,
+    ).astype(np.float32)
+
+    # 3. visibility: the nearest surface, and the distance from its outline
     depth = _depth_image(world, model.triangles, min(size, _LARGEST_DEPTH_IMAGE))
     outline = _outline_distance(depth)
+
+    # 4. fill the texture, some rows at a time
     photo, corner = _part_of_photo(reconstruction)
-    texels = _Texels(covered, np.zeros((size, size, 3), np.float32), np.zeros((size, size, 3), np.float32),
-                     np.zeros((size, size), np.float32), np.zeros((size, size), np.float32),
-                     np.zeros((size, size), np.uint8), np.zeros((2, size, size), np.float32))
+    texels = _Texels(
+        covered,
+        np.zeros((size, size, 3), np.float32),
+        np.zeros((size, size, 3), np.float32),
+        np.zeros((size, size), np.float32),
+        np.zeros((size, size), np.float32),
+        np.zeros((size, size), np.uint8),
+        np.zeros((2, size, size), np.float32),
+    )
     clear = np.zeros((size, size), np.float32)
     for start in range(0, size, _ROWS):
-        rows, columns = np.nonzero(covered[start:start + _ROWS])
+        rows, columns = np.nonzero(covered[start : start + _ROWS])
         rows += start
-        values = sum(attributes[model.triangles[ids[rows, columns], i]] * barycentric[rows, columns, i, np.newaxis]
-                     for i in range(3))
+        values = sum(
+            attributes[model.triangles[ids[rows, columns], i]]
+            * barycentric[rows, columns, i, np.newaxis]
+            for i in range(3)
+        )
         pixels = _photo_pixels(values[:, :3], reconstruction.face.alignment.trans_params) - corner
         for channel, plane in enumerate(photo):
-            sample = scipy.ndimage.map_coordinates(plane, pixels.T[::-1], order=3, mode="nearest", prefilter=False)
-            texels.difference[rows, columns, channel] = np.clip(sample, 0, 255) - values[:, 6 + channel]
+            sample = scipy.ndimage.map_coordinates(
+                plane, pixels.T[::-1], order=3, mode="nearest", prefilter=False
+            )
+            texels.difference[rows, columns, channel] = (
+                np.clip(sample, 0, 255) - values[:, 6 + channel]
+            )
         texels.model[rows, columns] = values[:, 6:9]
-        texels.part[rows, columns] = unwrapping.parts[model.triangles[ids[rows, columns], 0]]
+        texels.part[rows, columns] = uv_map.parts[model.triangles[ids[rows, columns], 0]]
         texels.mirror[:, rows, columns] = values[:, 9:].T
         inside = np.all((pixels > 0) & (pixels < np.array(photo[0].shape[::-1]) - 1), axis=1)
         cells = _depth_cells(values[:, :3], len(depth))
         seen = -values[:, 2] <= depth[cells] + _DEPTH_TOLERANCE
-        facing, away = _facing(values[:, :3], values[:, 3:6]), outline[cells]
+        facing = _facing(values[:, :3], values[:, 3:6])
+        away = outline[cells]
         texels.weight[rows, columns] = inside & seen
         clear[rows, columns] = _ramp(facing, *_FACING) * _ramp(away, *_OUTLINE)
-        texels.certain[rows, columns] = _ramp(facing, *_CERTAIN_FACING) * _ramp(away, *_CERTAIN_OUTLINE)
+        texels.certain[rows, columns] = _ramp(facing, *_CERTAIN_FACING) * _ramp(
+            away, *_CERTAIN_OUTLINE
+        )
+
+    # 5. soft edge between seen and unseen
     soft = np.clip(2 * scipy.ndimage.gaussian_filter(texels.weight, size * _SOFTNESS) - 1, 0, 1)
     texels.weight[...] = clear * soft
     texels.certain[...] *= soft
     return texels
 
 
-def _agreeing(texels):
-    """Return the weights [T, T] of the photo, less where it is uncertain and unlike what lies further in."""
+def _agreeing_weight(texels: _Texels) -> np.ndarray:
+    """Return the weights [T, T] of the photo, reduced where it disagrees with the interior."""
     expected = _fill(texels.difference, np.square(texels.certain))
     distance = np.sqrt(np.mean(np.square(texels.difference - expected), axis=2))
     distance = scipy.ndimage.gaussian_filter(distance, len(distance) * _SOFTNESS / 2)
@@ -145,51 +216,66 @@ def _agreeing(texels):
     return texels.weight * (texels.certain + (1 - texels.certain) * agreement)
 
 
-def _part_of_photo(reconstruction):
-    """Return the part of the photo around the face as spline coefficients of its channels, and its corner (x, y)."""
+def _part_of_photo(reconstruction: Any) -> Tuple[List[np.ndarray], np.ndarray]:
+    """Return the photo around the face as spline coefficients, and its corner (x, y)."""
     photo = reconstruction.face.photo
     pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
     limit = np.array(photo.shape[1::-1])
     first = np.clip(np.floor(pixels.min(axis=0)).astype(int) - 8, 0, limit - 2)
     last = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 8, first + 2, limit)
-    part = photo[first[1]:last[1], first[0]:last[0]]
-    return [scipy.ndimage.spline_filter(part[..., i].astype(np.float32), output=np.float32) for i in range(3)], first
+    part = photo[first[1] : last[1], first[0] : last[0]]
+    channels = [
+        scipy.ndimage.spline_filter(part[..., i].astype(np.float32), output=np.float32)
+        for i in range(3)
+    ]
+    return channels, first
 
 
-def _depth_image(world, triangles, size):
-    """Return the depth [size, size], dm from the origin away from the camera, of the nearest surface in the crop."""
+def _depth_image(world: np.ndarray, triangles: np.ndarray, size: int) -> np.ndarray:
+    """Return the depth of the nearest surface in the crop.
+
+    Returns:
+        [size, size], dm from the origin away from the camera.
+    """
     screen = project_to_image(world) / IMAGE_SIZE * 2 - 1
-    clip = np.stack([screen[:, 0], -screen[:, 1], -world[:, 2] / _DEPTH_RANGE, np.ones(len(world))], axis=1)
+    clip = np.stack(
+        [screen[:, 0], -screen[:, 1], -world[:, 2] / _DEPTH_RANGE, np.ones(len(world))], axis=1
+    )
     return rasterize(clip[np.newaxis], triangles, size, size, masks=False)[2][0] * _DEPTH_RANGE
 
 
-def _outline_distance(depth):
-    """Return how far, in crop pixels, each pixel of a depth image is from where the surface ends."""
+def _outline_distance(depth: np.ndarray) -> np.ndarray:
+    """Return the distance of each pixel of a depth image from the outline, in crop pixels."""
     ends = scipy.ndimage.maximum_filter(depth, 3) - depth > _OUTLINE_STEP
-    return scipy.ndimage.distance_transform_edt(~ends).astype(np.float32) * (IMAGE_SIZE / len(depth))
+    return scipy.ndimage.distance_transform_edt(~ends).astype(np.float32) * (
+        IMAGE_SIZE / len(depth)
+    )
 
 
-def _depth_cells(points, size):
-    """Return row and column of world points [n, 3] in a depth image; the nearest ones outside of the crop."""
+def _depth_cells(points: np.ndarray, size: int) -> Tuple[np.ndarray, np.ndarray]:
+    """Return row and column of world points [n, 3] in a depth image, clipped to the crop."""
     cells = np.clip(np.floor(project_to_image(points) * size / IMAGE_SIZE), 0, size - 1).astype(int)
     return cells[:, 1], cells[:, 0]
 
 
-def _facing(points, normals):
+def _facing(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Return the cosines [n] between normals and the direction to the camera."""
     to_camera = [0, 0, CAMERA_DISTANCE] - points
     return np.sum(to_camera * normals, axis=1) / np.maximum(
-        np.linalg.norm(to_camera, axis=1) * np.linalg.norm(normals, axis=1), 1e-12)
+        np.linalg.norm(to_camera, axis=1) * np.linalg.norm(normals, axis=1), 1e-12
+    )
 
 
-def _ramp(values, low, high):
+def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return a smooth step from 0 at ``low`` to 1 at ``high``."""
     ramp = np.clip((values - low) / (high - low), 0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
 
-def _fill(values, weights):
-    """Continue values smoothly to where their weight is small (pull-push, Gortler et al., "The Lumigraph", 1996).
+def _fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Continue values smoothly to texels with small weights.
+
+    Pull-push, Gortler et al., "The Lumigraph" (SIGGRAPH 1996).
 
     Args:
         values: [T, T, C] float32, T a power of two.
@@ -206,6 +292,6 @@ def _fill(values, weights):
     return filled + weights[..., np.newaxis] * (values - filled)
 
 
-def _halve(values):
+def _halve(values: np.ndarray) -> np.ndarray:
     """Return means of 2 x 2 texels."""
     return (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4

@@ -13,10 +13,10 @@ import scipy.ndimage
 import obj
 from face_model.coefficients import coefficient_sizes
 from geometry.normals import surface_normals
-from mesh import texture_baking as texture_maps
 from mesh.gltf import write_glb
-from mesh.morph_targets import make_avatar, upright_shape
-from mesh.uv_unwrap import unwrap
+from mesh.morph_targets import make_rig, upright_shape
+from mesh.texture_baking import bake_texture
+from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_views import draw_attributes, photo_view
 from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reconstruction
 
@@ -48,9 +48,9 @@ def smiling(model):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder, model = str(tmp_path_factory.mktemp("meshes")), named_model()
-    reconstruction, unwrapping = smiling(model), unwrap(model)
-    obj.write_meshes(reconstruction, model, unwrapping, folder)
-    return folder, model, reconstruction, unwrapping
+    reconstruction, uv_map = smiling(model), unwrap_uv(model)
+    obj.write_meshes(reconstruction, model, uv_map, folder)
+    return folder, model, reconstruction, uv_map
 
 
 def load(folder, name):
@@ -72,22 +72,22 @@ def test_coloured_meshes_come_back(written, name):
 
 
 def test_textured_obj_comes_back_with_its_texture(written):
-    folder, model, reconstruction, unwrapping = written
+    folder, model, reconstruction, uv_map = written
     mesh = load(folder, "my face.obj")
     np.testing.assert_allclose(mesh.vertices, reconstruction.world_shape, atol=1e-5)
     np.testing.assert_array_equal(mesh.faces, model.triangles)
     if trimesh.__version__ >= "4":  # version 3, the last for Python 3.6, mixes up one vertex
-        np.testing.assert_allclose(mesh.visual.uv, unwrapping.coordinates, atol=1e-6)
+        np.testing.assert_allclose(mesh.visual.uv, uv_map.coordinates, atol=1e-6)
     assert mesh.visual.material.image.size == (512, 512)
 
 
 def test_gltf_comes_back_upright_in_metres(written):
-    folder, model, reconstruction, unwrapping = written
+    folder, model, reconstruction, uv_map = written
     mesh, = load(folder, "my face.glb").geometry.values()
-    np.testing.assert_allclose(mesh.vertices, make_avatar(reconstruction, model).vertices, atol=1e-7)
+    np.testing.assert_allclose(mesh.vertices, make_rig(reconstruction, model).vertices, atol=1e-7)
     centred = model.mean_shape - model.mean_shape.mean(axis=0)
     np.testing.assert_allclose(mesh.vertices, 0.1 * centred, atol=1e-6)  # all actions taken out
-    np.testing.assert_allclose(mesh.visual.uv, unwrapping.coordinates, atol=1e-6)
+    np.testing.assert_allclose(mesh.visual.uv, uv_map.coordinates, atol=1e-6)
     assert np.ptp(mesh.vertices[:, 1]) < 0.3  # metres: a head
     # Seen from outside, triangles run counter-clockwise: the front of the face looks along +z.
     assert np.average(mesh.face_normals[:, 2], weights=mesh.area_faces) > 0.2
@@ -137,9 +137,9 @@ def test_morph_targets_are_named_and_give_the_photo_back(written):
 def test_without_named_actions_the_expression_stays(tmp_path):
     model = toy_face_model()
     reconstruction = smiling(model)
-    avatar = make_avatar(reconstruction, model)
-    assert avatar.actions == ()
-    np.testing.assert_allclose(avatar.vertices, 0.1 * upright_shape(reconstruction, model), atol=1e-9)
+    rig = make_rig(reconstruction, model)
+    assert rig.morph_targets == ()
+    np.testing.assert_allclose(rig.vertices, 0.1 * upright_shape(reconstruction, model), atol=1e-9)
 
 
 def test_khronos_validator_finds_nothing(written, tmp_path):
@@ -148,10 +148,10 @@ def test_khronos_validator_finds_nothing(written, tmp_path):
     if not node or not os.path.isdir(os.path.join(modules, "gltf-validator")):
         pytest.skip("node or the npm package gltf-validator is not here (NODE_PATH)")
     still = str(tmp_path / "still.glb")
-    model, unwrapping = written[1], written[3]
+    model, uv_map = written[1], written[3]
     write_glb(still, model.mean_shape, model.triangles, texture=np.zeros((512, 512, 3), np.uint8),
               normals=surface_normals(model.mean_shape, model.triangles),
-              coordinates=unwrapping.coordinates, morph_targets=[("nothing", np.zeros(model.mean_shape.shape), 0)])
+              coordinates=uv_map.coordinates, morph_targets=[("nothing", np.zeros(model.mean_shape.shape), 0)])
     for path in (os.path.join(written[0], "my face.glb"), still):
         output = subprocess.check_output([node, "-e", VALIDATOR, path], universal_newlines=True)
         issues = json.loads(output)
@@ -160,7 +160,7 @@ def test_khronos_validator_finds_nothing(written, tmp_path):
 
 def test_no_triangle_of_the_unwrapped_face_folds_over():
     model = toy_face_model()
-    flat = unwrap(model).coordinates
+    flat = unwrap_uv(model).coordinates
     assert flat.min() > 0 and flat.max() < 1
     assert np.all(doubled_areas(flat, model.triangles) > 0)
 
@@ -172,36 +172,36 @@ def doubled_areas(flat, triangles):
 
 def test_a_closed_mesh_is_opened_behind_and_its_front_gets_most_of_the_map(tmp_path):
     model = closed_face_model()
-    unwrapping = unwrap(model)
-    flat = unwrapping.coordinates
+    uv_map = unwrap_uv(model)
+    flat = uv_map.coordinates
     assert flat.min() > 0 and flat.max() < 1
     areas = doubled_areas(flat, model.triangles[model.mean_shape[model.triangles, 2].min(axis=1) > 0])
     assert areas.min() > 0.1 * np.median(areas) and areas.sum() > 0.8  # of a disc's 2 * 0.75
     np.testing.assert_allclose(flat[model.mean_shape[:, 2].argmax()], 0.5, atol=0.05)
     np.testing.assert_array_less([0.8, 0.8], [np.corrcoef(flat[:, i], model.mean_shape[:, i])[0, 1] for i in (0, 1)])
     reconstruction = toy_reconstruction(model=model)
-    obj.write_meshes(reconstruction, model, unwrapping, str(tmp_path), texture_size=512)
+    obj.write_meshes(reconstruction, model, uv_map, str(tmp_path), texture_size=512)
     face, = load(str(tmp_path), "face.glb").geometry.values()
     np.testing.assert_allclose(face.visual.uv, flat, atol=1e-6)
 
 
 def test_mirror_of_the_mirror_is_the_vertex_itself():
-    unwrapping = unwrap(toy_face_model())
-    np.testing.assert_array_equal(unwrapping.mirrored[unwrapping.mirrored], np.arange(len(unwrapping.mirrored)))
+    uv_map = unwrap_uv(toy_face_model())
+    np.testing.assert_array_equal(uv_map.mirrored[uv_map.mirrored], np.arange(len(uv_map.mirrored)))
 
 
 def test_texture_holds_the_photo_where_it_is_seen():
     """The photo's red is its column and green its row: so each vertex must find its own projection."""
     model, reconstruction = toy_face_model(), toy_reconstruction()
-    unwrapping = unwrap(model)
-    texture = texture_maps.bake_texture(reconstruction, model, unwrapping, 1024).astype(float)
+    uv_map = unwrap_uv(model)
+    texture = bake_texture(reconstruction, model, uv_map, 1024).astype(float)
     world = reconstruction.world_shape
     normals = surface_normals(world, model.triangles)
     facing = np.flatnonzero(normals[:, 2] > 0.75)
     width, height, scale, shift_x, shift_y = reconstruction.face.alignment.trans_params
     crop = 112 + 1015 * world[facing, :2] / (10 - world[facing, 2:]) * [1, -1]  # pixel corners, y down
     photo = (crop - 112) / scale + [shift_x, height - shift_y]  # up to a pixel, as the published crop rounds
-    place = unwrapping.coordinates[facing] * 1024
+    place = uv_map.coordinates[facing] * 1024
     found = texture[(1024 - place[:, 1]).astype(int), place[:, 0].astype(int)]
     wanted = photo / 399 * 255
     assert len(facing) > 100
@@ -213,7 +213,7 @@ def test_unseen_half_takes_the_colours_of_the_seen_one():
     model, reconstruction = toy_face_model(), toy_reconstruction()
     red = np.zeros_like(reconstruction.face.photo) + np.array([220, 10, 10], np.uint8)
     reconstruction = reconstruction._replace(face=reconstruction.face._replace(photo=red))
-    texture = texture_maps.bake_texture(reconstruction, model, unwrap(model), 512).astype(int)
+    texture = bake_texture(reconstruction, model, unwrap_uv(model), 512).astype(int)
     disc = texture[100:412, 100:412]
     assert np.abs(np.median(disc.reshape(-1, 3), axis=0) - [220, 10, 10]).max() < 6
 
@@ -226,9 +226,9 @@ def test_background_does_not_bleed_onto_a_face_that_fits_a_little_loosely():
         coverage > 0.5, iterations=int(round(3 / reconstruction.face.alignment.trans_params[2])))
     photo = np.where(narrower[..., np.newaxis], [200, 60, 50], [20, 220, 20]).astype(np.uint8)
     reconstruction = reconstruction._replace(face=reconstruction.face._replace(photo=photo))
-    unwrapping = unwrap(model)
-    texture = texture_maps.bake_texture(reconstruction, model, unwrapping, 512).astype(int)
-    place = (unwrapping.coordinates * [1, -1] + [0, 1]) * 512
+    uv_map = unwrap_uv(model)
+    texture = bake_texture(reconstruction, model, uv_map, 512).astype(int)
+    place = (uv_map.coordinates * [1, -1] + [0, 1]) * 512
     found = texture[place[:, 1].astype(int), place[:, 0].astype(int)]
     assert np.mean(found[:, 1] > 110) < 0.02
     assert np.abs(np.median(found, axis=0) - [200, 60, 50]).max() < 6
