@@ -81,7 +81,7 @@ def _demo(data, output):
 
 
 def _synthesize(data, output):
-    return _script("synthesis", "__main__.py") + [
+    return ["-m", "synthesis"] + [
         "--output",
         output,
         "--count",

@@ -184,8 +184,8 @@ def read_only(bench: Bench) -> str:
     os.chmod(output, 0o555)
     # Root may write anywhere unless its capabilities are taken away.
     code = (
-        "import sys, runpy; from tests.fuzz import sandbox; sandbox._drop_capabilities(); "
-        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+        "import sys; from tests.faults.processes import run_as_main; "
+        "from tests.fuzz import sandbox; sandbox._drop_capabilities(); run_as_main(sys.argv[1:])"
     )
     process = Process(
         [sys.executable, "-c", code] + COMMANDS[bench.name].arguments(bench.data, output),

@@ -175,16 +175,29 @@ def _redirect(folder):
         os.dup2(nothing.fileno(), 0)
 
 
+def run_as_main(arguments: List[str]) -> None:
+    """Run a script, or a package after ``-m``, in this process as the interpreter would.
+
+    Args:
+        arguments: path of the script, or ``-m`` and the name of the package; then its command line.
+    """
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__")
+    else:
+        sys.argv = list(arguments)
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
 def _run_here(arguments):
     """Run a script in this forked process as the interpreter would, and end it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.enable(2)
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False, buffering=1)
-    sys.argv = list(arguments)
     status = 1
     try:
-        runpy.run_path(arguments[0], run_name="__main__")
+        run_as_main(arguments)
         status = 0
     except SystemExit as end:
         status = end.code or 0

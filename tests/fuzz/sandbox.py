@@ -82,10 +82,14 @@ def run(
         if os.getuid() == 0:
             _drop_capabilities()
         if whole:
-            os.execv(
-                sys.executable,
-                [sys.executable, os.path.join(whole, module.__name__ + ".py")] + arguments,
+            os.environ["PYTHONPATH"] = whole
+            name = module.__name__
+            program = (
+                ["-m", name[: -len(".__main__")]]
+                if name.endswith(".__main__")
+                else [os.path.join(whole, name + ".py")]
             )
+            os.execv(sys.executable, [sys.executable] + program + arguments)
         if hasattr(sys, "addaudithook"):  # Python 3.8 and later
             sys.addaudithook(_Recorder(acts, writable))
         status = _run_main(module, arguments)
