@@ -69,9 +69,8 @@ def _curve(sizes, work_of, arguments):
 
     seconds = alternate({size: side(size) for size in sizes}, arguments.repetitions)
     values = [seconds[size] for size in sizes]
-    processor = [
-        float(np.median(spent[size][1:])) for size in sizes
-    ]  # the first does not count, as in alternate()
+    # the first does not count, as in alternate()
+    processor = [float(np.median(spent[size][1:])) for size in sizes]
     return {
         "sizes": list(sizes),
         "milliseconds": [1e3 * value for value in values],

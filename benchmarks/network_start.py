@@ -93,9 +93,8 @@ def _fit_all(faces, fitter, network, kind):
     begin, losses = time.monotonic(), []
     for batch in iterate_batches(faces, _BATCH):
         observations = [make_observation(face) for face in batch]
-        start = np.zeros(
-            (len(batch), sum(coefficient_sizes(fitter.model))), np.float32
-        )  # the mean face
+        # the mean face
+        start = np.zeros((len(batch), sum(coefficient_sizes(fitter.model))), np.float32)
         if kind == "network":
             start = fitter.choose_start(
                 observations, network.predict([face.alignment.crop for face in batch])

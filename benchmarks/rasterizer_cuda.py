@@ -22,11 +22,12 @@ from utils.errors import run_main
 
 _COPIED = 1 << 28  # bytes: more than any cache of a GPU
 _CHANNELS = 3
+# images, vertices along a side, pixels
 _SCENES = (
     (16, GRID, IMAGE_SIZE),
     (2, 20, 1024),
     (1, 2, 333),
-)  # images, vertices along a side, pixels
+)
 _LARGEST_GRADIENT_ERROR = 1e-4  # of the largest value: the CPU adds floats one by one
 
 

@@ -151,10 +151,12 @@ SUITES = (
 def bfm_checks(folder: str) -> Iterator[Check]:
     """Yield checks of the BFM09 conversion against a direct computation on random bases."""
     from face_model.bfm import convert_bfm09
+
+    # imported late: tests/ needs the repo root
     from tests.bfm_pieces import (
         direct_rows,
         write_random_pieces,
-    )  # imported late: tests/ needs the repo root
+    )
 
     with tempfile.TemporaryDirectory() as scratch:
         pieces = write_random_pieces(scratch, index_folder=folder)

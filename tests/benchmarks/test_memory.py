@@ -17,9 +17,8 @@ def test_a_slope_is_that_after_the_warm_up():
     held = 500 + np.where(seconds < 900, seconds, 900) + 0.5 * seconds / 60
     found = trend(seconds, held, 900)
     assert (found.begin, round(found.slope, 6)) == (900, 0.5) and found.most == held.max()
-    short = trend(
-        seconds[:100], held[:100], 900
-    )  # less than twice the warm-up: three quarters count
+    # less than twice the warm-up: three quarters count
+    short = trend(seconds[:100], held[:100], 900)
     assert 240 < short.begin < 260 and short.slope == pytest.approx(60.5, abs=10)
 
 

@@ -25,9 +25,8 @@ class Command(NamedTuple):
     """A command under test."""
 
     name: str
-    arguments: Callable[
-        [str, str], list
-    ]  # (data folder, output folder) -> script and its command line
+    # (data folder, output folder) -> script, or -m and package, and its command line
+    arguments: Callable[[str, str], List[str]]
     rewrites: bool = False  # whether a second run writes existing files again
 
 

@@ -33,10 +33,8 @@ _IMPORTS = (
     "PIL.ImageFilter",
     "scipy.sparse",
 )
-_LOOK, _SELDOM_LOOK = (
-    0.01,
-    0.1,
-)  # seconds between looks, which slow the process down
+# Seconds between looks, which slow the process down.
+_LOOK, _SELDOM_LOOK = 0.01, 0.1
 # A process that gets no processor time for so long waits for something that does not come.
 _IDLE_PATIENCE, _BUSY_PATIENCE = 120, 300  # seconds on the clock; seconds of processor time
 _ORPHANS_PATIENCE = 20  # seconds in which a command's children must end after it
@@ -91,9 +89,8 @@ class Process:
                 _run_here(arguments)
             finally:
                 os._exit(99)
-        with contextlib.suppress(
-            OSError
-        ):  # whoever is first: the group must be there before a signal goes to it
+        # whoever is first: the group must be there before a signal goes to it
+        with contextlib.suppress(OSError):
             os.setpgid(self.pid, self.pid)
 
     def look(self) -> bool:

@@ -12,10 +12,8 @@ from tests.fuzz.places import FOLDERS, NAMES, PLACES
 
 _PLAIN_STEM = "photo"
 _LARGEST_EVERY = 1250  # cases; each costs seconds
-_WHOLE_EVERY, _WHOLE_FIRST = (
-    101,
-    7,
-)  # cases: a process of their own from the start, which costs seconds too; a prime
+# Cases that start a process of their own, which costs seconds as well; the interval is a prime.
+_WHOLE_EVERY, _WHOLE_FIRST = 101, 7
 # Kinds that are read without stand-ins, or refused before.
 _WHOLE_KINDS = (
     "png photo",

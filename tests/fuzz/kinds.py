@@ -37,9 +37,8 @@ class Kind(NamedTuple):
 
     # of the damaged file in the stage; {stem} where its name is free, * where the command decides
     place: str
-    files: Tuple[
-        Tuple[str, str], ...
-    ]  # (original, place in the stage), the damaged file among them
+    # (original, place in the stage), the damaged file among them
+    files: Tuple[Tuple[str, str], ...]
     commands: Tuple[Callable[[Stage], Tuple[str, list]], ...]  # stage -> (module, arguments)
     forgeries: Dict[str, Any] = {}
     turns: int = 1  # number of its cases in each round of all kinds; more for quick ones
@@ -365,12 +364,13 @@ def _photo(extension):
         _preprocess,
         _renderer,
     )
+    # read where they are named, not where a folder is
     if extension in (
         "gif",
         "jp2",
         "ppm",
         "tga",
-    ):  # read where they are named, not where a folder is
+    ):
         commands = (_demo_of(extension),)
     return Kind(
         "in/photos/{stem}." + extension,

@@ -190,9 +190,8 @@ def _write_face_net(folder):
     with tf.Graph().as_default() as graph:
         for name, shape in wanted.items():
             tf.constant(np.zeros(shape, np.float32), name=name)
-        tf.identity(
-            tf.placeholder(tf.float32, name="input_imgs"), name="coeff"
-        )  # the name that forgeries look for
+        # the name that forgeries look for
+        tf.identity(tf.placeholder(tf.float32, name="input_imgs"), name="coeff")
         with open(os.path.join(folder, os.path.basename(FACE_NET_GRAPH)), "wb") as file:
             file.write(graph.as_graph_def().SerializeToString(deterministic=True))
 

@@ -15,9 +15,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from utils.errors import run_main
 
 MEMORY_GROWTH = 4 << 30  # bytes that no case may reach
-_ADDRESS_SPACE = (
-    8 << 30
-)  # bytes beyond the start's: requests larger than that fail, whatever is promised
+# bytes beyond the start's: requests larger than that fail, whatever is promised
+_ADDRESS_SPACE = 8 << 30
 _LARGEST_FILE = 1 << 30
 _CAPABILITY_VERSION_3 = 0x20080522
 _SET_SECURE_BITS, _NO_ROOT = 28, 1  # of Linux's prctl
@@ -34,10 +33,11 @@ _CHANGES = {
     "os.chown": (0,),
     "os.utime": (0,),
 }
+# position of the folder that a path is relative to
 _FOLDER_DESCRIPTORS = {
     "os.remove": 1,
     "os.rmdir": 1,
-}  # position of the folder that a path is relative to
+}
 _FOREIGN = (
     "pickle.find_class",
     "os.system",

@@ -111,9 +111,8 @@ def test_ctrl_c_while_workers_start_waits_and_does_not_reach_them(tmp_path):
         env=dict(os.environ, PYTHONPATH=REPO_ROOT),
     )
     output, error = process.communicate(timeout=120)
-    assert (
-        output == "joined 0\n" and error.count("Traceback") == 1
-    )  # the parent's own, after the block
+    # the parent's own, after the block
+    assert output == "joined 0\n" and error.count("Traceback") == 1
     assert process.returncode in (1, -signal.SIGINT)
 
 
