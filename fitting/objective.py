@@ -31,7 +31,7 @@ class FaceObservation(NamedTuple):
     crop: np.ndarray  # [224, 224, 3] uint8 RGB
     attention: np.ndarray  # [224, 224] 0..1, weight of each pixel
     landmarks: np.ndarray  # [68, 2] crop pixels, y up
-    landmark_weights: np.ndarray  # [68] 0..1, confidence in each
+    landmark_confidence: np.ndarray  # [68] 0..1
     five_points: Optional[np.ndarray] = None  # [5, 2] crop pixels, y up
 
 
@@ -127,7 +127,9 @@ class Objective:
             self._attention: np.maximum(attention, _ATTENTION_FLOOR)[..., np.newaxis],
             self._scale_shares: np.stack([_scale_shares(o) for o in observations])[..., np.newaxis],
             self._landmarks: np.stack([o.landmarks for o in observations]),
-            self._landmark_weights: np.stack([o.landmark_weights * weights for o in observations]),
+            self._landmark_weights: np.stack(
+                [o.landmark_confidence * weights for o in observations]
+            ),
             self._five_points: np.stack(
                 [np.zeros((5, 2)) if o.five_points is None else o.five_points for o in observations]
             ),
@@ -142,7 +144,7 @@ def _uncertainty(observation: FaceObservation) -> float:
     """Return one minus the confidence in the 68 landmarks; 0 where nothing can replace them."""
     if observation.five_points is None:
         return 0.0
-    return 1.0 - observation.landmark_weights[INNER_LANDMARKS].mean()
+    return 1.0 - observation.landmark_confidence[INNER_LANDMARKS].mean()
 
 
 def _five_point_losses(landmarks: Tensor, five_points: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ class FaceFitter:
         for observation in observations:
             fit = self._landmark_fitter.fit(
                 observation.landmarks,
-                observation.landmark_weights * correspondence_weights(),
+                observation.landmark_confidence * correspondence_weights(),
                 observation.five_points,
             )
             zeros = Coefficients(*(np.zeros(size) for size in self._sizes))

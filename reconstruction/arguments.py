@@ -5,7 +5,7 @@ import sys
 from concurrent import futures
 from typing import List, NamedTuple, Optional
 
-from alignment.detect import DETECTORS, detection_shortfalls
+from alignment.detect import DETECTORS, missing_detectors
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP, trust_graphs
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
@@ -200,6 +200,6 @@ def make_pipeline(
 
 def _apply_environment_flags(arguments: argparse.Namespace) -> None:
     """Log the dependencies that detection lacks, and apply ``--trust_graph``."""
-    log_notes(detection_shortfalls(arguments.detector))
+    log_notes(missing_detectors(arguments.detector))
     if arguments.trust_graph:
         trust_graphs()

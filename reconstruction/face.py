@@ -19,7 +19,7 @@ class LocatedFace(NamedTuple):
     photo: np.ndarray  # [H, W, 3] uint8 RGB
     alignment: Alignment
     landmarks: np.ndarray  # [68, 2] detected, photo pixels, y down
-    landmark_weights: np.ndarray  # [68] confidence, 0..1
+    landmark_confidence: np.ndarray  # [68] 0..1
     five_points: np.ndarray  # [5, 2] photo pixels, y down
 
 

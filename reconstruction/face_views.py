@@ -186,7 +186,7 @@ def _draw_landmarks(
     face = reconstruction.face
     face_height = np.ptp(view.screen[model.landmarks, 1])
     radius = max(1.0, face_height / 100)
-    detected = face.landmarks[face.landmark_weights > 0] + 0.5
+    detected = face.landmarks[face.landmark_confidence > 0] + 0.5
     own = map_landmarks_to_photo(reconstruction) + 0.5
     for points, color in ((detected, (60, 220, 90)), (own, (255, 80, 60))):
         draw_points(canvas, _map_to_view(points, reconstruction, view), color, radius)

@@ -95,7 +95,7 @@ class FacePipeline(FaceSource):
                 photo=pixels,
                 alignment=location.alignment,
                 landmarks=location.landmarks,
-                landmark_weights=location.landmark_weights,
+                landmark_confidence=location.landmark_confidence,
                 five_points=location.five_points,
             )
             for i, location in enumerate(locations)
@@ -151,7 +151,7 @@ def make_observation(face: LocatedFace) -> FaceObservation:
         crop=alignment.crop,
         attention=skin_mask(alignment.crop).astype(np.float32) / 255,
         landmarks=flip_y(photo_to_crop(face.landmarks, alignment.trans_params)),
-        landmark_weights=face.landmark_weights,
+        landmark_confidence=face.landmark_confidence,
         five_points=flip_y(alignment.five_points),
     )
 

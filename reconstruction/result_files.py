@@ -108,7 +108,7 @@ def build_mat_fields(
             "lm_68p_photo": map_landmarks_to_photo(reconstruction),
             "lm_5p_photo": face.five_points,
             "lm_68p_detected_photo": face.landmarks,
-            "lm_68p_detected_weight": face.landmark_weights,
+            "lm_68p_detected_weight": face.landmark_confidence,
             "tri": content.triangles,
             "face_model": model.name,
             "face_model_fingerprint": content.fingerprint,

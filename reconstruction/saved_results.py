@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Sequence
 import numpy as np
 
 from alignment.align import align
-from alignment.five_points import five_points_problem
+from alignment.five_points import diagnose_five_points
 from face_decoder import FaceDecoder
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
@@ -112,7 +112,7 @@ class SavedReconstructions(FaceSource):
 
         # 2. the photo: it gives the same crop
         five_points = fields["lm_5p_photo"].astype(np.float64)
-        if five_points_problem(five_points, *pixels.shape[1::-1]):
+        if diagnose_five_points(five_points, *pixels.shape[1::-1]):
             raise _other_photo_error(path, photo_path)
         alignment = align(pixels, five_points)
         if not np.array_equal(alignment.crop, fields["cropped_img"]):
@@ -125,7 +125,7 @@ class SavedReconstructions(FaceSource):
             photo=pixels,
             alignment=alignment,
             landmarks=fields["lm_68p_detected_photo"].astype(np.float64),
-            landmark_weights=fields["lm_68p_detected_weight"].astype(np.float64).reshape(-1),
+            landmark_confidence=fields["lm_68p_detected_weight"].astype(np.float64).reshape(-1),
             five_points=five_points,
         )
 

@@ -1,4 +1,4 @@
-"""The published crop, the ways between crop and photo, and the skin mask."""
+"""The published crop, the maps between crop and photo, and the skin mask."""
 
 import json
 import os
@@ -8,7 +8,15 @@ import pytest
 from PIL import Image
 
 from alignment import skin
-from alignment.align import align, crop_to_photo, crop_to_photo_matrix, fit_crop, paste_crop, photo_to_crop, place_crop
+from alignment.align import (
+    align,
+    crop_box,
+    crop_to_photo,
+    crop_to_photo_matrix,
+    fit_crop,
+    paste_crop,
+    photo_to_crop,
+)
 from geometry.camera import IMAGE_SIZE, flip_y
 from geometry.landmarks import STANDARD_POINTS_3D
 from tests.paths import TESTS_DIR
@@ -29,9 +37,13 @@ def aligned(golden):
 
 
 def smooth_photo(width, height):
-    """A photo whose red is x and whose green is y, so that a pixel's colour tells where it came from."""
+    """A photo whose red is x and whose green is y, so that a pixel has its place as its color."""
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    return np.stack([columns * 255.0 / width, rows * 255.0 / height, 0 * rows], axis=-1).round().astype(np.uint8)
+    return (
+        np.stack([columns * 255.0 / width, rows * 255.0 / height, 0 * rows], axis=-1)
+        .round()
+        .astype(np.uint8)
+    )
 
 
 def points_at(x, y, size):
@@ -49,20 +61,24 @@ def test_five_points_and_parameters_are_the_published_ones(golden, aligned):
     np.testing.assert_allclose(aligned.trans_params, golden["align_trans_params"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("x, y, size", [(300, 200, 90), (40, 30, 150), (600, 400, 40), (320, 240, 700), (0, 240, 51)])
+@pytest.mark.parametrize(
+    "x, y, size", [(300, 200, 90), (40, 30, 150), (600, 400, 40), (320, 240, 700), (0, 240, 51)]
+)
 def test_crop_equals_resizing_the_whole_photo(x, y, size):
     photo = np.random.RandomState(0).randint(0, 256, (480, 640, 3)).astype(np.uint8)
     crop, _, trans_params = align(photo, points_at(x, y, size))
-    placement = place_crop(trans_params)
-    whole = Image.fromarray(photo).resize(placement.resized_size, Image.BICUBIC)
-    left, top = placement.corner
+    box = crop_box(trans_params)
+    whole = Image.fromarray(photo).resize(box.resized_size, Image.BICUBIC)
+    left, top = box.corner
     expected = np.asarray(whole.crop((left, top, left + IMAGE_SIZE, top + IMAGE_SIZE)))
     assert np.abs(crop.astype(int) - expected).max() <= 1
 
 
 def test_a_small_face_in_a_large_photo_needs_no_large_resize():
     photo = smooth_photo(3000, 2000)
-    crop = align(photo, points_at(1500, 1000, 1.5)).crop  # the resized photo would have 27 gigapixels
+    crop = align(
+        photo, points_at(1500, 1000, 1.5)
+    ).crop  # the resized photo would have 27 gigapixels
     assert np.abs(crop[112, 112].astype(int) - photo[1000, 1500]).max() <= 1
 
 
@@ -71,9 +87,9 @@ def test_maps_follow_the_pixels():
     alignment = align(photo, points_at(300, 200, 120))
     spots = np.array([[60, 70], [112, 112], [200, 150]])
     x, y = crop_to_photo(spots, alignment.trans_params).T
-    colours = alignment.crop[spots[:, 1], spots[:, 0]].astype(float)
-    np.testing.assert_allclose(colours[:, 0] * 640 / 255, x, atol=1.6)  # a grey level is 2.5 pixels
-    np.testing.assert_allclose(colours[:, 1] * 480 / 255, y, atol=1.3)
+    colors = alignment.crop[spots[:, 1], spots[:, 0]].astype(float)
+    np.testing.assert_allclose(colors[:, 0] * 640 / 255, x, atol=1.6)  # a gray level is 2.5 pixels
+    np.testing.assert_allclose(colors[:, 1] * 480 / 255, y, atol=1.3)
 
 
 def test_maps_invert_each_other(golden, aligned):
@@ -92,7 +108,7 @@ def test_maps_agree_with_the_published_points_but_for_rounding(golden, aligned):
 
 def test_parameters_may_come_back_as_a_matlab_row(aligned):
     stored = aligned.trans_params.reshape(1, 5)
-    assert place_crop(stored) == place_crop(aligned.trans_params)
+    assert crop_box(stored) == crop_box(aligned.trans_params)
 
 
 def test_outside_of_the_photo_is_black():
@@ -115,17 +131,23 @@ def test_pasted_overlay_lands_where_the_map_says():
     trans_params = fit_crop(points_at(300, 220, 160), 640, 480)
     for factor in (1, 3):
         overlay = np.zeros((IMAGE_SIZE * factor, IMAGE_SIZE * factor, 4), np.uint8)
-        overlay[90 * factor:101 * factor, 50 * factor:61 * factor] = 255  # centred on crop pixel (55, 95)
+        overlay[90 * factor : 101 * factor, 50 * factor : 61 * factor] = (
+            255  # centered on crop pixel (55, 95)
+        )
         pasted = paste_crop(photo, overlay, trans_params)[..., 0].astype(float)
         rows, columns = np.mgrid[:480, :640]
-        centre = np.array([(pasted * columns).sum(), (pasted * rows).sum()]) / pasted.sum()
-        np.testing.assert_allclose(centre, crop_to_photo(np.array([55.0, 95.0]), trans_params), atol=0.2)
+        center = np.array([(pasted * columns).sum(), (pasted * rows).sum()]) / pasted.sum()
+        np.testing.assert_allclose(
+            center, crop_to_photo(np.array([55.0, 95.0]), trans_params), atol=0.2
+        )
 
 
 def test_transparent_overlay_changes_nothing():
     photo = smooth_photo(320, 240)
     overlay = np.zeros((IMAGE_SIZE, IMAGE_SIZE, 4), np.uint8)
-    np.testing.assert_array_equal(paste_crop(photo, overlay, fit_crop(points_at(160, 120, 70), 320, 240)), photo)
+    np.testing.assert_array_equal(
+        paste_crop(photo, overlay, fit_crop(points_at(160, 120, 70), 320, 240)), photo
+    )
 
 
 def test_impossible_points_are_refused():
@@ -137,7 +159,9 @@ def test_impossible_points_are_refused():
 
 
 def test_skin_mask_is_the_published_one(golden):
-    np.testing.assert_array_equal(skin.skin_mask(golden["skin_bgr"][..., ::-1]), golden["skin_mask"])
+    np.testing.assert_array_equal(
+        skin.skin_mask(golden["skin_bgr"][..., ::-1]), golden["skin_mask"]
+    )
 
 
 def test_skin_mask_equals_the_textbook_formula():
@@ -147,16 +171,31 @@ def test_skin_mask_equals_the_textbook_formula():
     expected = np.zeros((8, 9))
     for row, column in np.ndindex(8, 9):
         r, g, b = photo[row, column] / 255.0
-        colour = np.array([16 + 65.481 * r + 128.553 * g + 24.966 * b,
-                           128 - 37.797 * r - 74.203 * g + 112 * b, 128 + 112 * r - 93.786 * g - 18.214 * b])
-        skin_density, other_density = (sum(
-            c["weight"] * np.exp(-(colour - c["mean"]).dot(c["inv_cov"]).dot(colour - c["mean"]) / 2)
-            / np.sqrt((2 * np.pi) ** 3 * c["det_cov"]) for c in constants[kind]) for kind in ("skin", "non_skin"))
-        expected[row, column] = 255 * .8 * skin_density / (.8 * skin_density + .2 * other_density)
+        color = np.array(
+            [
+                16 + 65.481 * r + 128.553 * g + 24.966 * b,
+                128 - 37.797 * r - 74.203 * g + 112 * b,
+                128 + 112 * r - 93.786 * g - 18.214 * b,
+            ]
+        )
+        skin_density, other_density = (
+            sum(
+                c["weight"]
+                * np.exp(-(color - c["mean"]).dot(c["inv_cov"]).dot(color - c["mean"]) / 2)
+                / np.sqrt((2 * np.pi) ** 3 * c["det_cov"])
+                for c in constants[kind]
+            )
+            for kind in ("skin", "non_skin")
+        )
+        expected[row, column] = (
+            255 * 0.8 * skin_density / (0.8 * skin_density + 0.2 * other_density)
+        )
     assert np.abs(skin.skin_mask(photo) - expected).max() <= 0.51
 
 
 def test_skin_is_skin():
-    colours = np.array([[[224, 172, 145], [141, 85, 60], [40, 90, 200], [30, 140, 40], [255, 255, 255]]], np.uint8)
-    mask = skin.skin_mask(colours)[0]
+    colors = np.array(
+        [[[224, 172, 145], [141, 85, 60], [40, 90, 200], [30, 140, 40], [255, 255, 255]]], np.uint8
+    )
+    mask = skin.skin_mask(colors)[0]
     assert (mask[:2] > 200).all() and (mask[2:4] < 60).all()

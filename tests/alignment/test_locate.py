@@ -1,4 +1,4 @@
-"""Detectors, 68 landmarks and their trust, on the public-domain portrait that scikit-image ships."""
+"""Detectors, 68 landmarks and their confidence, on scikit-image's public-domain portrait."""
 
 import importlib.util
 import os
@@ -10,8 +10,8 @@ from PIL import Image
 from alignment import locate
 from alignment.align import align, photo_to_crop
 from alignment.detect import FaceDetector
-from alignment.five_points import five_points_problem
-from alignment.landmark_confidence import landmark_weights
+from alignment.five_points import diagnose_five_points
+from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import LandmarkNetwork
 from alignment.landmarks import LandmarkPredictor
 from alignment.locate import FaceLocator
@@ -47,7 +47,7 @@ def distance(points, truth=PORTRAIT_POINTS):
 
 
 def test_portrait_is_found(detector, portrait):
-    face, = detector.detect(portrait)
+    (face,) = detector.detect(portrait)
     assert distance(face.five_points) < 0.12
     left, top, width, height = face.box
     assert left < 205 and top < 105 and left + width > 245 and top + height > 150
@@ -63,7 +63,9 @@ def test_points_scale_with_the_photo(detector, portrait):
 def test_all_faces_largest_first(detector, portrait):
     photo = np.zeros((512, 900, 3), np.uint8)
     photo[:, :512] = portrait
-    photo[100:484, 512:896] = np.asarray(Image.fromarray(portrait).resize((384, 384), Image.BICUBIC))
+    photo[100:484, 512:896] = np.asarray(
+        Image.fromarray(portrait).resize((384, 384), Image.BICUBIC)
+    )
     faces = detector.detect(photo, all_faces=True)
     assert len(faces) == 2
     assert faces[0].five_points[2, 0] < 512 < faces[1].five_points[2, 0]
@@ -80,7 +82,12 @@ def test_detection_inside_of_a_graph(detector, portrait):
         assert len(detector.detect(portrait)) == 1
         with tf.Session() as session:
             assert session.run(placeholder + 1, {placeholder: 2}) == 3
-    assert {op.type for op in graph.get_operations()} <= {"Placeholder", "Const", "Add", "AddV2"}  # no leak
+    assert {op.type for op in graph.get_operations()} <= {
+        "Placeholder",
+        "Const",
+        "Add",
+        "AddV2",
+    }  # no leak
 
 
 def test_unknown_and_missing_detectors(monkeypatch, portrait):
@@ -96,33 +103,35 @@ def test_landmarks_of_the_portrait(portrait):
     landmarks = LandmarkPredictor().predict(portrait, PORTRAIT_POINTS)
     assert landmarks.points.shape == (68, 2)
     assert distance(five_from_68(landmarks.points)) < 0.1
-    assert landmarks.weights[17:].min() == 1.0
+    assert landmarks.confidence[17:].min() == 1.0
 
 
 @needs_dlib
 @pytest.mark.parametrize("degrees", [-35, 35])
 def test_landmarks_of_a_leaning_face(portrait, degrees):
     """The whole photo turned: the landmarks turn along."""
-    centre = PORTRAIT_POINTS.mean(axis=0)
-    turned = np.asarray(Image.fromarray(portrait).rotate(degrees, Image.BICUBIC, center=tuple(centre)))
+    center = PORTRAIT_POINTS.mean(axis=0)
+    turned = np.asarray(
+        Image.fromarray(portrait).rotate(degrees, Image.BICUBIC, center=tuple(center))
+    )
     angle = np.radians(-degrees)  # y down
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
     def turn(points):
-        return (points - centre).dot(rotation.T) + centre
+        return (points - center).dot(rotation.T) + center
 
     predictor = LandmarkPredictor()
     upright = predictor.predict(portrait, PORTRAIT_POINTS)
     leaning = predictor.predict(turned, turn(PORTRAIT_POINTS))
     error = np.linalg.norm(leaning.points - turn(upright.points), axis=1)[17:].mean()
-    assert error < 0.06 * EYE_DISTANCE and leaning.weights[17:].mean() > 0.9
+    assert error < 0.06 * EYE_DISTANCE and leaning.confidence[17:].mean() > 0.9
 
 
 @needs_dlib
 def test_landmarks_where_no_face_is_are_not_trusted():
     noise = np.random.RandomState(0).randint(0, 256, (300, 300, 3)).astype(np.uint8)
-    weights = LandmarkPredictor().predict(noise, PORTRAIT_POINTS).weights
-    assert weights.mean() < 0.5
+    confidence = LandmarkPredictor().predict(noise, PORTRAIT_POINTS).confidence
+    assert confidence.mean() < 0.5
 
 
 def standard_68():
@@ -133,39 +142,39 @@ def standard_68():
     return points
 
 
-def test_weights_fall_with_disagreement():
+def test_confidence_falls_with_disagreement():
     points = standard_68()
-    assert landmark_weights(points, PORTRAIT_POINTS, yaw=0).min() == 1
-    near = landmark_weights(points + [4, 0], PORTRAIT_POINTS, yaw=0)
+    assert landmark_confidence(points, PORTRAIT_POINTS, yaw=0).min() == 1
+    near = landmark_confidence(points + [4, 0], PORTRAIT_POINTS, yaw=0)
     assert 0 < near.min() and near.max() < 1
-    assert landmark_weights(points + [12, 0], PORTRAIT_POINTS, yaw=0).max() == 0
+    assert landmark_confidence(points + [12, 0], PORTRAIT_POINTS, yaw=0).max() == 0
 
 
 def test_one_wrong_eye_spoils_its_own_side_most():
     points = standard_68()
     points[[36, 39]] += [10, 0]
-    weights = landmark_weights(points, PORTRAIT_POINTS, yaw=0)
-    assert weights[36:42].max() < 0.8 and weights[42:48].min() > weights[36:42].max()
+    confidence = landmark_confidence(points, PORTRAIT_POINTS, yaw=0)
+    assert confidence[36:42].max() < 0.8 and confidence[42:48].min() > confidence[36:42].max()
 
 
-def test_weights_fall_with_spread():
+def test_confidence_falls_with_spread():
     spread = np.full(68, 0.5)
     spread[8], spread[36] = 3.0, 20.0
-    weights = landmark_weights(standard_68(), PORTRAIT_POINTS, 0, spread)
-    assert 0.3 < weights[8] < 0.8 and weights[36] == 0 and weights[40] == 1
+    confidence = landmark_confidence(standard_68(), PORTRAIT_POINTS, 0, spread)
+    assert 0.3 < confidence[8] < 0.8 and confidence[36] == 0 and confidence[40] == 1
 
 
 def test_far_side_is_dropped_in_profile():
     for yaw, near, far in ((80, slice(36, 42), slice(42, 48)), (-80, slice(42, 48), slice(36, 42))):
-        weights = landmark_weights(standard_68(), PORTRAIT_POINTS, yaw)
-        assert weights[far].max() == 0 and weights[near].min() == 1
-    weights = landmark_weights(standard_68(), PORTRAIT_POINTS, 30)
-    assert weights[9:17].max() < 0.5 and weights[17:].min() == 1 and weights[:9].min() == 1
+        confidence = landmark_confidence(standard_68(), PORTRAIT_POINTS, yaw)
+        assert confidence[far].max() == 0 and confidence[near].min() == 1
+    confidence = landmark_confidence(standard_68(), PORTRAIT_POINTS, 30)
+    assert confidence[9:17].max() < 0.5 and confidence[17:].min() == 1 and confidence[:9].min() == 1
 
 
 @pytest.fixture
 def landmark_graph(tmp_path):
-    """A frozen graph like the published one: landmark i at row 2 i, column i, moved by the mean blue."""
+    """A frozen graph like the published one: landmark i at row 2 i, column i, plus mean blue."""
     grid = np.stack([np.arange(68) * 2.0, np.arange(68)], axis=1).astype(np.float32)
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, 224, 224, 3], name="input_imgs")
@@ -186,21 +195,28 @@ def test_published_landmark_network(landmark_graph, portrait):
     np.testing.assert_allclose(found, [expected, expected + 10], atol=1e-4)
     crop, _, trans_params = align(portrait, PORTRAIT_POINTS)
     landmarks = network.predict(portrait, PORTRAIT_POINTS)
-    np.testing.assert_allclose(photo_to_crop(landmarks.points, trans_params),
-                               network.predict_in_crops(crop[None])[0], atol=1e-6)
-    assert landmarks.weights.max() == 0  # a diagonal line is no face
+    np.testing.assert_allclose(
+        photo_to_crop(landmarks.points, trans_params),
+        network.predict_in_crops(crop[None])[0],
+        atol=1e-6,
+    )
+    assert landmarks.confidence.max() == 0  # a diagonal line is no face
 
 
 def test_landmark_network_is_preferred(landmark_graph, portrait, monkeypatch):
     monkeypatch.setattr(locate, "LANDMARK_NETWORK", landmark_graph)
-    monkeypatch.setattr(locate, "LandmarkNetwork", lambda: LandmarkNetwork(landmark_graph))
+    monkeypatch.setattr(
+        locate, "LandmarkNetwork", lambda **kw: LandmarkNetwork(landmark_graph, **kw)
+    )
     location = FaceLocator("auto").with_five_points(portrait, PORTRAIT_POINTS)
-    assert np.ptp(location.landmarks[:, 1]) == pytest.approx(2 * np.ptp(location.landmarks[:, 0]), rel=0.01)
+    assert np.ptp(location.landmarks[:, 1]) == pytest.approx(
+        2 * np.ptp(location.landmarks[:, 0]), rel=0.01
+    )
 
 
 def test_points_beside_the_photo_are_used(tmp_path, portrait):
     np.savetxt(str(tmp_path / "a.txt"), PORTRAIT_POINTS)
-    location, = FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
+    (location,) = FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
     np.testing.assert_array_equal(location.five_points, PORTRAIT_POINTS)
     assert location.source == "file"
 
@@ -213,8 +229,10 @@ def test_wrong_points_beside_the_photo_are_told(tmp_path, portrait):
 
 @pytest.mark.skipif(not (installed("mtcnn") or LandmarkPredictor.available()), reason="no detector")
 def test_locate_by_detection(tmp_path, portrait):
-    location, = FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
+    (location,) = FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
     assert location.source == "detector" and distance(location.five_points) < 0.12
-    assert five_points_problem(location.five_points, 512, 512) is None
+    assert diagnose_five_points(location.five_points, 512, 512) is None
     with pytest.raises(InputError, match="blank.jpg: no face found"):
-        FaceLocator("auto").locate(np.zeros((100, 100, 3), np.uint8), os.path.join(str(tmp_path), "blank.jpg"))
+        FaceLocator("auto").locate(
+            np.zeros((100, 100, 3), np.uint8), os.path.join(str(tmp_path), "blank.jpg")
+        )

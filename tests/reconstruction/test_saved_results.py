@@ -42,7 +42,7 @@ def test_a_saved_face_is_restored(saved):
     (found,) = faces.reconstruct(faces.locate(photo))
     for name in ("coefficients", "world_shape", "colors", "landmarks", "rendered"):
         np.testing.assert_allclose(getattr(found, name), getattr(written, name), atol=1e-5)
-    for name in ("photo", "landmarks", "landmark_weights", "five_points"):
+    for name in ("photo", "landmarks", "landmark_confidence", "five_points"):
         np.testing.assert_array_equal(getattr(found.face, name), getattr(written.face, name))
 
 
