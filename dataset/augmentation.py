@@ -1,103 +1,116 @@
-"""Random flips, small moves and colour jitter of aligned crops; landmarks and mask come along.
+"""Random flips, small moves and color jitter of aligned crops, with their landmarks and masks.
 
-Parameters are drawn from a seed and the position of a face in the training order, nothing else.
-So a resumed run sees what an uninterrupted one would have seen, whatever threads do.
+Parameters are sampled from the seed and the position of a face in the training order alone. A
+resumed run therefore gets the same samples as an uninterrupted one, whatever the order of threads.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 
 from dataset.processed_faces import Sample
 from geometry.camera import IMAGE_SIZE, row_from_y_up
+from geometry.landmarks import LANDMARK_COUNT
 
-MAX_SHIFT = 10.0  # pixels; alignment by detected points is off by about as much
+MAX_SHIFT = 10.0  # pixels; alignment by detected points has errors of about this size
 MAX_SCALE = 0.08  # fraction of the size
 MAX_CONTRAST, MAX_BRIGHTNESS, MAX_TINT = 0.15, 0.15, 0.05  # fractions, the last per channel
 
-_CENTRE = (IMAGE_SIZE - 1) / 2.0  # of pixel indices
-_GREY = 127.5
+_CENTER = (IMAGE_SIZE - 1) / 2.0  # of pixel indices
+_MIDDLE_GRAY = 127.5
 
 
 class Augmentation(NamedTuple):
-    """One draw of parameters."""
+    """Parameters of one augmentation."""
 
     flip: bool  # left-right, before the move
     scale: float
     shift: Tuple[float, float]  # pixels right and down
-    contrast: float  # about middle grey
+    contrast: float  # about middle gray
     gain: Tuple[float, float, float]  # of red, green and blue
 
 
-def draw_augmentation(random):
-    """Draw parameters.
-
-    Args:
-        random: a ``numpy.random.RandomState``.
-    """
-    flip = bool(random.randint(2))
+def sample_augmentation(random: np.random.RandomState) -> Augmentation:
+    """Sample the parameters of an augmentation."""
+    flip_sides = bool(random.randint(2))
     scale, contrast = (1.0 + random.uniform(-limit, limit) for limit in (MAX_SCALE, MAX_CONTRAST))
     shift = tuple(random.uniform(-MAX_SHIFT, MAX_SHIFT, 2))
     brightness = 1.0 + random.uniform(-MAX_BRIGHTNESS, MAX_BRIGHTNESS)
     gain = tuple(brightness * (1.0 + random.uniform(-MAX_TINT, MAX_TINT, 3)))
-    return Augmentation(flip, scale, shift, contrast, gain)
+    return Augmentation(flip_sides, scale, shift, contrast, gain)
 
 
-def augment(sample, augmentation):
-    """Return ``sample`` changed by ``augmentation``; what comes from outside the crop is black."""
+def augment(sample: Sample, augmentation: Augmentation) -> Sample:
+    """Return ``sample`` changed by ``augmentation``; pixels from outside the crop are black."""
     if augmentation.flip:
         sample = flip(sample)
-    return jitter_colours(move(sample, augmentation.scale, augmentation.shift),
-                          augmentation.contrast, augmentation.gain)
+    moved = move(sample, augmentation.scale, augmentation.shift)
+    return jitter_colors(moved, augmentation.contrast, augmentation.gain)
 
 
-def flip(sample):
-    """Mirror a sample left to right; landmarks trade places so that each keeps its meaning."""
+def flip(sample: Sample) -> Sample:
+    """Mirror a sample left to right; landmarks are reordered so that each keeps its meaning."""
     landmarks = sample.landmarks[mirrored_landmarks()].copy()
     landmarks[:, 0] = IMAGE_SIZE - 1 - landmarks[:, 0]
     return Sample(sample.image[:, ::-1], sample.attention[:, ::-1], landmarks)
 
 
-def mirrored_landmarks():
-    """Return, for each of the 68 iBUG landmarks, which one takes its place in a mirror, [68] int."""
-    order = np.arange(68)
-    for first, last in ((0, 16), (17, 26), (31, 35), (48, 54), (60, 64)):  # jaw, brows, nostrils, upper lips
-        order[first:last + 1] = np.arange(last, first - 1, -1)
+def mirrored_landmarks() -> np.ndarray:
+    """Return, for each of the 68 iBUG landmarks, the index of its mirror image, [68] int."""
+    order = np.arange(LANDMARK_COUNT)
+    # Ranges that a mirror reverses: jaw, brows, nostrils, upper lip outside and inside.
+    for first, last in ((0, 16), (17, 26), (31, 35), (48, 54), (60, 64)):
+        order[first : last + 1] = np.arange(last, first - 1, -1)
     order[55:60] = np.arange(59, 54, -1)  # lower lip, outside
     order[65:68] = np.arange(67, 64, -1)  # lower lip, inside
-    order[36:42], order[42:48] = [45, 44, 43, 42, 47, 46], [39, 38, 37, 36, 41, 40]  # eyes, both from the left
+    # Eyes: both are numbered from the left.
+    order[36:42] = [45, 44, 43, 42, 47, 46]
+    order[42:48] = [39, 38, 37, 36, 41, 40]
     return order
 
 
-def move(sample, scale, shift):
-    """Scale a sample about the centre of the crop and shift it.
+def move(sample: Sample, scale: float, shift: Sequence[float]) -> Sample:
+    """Scale a sample about the center of the crop and shift it.
 
     Args:
-        sample: a :class:`Sample`.
+        sample: sample to move.
         scale: factor.
         shift: pixels right and down.
     """
-    offset = _CENTRE * (1.0 - scale) + np.asarray(shift)  # in pixel indices: new = scale * old + offset
+    # In pixel indices: new = scale * old + offset.
+    offset = _CENTER * (1.0 - scale) + np.asarray(shift)
     inverse = _inverse_for_pillow(scale, offset)
     image, attention = (
-        np.asarray(Image.fromarray(pixels).transform((IMAGE_SIZE, IMAGE_SIZE), Image.AFFINE, inverse, Image.BILINEAR))
-        for pixels in (np.ascontiguousarray(sample.image), np.ascontiguousarray(sample.attention)))
+        np.asarray(
+            Image.fromarray(np.ascontiguousarray(pixels)).transform(
+                (IMAGE_SIZE, IMAGE_SIZE), Image.AFFINE, inverse, Image.BILINEAR
+            )
+        )
+        for pixels in (sample.image, sample.attention)
+    )
     columns = scale * sample.landmarks[:, 0] + offset[0]
     rows = scale * row_from_y_up(sample.landmarks[:, 1]) + offset[1]
-    return Sample(image, attention, np.stack([columns, row_from_y_up(rows)], axis=1).astype(np.float32))
+    landmarks = np.stack([columns, row_from_y_up(rows)], axis=1).astype(np.float32)
+    return Sample(image, attention, landmarks)
 
 
-def jitter_colours(sample, contrast, gain):
-    """Change contrast about middle grey, then multiply each channel by its gain."""
+def jitter_colors(sample: Sample, contrast: float, gain: Sequence[float]) -> Sample:
+    """Change the contrast about middle gray, then multiply each channel by its gain.
+
+    Args:
+        sample: sample to change.
+        contrast: factor.
+        gain: factors of red, green and blue.
+    """
     levels = np.arange(256.0)
-    curves = ((levels - _GREY) * contrast + _GREY)[:, np.newaxis] * gain
+    curves = ((levels - _MIDDLE_GRAY) * contrast + _MIDDLE_GRAY)[:, np.newaxis] * gain
     table = np.rint(np.clip(curves, 0, 255)).astype(np.uint8)  # [256, 3]
-    image = np.stack([table[sample.image[..., channel], channel] for channel in range(3)], axis=-1)
-    return sample._replace(image=image)
+    channels = [table[sample.image[..., channel], channel] for channel in range(3)]
+    return sample._replace(image=np.stack(channels, axis=-1))
 
 
-def _inverse_for_pillow(scale, offset):
-    """Return Pillow's affine coefficients, from new to old, which count pixel centres as index + 0.5."""
+def _inverse_for_pillow(scale: float, offset: np.ndarray) -> Tuple[float, ...]:
+    """Return Pillow's affine coefficients from new to old pixels; its pixel centers are i + 0.5."""
     back = [0.5 - (0.5 + value) / scale for value in offset]
     return (1.0 / scale, 0.0, back[0], 0.0, 1.0 / scale, back[1])

@@ -1,22 +1,23 @@
 """The stream of training faces, and its tf.data pipeline.
 
-The stream is a function: which face comes at a position, and how it is augmented, follow from
-the seed and the position alone. A run that resumes at step N begins at position N * batch.
+The face at a position of the stream, and its augmentation, follow from the seed and the position
+alone. A run that resumes at step N begins at position N * batch size.
 """
 
 import collections
 import functools
 import os
 import threading
-from typing import Any, NamedTuple
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from dataset.augmentation import augment, draw_augmentation
-from dataset.processed_faces import BrokenFace, read_face
+from dataset.augmentation import augment, sample_augmentation
+from dataset.processed_faces import BrokenFace, FaceFolder, Sample, read_face
 from geometry.camera import IMAGE_SIZE
+from geometry.landmarks import LANDMARK_COUNT
 from utils.errors import InputError
-from utils.tf_compat import tf, without_autograph
+from utils.tf_compat import Tensor, tf, without_autograph
 
 PREFETCHED_BATCHES = 2
 
@@ -31,51 +32,49 @@ class Batch(NamedTuple):
 
 
 class BatchQueue(NamedTuple):
-    """Batches as they come out of the pipeline."""
+    """The end of a pipeline."""
 
-    batch: Batch  # of tensors; each evaluation takes the next one
+    batch: Any  # NamedTuple of tensors; each evaluation takes the next batch
     initializer: Any  # operation that starts the pipeline
-    first: Any  # placeholder of the initializer, scalar int64: position in the stream to begin at
+    first: Tensor  # placeholder of the initializer, scalar int64: first position of the stream
 
 
 class FaceStream:
     """An endless, shuffled stream of faces.
 
-    A face that turns out to be broken is replaced by the next one of its epoch that can be read;
-    so positions stay what they were. Used from several threads.
+    A broken face is replaced by the next readable one of its epoch, so the positions of all other
+    faces remain the same. Several threads may use the stream.
 
     Attributes:
-        folder: the ``FaceFolder``.
-        broken: face name -> why it could not be read, of all met so far.
+        folder: faces of the stream.
+        broken: name -> reason, of all faces that could not be read so far.
         failure: the InputError that ended the stream, or None.
 
     Args:
-        folder: a ``dataset.processed_faces.FaceFolder``.
-        seed: of order and augmentation, 0 to 2^32 - 1.
+        folder: faces of the stream.
+        seed: seed of order and augmentation, 0 to 2^32 - 1.
         augmented: whether to augment.
     """
 
-    def __init__(self, folder, seed, augmented):
+    def __init__(self, folder: FaceFolder, seed: int, augmented: bool) -> None:
         self.folder = folder
-        self.broken = collections.OrderedDict()
-        self.failure = None
-        self._seed, self._augmented = seed, augmented
+        self.broken: Dict[str, str] = collections.OrderedDict()
+        self.failure: Optional[InputError] = None
+        self._seed = seed
+        self._augmented = augmented
         self._lock = threading.Lock()
-        self._news = collections.deque()
-        self.order = functools.lru_cache(maxsize=2)(self._shuffle)  # prefetching looks into the next epoch
+        self._errors: Deque[str] = collections.deque()
+        self.order = functools.lru_cache(maxsize=2)(self._shuffle)  # prefetching enters next epoch
 
-    def _shuffle(self, epoch):
+    def _shuffle(self, epoch: int) -> np.ndarray:
         """Return the order of the faces in an epoch, a permutation."""
         return np.random.RandomState([self._seed, epoch]).permutation(len(self.folder.faces))
 
-    def sample(self, position):
-        """Return the face at a position.
+    def sample(self, position: int) -> Tuple[Sample, int]:
+        """Return the face at a position, and its index in the folder.
 
         Args:
-            position: 0, 1, 2, ... without end; each run of as many as there are faces is an epoch.
-
-        Returns:
-            (``dataset.augmentation.Sample``, index of the face in the folder).
+            position: 0, 1, 2, ... without end; an epoch has as many positions as faces.
 
         Raises:
             InputError: no face can be read any more.
@@ -84,67 +83,78 @@ class FaceStream:
         index, sample = self._first_readable(self.order(epoch), start)
         if self._augmented:
             random = np.random.RandomState([self._seed, epoch, start])
-            sample = augment(sample, draw_augmentation(random))
+            sample = augment(sample, sample_augmentation(random))
         return sample, index
 
-    def take_news(self):
-        """Return, once each, why faces could not be read."""
-        news = []
-        while self._news:
-            news.append(self._news.popleft())
-        return news
+    def pop_errors(self) -> List[str]:
+        """Return the reasons why faces could not be read, each once."""
+        errors = []
+        while self._errors:
+            errors.append(self._errors.popleft())
+        return errors
 
-    def _first_readable(self, order, start):
+    def _first_readable(self, order: np.ndarray, start: int) -> Tuple[int, Sample]:
+        """Return the first readable face in ``order`` from place ``start`` on, cyclically."""
         for offset in range(len(order)):
             index = order[(start + offset) % len(order)]
             try:
                 return index, read_face(self.folder.faces[index])
             except BrokenFace as error:
-                self._note(self.folder.faces[index].name, str(error))
-        self.failure = InputError("{}: none of its {} faces can be read any more".format(
-            self.folder.path, len(self.folder.faces)))
+                self._note_broken(self.folder.faces[index].name, str(error))
+        self.failure = InputError(
+            "{}: none of its {} faces can be read any more".format(
+                self.folder.path, len(self.folder.faces)
+            )
+        )
         raise self.failure
 
-    def _note(self, name, reason):
+    def _note_broken(self, name: str, reason: str) -> None:
         with self._lock:
             if name not in self.broken:
                 self.broken[name] = reason
-                self._news.append(reason)
+                self._errors.append(reason)
 
 
-def batch_queue(stream, batch_size, threads=0):
+def build_batch_queue(stream: FaceStream, batch_size: int, threads: int = 0) -> BatchQueue:
     """Build the pipeline: parallel reading and augmentation, batches in order, prefetched.
 
     Args:
-        stream: a :class:`FaceStream`.
+        stream: faces.
         batch_size: faces in a batch.
-        threads: that read; 0 means one per core.
+        threads: number of reading threads; 0 means one per core.
 
     Returns:
-        A :class:`BatchQueue`.
+        Queue whose ``batch`` is a :class:`Batch`.
     """
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
+        # 1. Reading.
         first = tf.placeholder(tf.int64, [], "first")
         dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
-        dataset = dataset.map(without_autograph(functools.partial(_read, stream)), num_parallel_calls=threads or os.cpu_count())
+        read = without_autograph(functools.partial(_read, stream))
+        dataset = dataset.map(read, num_parallel_calls=threads or os.cpu_count())
         dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)
+
+        # 2. Conversion to floating point.
         iterator = dataset.make_initializable_iterator()
         images, attention, landmarks, indices = iterator.get_next()
         photos = tf.reverse(tf.cast(images, tf.float32), [3])
         attention = tf.cast(attention[..., tf.newaxis], tf.float32) / 255.0
-        return BatchQueue(Batch(photos, attention, landmarks, indices), iterator.initializer, first)
+        batch = Batch(photos, attention, landmarks, indices)
+        return BatchQueue(batch, iterator.initializer, first)
 
 
-def _read(stream, position):
-    """Return the tensors of the face at ``position``, RGB and bytes as yet."""
-    def read(value):
+def _read(stream: FaceStream, position: Tensor) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the tensors of the face at ``position``; image (RGB) and attention are uint8."""
+
+    def read(value: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray, np.int64]:
         sample, index = stream.sample(value)
         return sample.image, sample.attention, sample.landmarks, np.int64(index)
 
     image, attention, landmarks, index = tf.py_func(
-        read, [position], [tf.uint8, tf.uint8, tf.float32, tf.int64])
+        read, [position], [tf.uint8, tf.uint8, tf.float32, tf.int64]
+    )
     image.set_shape([IMAGE_SIZE, IMAGE_SIZE, 3])
     attention.set_shape([IMAGE_SIZE, IMAGE_SIZE])
-    landmarks.set_shape([68, 2])
+    landmarks.set_shape([LANDMARK_COUNT, 2])
     index.set_shape([])
     return image, attention, landmarks, index

@@ -10,6 +10,7 @@ from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from dataset.processed_faces import face_paths, write_face
 from geometry.camera import IMAGE_SIZE, flip_y
+from geometry.landmarks import INNER_LANDMARKS, LANDMARK_COUNT
 from utils.atomic import atomic_path
 from utils.drawing import draw_points, tile_pictures
 from utils.errors import InputError
@@ -45,7 +46,10 @@ class PhotoPreprocessor:
         # 1. The largest face and its landmarks.
         pixels = read_photo(photo.path)
         location = self._locator.locate(pixels, photo.path)[0]
-        if not self._keep_uncertain and location.landmark_weights[17:].mean() < _MIN_CONFIDENCE:
+        if (
+            not self._keep_uncertain
+            and location.landmark_confidence[INNER_LANDMARKS].mean() < _MIN_CONFIDENCE
+        ):
             raise InputError(
                 "{}: the 68 landmarks disagree with the five points (a profile?); "
                 "--keep_uncertain keeps it".format(photo.path)
@@ -58,7 +62,7 @@ class PhotoPreprocessor:
         write_face(self._folder, photo.name, alignment.crop, mask, landmarks)
 
 
-def contact_sheet(folder: str, names: Sequence[str], path: str) -> None:
+def write_contact_sheet(folder: str, names: Sequence[str], path: str) -> None:
     """Draw preprocessed photos with their landmarks, each beside its mask, into one picture.
 
     Args:
@@ -73,7 +77,7 @@ def contact_sheet(folder: str, names: Sequence[str], path: str) -> None:
         paths = face_paths(folder, name)
         with Image.open(paths.image) as crop, Image.open(paths.mask) as mask:
             cells += [crop.convert("RGB"), mask.convert("RGB")]
-        landmarks = np.fromfile(paths.landmarks, "<f8").reshape(68, 2)
+        landmarks = np.fromfile(paths.landmarks, "<f8").reshape(LANDMARK_COUNT, 2)
         draw_points(cells[-2], flip_y(landmarks), _DOT_COLOR, _DOT_RADIUS)
     blank = Image.new("RGB", (IMAGE_SIZE, IMAGE_SIZE))
     sheet = tile_pictures(cells or [blank], _SHEET_COLUMNS)

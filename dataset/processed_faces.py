@@ -18,6 +18,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from geometry.camera import IMAGE_SIZE
+from geometry.landmarks import LANDMARK_COUNT
 from mesh_renderer.png import encode_png
 from utils.atomic import write_atomically
 from utils.errors import InputError
@@ -26,7 +27,7 @@ from utils.photos import open_image
 MASK_FOLDER, BINARY_FOLDER, TEXT_FOLDER = "mask", "lm_bin", "lm"
 COEFFICIENT_FOLDER, MESH_FOLDER = "coeff", "mesh"
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg")
-LANDMARK_VALUES = 2 * 68
+LANDMARK_VALUES = 2 * LANDMARK_COUNT
 MAX_TEXT_SIZE = 1 << 16  # bytes; 68 lines have some 3,000
 MAX_COORDINATE = 1e4  # pixels; a point farther outside the crop is no landmark
 
@@ -314,7 +315,5 @@ def _read_landmarks(path: str) -> np.ndarray:
     if values.size != LANDMARK_VALUES:
         raise BrokenFace("{}: it does not hold 68 landmarks".format(path))
     if not np.isfinite(values).all() or np.abs(values).max() > MAX_COORDINATE:
-        raise BrokenFace(
-            "{}: a landmark is not a number, or far outside of the crop".format(path)
-        )
+        raise BrokenFace("{}: a landmark is not a number, or far outside of the crop".format(path))
     return values.reshape(-1, 2).astype(np.float32)

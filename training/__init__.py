@@ -1,1 +1,1 @@
-"""Training of the networks: data, steps, checkpoints, and what TensorBoard shows of them."""
+"""Training of the networks: tasks, steps, losses, checkpoints and TensorBoard summaries."""

@@ -2,64 +2,86 @@
 
     photo -> frozen R-Net and identity network -> coefficient mesh, embedding -> refined mesh
 
-Only the generator learns. Its target is the published one, the coefficient mesh itself besides
-the photo's landmarks, or ground truth where the data has it (``training.mesh_targets``).
+Only the generator is trained. Its target is the published one, the coefficient mesh together with
+the photo's landmarks, or ground truth if the data include it (``dataset.mesh_targets``).
 """
 
+from typing import Any, Dict, Optional, Tuple
+
 from checkpoints.variables import restore
-from dataset.mesh_targets import mesh_targets
+from dataset.face_stream import Batch
+from dataset.mesh_targets import MeshTargets, build_mesh_targets
 from face_decoder import render_face
+from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes
 from gcn.embedding import FrozenFeatures, frozen_features
 from gcn.generator import GENERATOR_SCOPE, pyramid_tensors
 from gcn.losses import mesh_losses, total_mesh_loss
 from gcn.pyramid import load_pyramid
-from gcn.refined_face import refine_face
+from gcn.refined_face import RefinedFace, refine_face
 from geometry.camera import MILLIMETERS_PER_DM
 from mesh_renderer.vertex_normals import vertex_normals
-from training.optimizer import optimise
-from training.r_net_step import landmark_error
-from training.step import Pictures, TrainingStep, named
+from training.optimizer import (
+    build_update,
+    landmark_error,
+    loss_gradient_norms,
+    schedule_placeholders,
+)
+from training.options import TrainingOptions
+from training.step import Pictures, TrainingStep, present_terms
 from utils.drawing import heat_colors
 from utils.errors import InputError
-from utils.tf_compat import tf
+from utils.tf_compat import Tensor, tf
 
-_FULL_DISTANCE = 0.05  # dm between two meshes that is shown white
+_FULL_DISTANCE = 0.05  # dm between two meshes, drawn white
 
 
-def build_mesh_generator_step(batch, model, options, identity_network=None):
+def build_mesh_generator_step(
+    batch: Batch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+) -> TrainingStep:
     """Build the graph of a training step of the mesh generator.
 
-    The step's ``prediction`` is what the frozen networks say, [B, 257 + E]; so these run once per
-    batch, whether it is trained or validated on. ``loss_gradient_norms`` are with respect to the
-    generated vertices.
+    The step's ``prediction`` is the output of the frozen networks, [B, 257 + E], which therefore
+    run once per batch in training and in validation. ``loss_gradient_norms`` are with respect to
+    the generated vertices.
 
     Args:
-        batch: ``dataset.face_stream.Batch`` of tensors.
-        model: a ``FaceModel``.
-        options: ``training.options.TrainingOptions``; ``loss_weights`` are ``gcn.losses.MeshLossWeights``.
-        identity_network: an ``identity.IdentityNetwork``, or None for an embedding of R-Net alone.
-
-    Returns:
-        A ``training.step.TrainingStep``.
+        batch: batch of tensors.
+        model: face model.
+        options: options of the run; ``loss_weights`` are ``gcn.losses.MeshLossWeights``.
+        identity_network: see ``identity.load_identity_network``; None for an embedding of R-Net
+            alone.
 
     Raises:
-        InputError: the frozen weights, the mesh pyramid or ground-truth meshes are missing or unfit.
+        InputError: the frozen weights, the mesh pyramid or ground-truth meshes are missing or do
+            not fit.
     """
     if options.coefficient_weights is None:
-        raise InputError("the mesh generator needs a trained coefficient network; give its checkpoint or frozen graph "
-                         "as --coefficient_weights")
+        raise InputError(
+            "the mesh generator needs a trained coefficient network; give its checkpoint or frozen "
+            "graph as --coefficient_weights"
+        )
+    # 1. frozen networks, mesh generator, target
     prediction = tf.concat(
-        frozen_features(batch.photos, options.coefficient_weights, model, identity_network), axis=1)
+        frozen_features(batch.photos, options.coefficient_weights, model, identity_network), axis=1
+    )
     count = sum(coefficient_sizes(model))
-    refined = refine_face(FrozenFeatures(prediction[:, :count], prediction[:, count:]), model,
-                          pyramid_tensors(load_pyramid(model)), head=options.head)
-    targets = mesh_targets(batch.indices, model, options)
-    face, (target, target_normals) = refined.face, _target(refined, targets, model)
-    losses = mesh_losses(face.landmarks, batch.landmarks, face.shape, target, face.normals, target_normals)
-    total = total_mesh_loss(losses, options.loss_weights)
-    learning_rate, decay = (tf.placeholder(tf.float32, [], name) for name in ("learning_rate", "batch_norm_decay"))
-    update, gradient_norm = optimise(total, learning_rate)
+    features = FrozenFeatures(prediction[:, :count], prediction[:, count:])
+    pyramid = pyramid_tensors(load_pyramid(model))
+    refined = refine_face(features, model, pyramid, head=options.head)
+    targets = build_mesh_targets(batch.indices, model, options)
+    target, target_normals = _target(refined, targets, model)
+
+    # 2. losses and update
+    face, weights = refined.face, options.loss_weights
+    losses = mesh_losses(
+        face.landmarks, batch.landmarks, face.shape, target, face.normals, target_normals
+    )
+    total = total_mesh_loss(losses, weights)
+    learning_rate, decay = schedule_placeholders()
+    update, gradient_norm = build_update(total, learning_rate)
+
+    # 3. summaries
     return TrainingStep(
         update=update,
         step=tf.train.get_or_create_global_step(),
@@ -67,22 +89,24 @@ def build_mesh_generator_step(batch, model, options, identity_network=None):
         batch_norm_decay=decay,
         prediction=prediction,
         applied_prediction=prediction,
-        losses=dict(named(losses), total=total),
+        losses=dict(present_terms(losses), total=total),
         metrics=_metrics(refined, batch.landmarks, targets),
         gradient_norm=gradient_norm,
-        loss_gradient_norms=_loss_gradient_norms(losses, options.loss_weights, face.shape),
-        histograms=tf.summary.histogram("offset_mm", MILLIMETERS_PER_DM * (face.shape - refined.coefficient_face.shape)),
+        loss_gradient_norms=loss_gradient_norms(losses, weights, face.shape),
+        histograms=tf.summary.histogram(
+            "offset_mm", MILLIMETERS_PER_DM * (face.shape - refined.coefficient_face.shape)
+        ),
         pictures=_pictures(refined, model),
         validation_feeds={} if targets is None else {targets.validating: True},
     )
 
 
-def initialise_mesh_generator(session, path):
+def initialize_mesh_generator(session: Any, path: str) -> None:
     """Start the mesh generator from the weights of another run.
 
     Args:
-        session: a session of a graph with the generator's variables, initialised.
-        path: a checkpoint of a mesh generator with the same head and face model.
+        session: session of a graph with the generator's variables, initialized.
+        path: checkpoint of a mesh generator with the same head and face model.
 
     Raises:
         InputError: the file is missing, damaged, or of another network.
@@ -90,47 +114,62 @@ def initialise_mesh_generator(session, path):
     restore(session, path, tf.trainable_variables(GENERATOR_SCOPE + "/"))
 
 
-def _target(refined, targets, model):
-    """Return the target of shape (model space) and normals (world), each [B, N, 3]."""
+def _target(
+    refined: RefinedFace, targets: Optional[MeshTargets], model: FaceModel
+) -> Tuple[Tensor, Tensor]:
+    """Return the target of the shape (model space) and of the normals (world), each [B, N, 3]."""
     if targets is None:
         return refined.coefficient_face.shape, refined.coefficient_face.normals
     normals = vertex_normals(targets.vertices, model.triangles, model.vertex_triangles)
     return targets.vertices, tf.matmul(normals, refined.rotation)
 
 
-def _metrics(refined, labels, targets):
-    """Return the landmark error, and mean vertex distances in mm."""
+def _metrics(
+    refined: RefinedFace, labels: Tensor, targets: Optional[MeshTargets]
+) -> Dict[str, Tensor]:
+    """Return landmark errors, and mean vertex distances in mm."""
     before, after = refined.coefficient_face, refined.face
-    metrics = {"landmark_error_pixels": landmark_error(after.landmarks, labels),
-               "coefficient_mesh_landmark_error_pixels": landmark_error(before.landmarks, labels),
-               "mm_from_coefficient_mesh": _mean_distance(after.shape, before.shape)}
+    metrics = {
+        "landmark_error_pixels": landmark_error(after.landmarks, labels),
+        "coefficient_mesh_landmark_error_pixels": landmark_error(before.landmarks, labels),
+        "mm_from_coefficient_mesh": _mean_distance(after.shape, before.shape),
+    }
     if targets is not None:
         metrics["mm_from_truth"] = _mean_distance(after.shape, targets.vertices)
         metrics["coefficient_mesh_mm_from_truth"] = _mean_distance(before.shape, targets.vertices)
     return metrics
 
 
-def _mean_distance(vertices, others):
+def _mean_distance(vertices: Tensor, others: Tensor) -> Tensor:
+    """Return the mean distance of vertices [B, N, 3] dm from others, in mm."""
     return MILLIMETERS_PER_DM * tf.reduce_mean(tf.norm(vertices - others, axis=-1))
 
 
-def _loss_gradient_norms(losses, weights, vertices):
-    """Return loss name -> norm of the weighted loss's gradient with respect to the vertices."""
-    return {name: tf.norm(tf.gradients(getattr(weights, name) * loss, vertices)[0])
-            for name, loss in named(losses).items()}
-
-
-def _pictures(refined, model):
-    """Show the refined face; where R-Net's strip has the albedo, which is not refined, stands the distance map."""
+def _pictures(refined: RefinedFace, model: FaceModel) -> Pictures:
+    """Show the refined face; a map of distances replaces the albedo, which is not refined."""
     before, after = refined.coefficient_face, refined.face
     rendering = render_face(after, model)
-    distances = _distance_colors(tf.sqrt(tf.reduce_sum(tf.square(after.shape - before.shape), axis=-1)))
-    coloured = render_face(after._replace(colors=distances), model)
-    return Pictures(rendering.image, rendering.mask, coloured.image, after.landmarks, after.shape, after.colors,
-                    further_meshes={"coefficient_mesh": (before.shape, before.colors),
-                                    "distance_between_meshes": (after.shape, distances)})
+    distances = tf.sqrt(tf.reduce_sum(tf.square(after.shape - before.shape), axis=-1))
+    colors = _distance_colors(distances)
+    distance_map = render_face(after._replace(colors=colors), model)
+    return Pictures(
+        rendering.image,
+        rendering.mask,
+        distance_map.image,
+        after.landmarks,
+        after.shape,
+        after.colors,
+        further_meshes={
+            "coefficient_mesh": (before.shape, before.colors),
+            "distance_between_meshes": (after.shape, colors),
+        },
+    )
 
 
-def _distance_colors(distances):
-    """Colour distances [B, N], dm, from black through red and yellow to white (5 mm and more): [B, N, 3] RGB."""
+def _distance_colors(distances: Tensor) -> Tensor:
+    """Color distances [B, N], dm, from black through red and yellow to white at 5 mm.
+
+    Returns:
+        [B, N, 3] RGB, 0..255.
+    """
     return heat_colors(3.0 * distances / _FULL_DISTANCE, clip=tf.clip_by_value)

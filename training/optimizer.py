@@ -1,76 +1,125 @@
-"""What all training steps share: the optimiser, R-Net in its two modes, and their measures."""
+"""Parts shared by all training steps: R-Net in both modes, the Adam update, and summaries of both.
+
+The steps themselves are in ``training.r_net_step``, ``training.supervised_step`` and
+``training.mesh_generator_step``.
+"""
+
+from typing import Any, Dict, Tuple
 
 import networks
-from training.step import named
-from utils.tf_compat import tf
+from training.step import present_terms
+from utils.tf_compat import Tensor, tf
 
 R_NET_HEADS = ("fc-id", "fc-ex", "fc-tex", "fc-angles", "fc-gamma", "fc-XY", "fc-Z")
 
 
-def landmark_error(predicted, labels):
-    """Return the mean distance of the landmarks from their labels, pixels.
+def schedule_placeholders() -> Tuple[Tensor, Tensor]:
+    """Return scalar placeholders of the learning rate and of the moving averages' decay."""
+    return (
+        tf.placeholder(tf.float32, [], "learning_rate"),
+        tf.placeholder(tf.float32, [], "batch_norm_decay"),
+    )
 
-    Args:
-        predicted, labels: [B, 68, 2].
-    """
-    return tf.reduce_mean(tf.norm(predicted - labels, axis=-1))
 
-
-def two_modes(photos, sizes, decay):
-    """Return the coefficients of one R-Net in training mode and as it will be applied, two [B, coefficients].
+def build_train_and_eval(photos: Tensor, sizes: Any, decay: Tensor) -> Tuple[Tensor, Tensor]:
+    """Build one R-Net in training mode and in inference mode.
 
     Args:
         photos: [B, S, S, 3] BGR, 0..255.
         sizes: ``face_model.coefficients.Coefficients`` of ints.
-        decay: of the moving averages.
+        decay: decay of the moving averages.
+
+    Returns:
+        Coefficients of both modes, each [B, coefficients].
     """
-    counts = dict(identity_count=sizes.identity, expression_count=sizes.expression, albedo_count=sizes.albedo)
-    trained = networks.r_net(photos, training=True, decay=decay, **counts).coefficients
-    applied = networks.r_net(photos, training=False, reuse=True, **counts).coefficients
-    return trained, applied
+    counts = dict(
+        identity_count=sizes.identity,
+        expression_count=sizes.expression,
+        albedo_count=sizes.albedo,
+    )
+    trained = networks.r_net(photos, training=True, decay=decay, **counts)
+    applied = networks.r_net(photos, training=False, reuse=True, **counts)
+    return trained.coefficients, applied.coefficients
 
 
-def optimise(total, learning_rate, head_rate=1.0):
-    """Return the operation of one Adam step with all that belongs to it, and the gradient's norm.
+def build_update(
+    total: Tensor, learning_rate: Tensor, head_rate: float = 1.0
+) -> Tuple[Any, Tensor]:
+    """Build one Adam step of all trained variables, with the moving averages and the step counter.
 
     Args:
-        total: the loss.
-        learning_rate: scalar tensor.
-        head_rate: the learning rate of R-Net's heads, relative to that of the trunk. The 2,048 features
-            under a head are all positive, so one step of Adam moves all weights of an output the same way,
-            and the output by about a thousand times the rate: more than a face may turn, at the rates that
-            a trunk of random weights needs.
+        total: total loss.
+        learning_rate: scalar.
+        head_rate: learning rate of R-Net's heads relative to the trunk's. The 2,048 features under
+            a head are all positive, so a step of Adam moves all weights of an output in the same
+            direction, and the output by about a thousand times the learning rate. At the rates
+            that a trunk with random weights needs, this exceeds the range of the pose angles.
+
+    Returns:
+        The operation, and the global norm of the gradient.
     """
     optimizer = tf.train.AdamOptimizer(learning_rate)
     # All gradients first: an early update would change weights that another gradient still reads.
-    pairs = optimizer.compute_gradients(total, tf.trainable_variables(), gate_gradients=optimizer.GATE_GRAPH)
+    pairs = optimizer.compute_gradients(
+        total, tf.trainable_variables(), gate_gradients=optimizer.GATE_GRAPH
+    )
     step = tf.train.get_or_create_global_step()
-    # The moving averages belong to the step: they are updated with it, before it counts.
+
+    # The moving averages are part of the step: they are updated before it is counted.
     with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
         if head_rate == 1:
             update = optimizer.apply_gradients(pairs, global_step=step)
         else:
-            heads, trunk = ([pair for pair in pairs if (pair[1].op.name.split("/")[0] in R_NET_HEADS) == of_head]
-                            for of_head in (True, False))
-            update_heads = tf.train.AdamOptimizer(head_rate * learning_rate, name="AdamHeads").apply_gradients(heads)
+            heads, trunk = (
+                [pair for pair in pairs if is_head(pair[1]) == of_head] for of_head in (True, False)
+            )
+            head_optimizer = tf.train.AdamOptimizer(head_rate * learning_rate, name="AdamHeads")
+            update_heads = head_optimizer.apply_gradients(heads)
             with tf.control_dependencies([update_heads]):
                 update = optimizer.apply_gradients(trunk, global_step=step)
     return update, tf.global_norm([gradient for gradient, _ in pairs])
 
 
-def loss_gradient_norms(losses, weights, coefficients):
-    """Return loss name -> norm of the weighted loss's gradient with respect to the coefficients, [B, 257].
+def is_head(variable: Any) -> bool:
+    """Return True if a variable belongs to one of R-Net's heads."""
+    return variable.op.name.split("/")[0] in R_NET_HEADS
 
-    With respect to the network's weights each would cost a backward pass of its own.
+
+def landmark_error(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean distance of the landmarks from their labels, pixels.
+
+    Args:
+        predicted: [B, 68, 2].
+        labels: [B, 68, 2].
     """
-    norms = {}
-    for name, loss in named(losses).items():
-        gradient, = tf.gradients(getattr(weights, name) * loss, coefficients)
-        norms[name] = tf.norm(gradient)
-    return norms
+    return tf.reduce_mean(tf.norm(predicted - labels, axis=-1))
 
 
-def coefficient_histograms(parts):
-    """Return a merged summary of the distribution of each kind of coefficient."""
-    return tf.summary.merge([tf.summary.histogram("coefficients/" + name, values)
-                             for name, values in parts._asdict().items()])
+def loss_gradient_norms(losses: Any, weights: Any, prediction: Tensor) -> Dict[str, Tensor]:
+    """Return loss name -> norm of the weighted loss's gradient with respect to the prediction.
+
+    A gradient with respect to the network's weights would cost a backward pass per loss.
+
+    Args:
+        losses: NamedTuple of scalar tensors; None is left out.
+        weights: NamedTuple with a weight of the same name for each loss.
+        prediction: coefficients [B, 257] or vertices [B, N, 3].
+    """
+    return {
+        name: tf.norm(tf.gradients(getattr(weights, name) * loss, prediction)[0])
+        for name, loss in present_terms(losses).items()
+    }
+
+
+def coefficient_histograms(parts: Any) -> Tensor:
+    """Return a merged summary of the distribution of each kind of coefficient.
+
+    Args:
+        parts: ``face_model.coefficients.Coefficients`` of tensors.
+    """
+    return tf.summary.merge(
+        [
+            tf.summary.histogram("coefficients/" + name, values)
+            for name, values in parts._asdict().items()
+        ]
+    )

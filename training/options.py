@@ -17,61 +17,71 @@ SUPERVISIONS = ("photo", "truth")
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("published", "cool_down")
 IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")
+NO_IDENTITY = "none"
 
 
 class TrainingOptions(NamedTuple):
-    """What a run is told; written beside its results."""
+    """Options of a run; they are recorded beside its results."""
 
     data_path: str = PROCESSED_DATA_DIR
     val_data_path: Optional[str] = None  # None: the training data
     model_name: str = "model_test"
     result_path: str = RESULT_DIR
-    face_model: Optional[str] = None  # as in face_model.load_face_model
+    face_model: Optional[str] = None  # see face_model.load_face_model
     init_weights: Optional[str] = None  # checkpoint or frozen graph to start from
-    identity: str = "auto"  # identity.IDENTITY_CHOICES, or "none" for no perceptual loss
-    loss_weights: Any = LossWeights()  # or those of the other supervision or model
+    identity: str = "auto"  # one of identity.IDENTITY_CHOICES, or NO_IDENTITY
+    loss_weights: Any = LossWeights()  # or those of another training.tasks.Task
 
-    supervision: str = "photo"  # of R-Net: "photo" as published; "truth": known coefficients
-    image_size: int = 224  # of R-Net's input under "truth"
+    # Task
+    model: str = "r_net"  # network to train: one of MODELS
+    supervision: str = "photo"  # "photo": as published; "truth": known coefficients (R-Net only)
     precision: str = "float32"
-    head_rate: float = 1.0  # learning rate of R-Net's heads relative to the trunk's, under "truth"
 
-    model: str = "r_net"  # what to train: one of MODELS
-    coefficient_weights: Optional[str] = None  # R-Net's, under the mesh generator
-    # Of the mesh generator, gcn.generator.HEADS. Not the published "absolute": benchmarks/mesh_refinement.py says why.
+    # R-Net under supervision "truth"
+    image_size: int = 224  # width and height of the input, pixels
+    head_rate: float = 1.0  # learning rate of the heads relative to the trunk's
+
+    # Mesh generator
+    coefficient_weights: Optional[str] = None  # of the R-Net below it
+    # One of gcn.generator.HEADS. The published one, "absolute", is less accurate: see
+    # benchmarks/mesh_refinement.py.
     head: str = "residual"
-    mesh_targets: str = "auto"  # of the mesh generator, training.mesh_targets.MESH_TARGETS
+    mesh_targets: str = "auto"  # one of dataset.mesh_targets.MESH_TARGETS
 
+    # Optimization
     batch_size: int = 16
     steps: int = 200000
     learning_rate: float = 1e-4
     late_learning_rate: float = 2e-5
-    late_from: int = 100000  # step from which the late rate holds
+    late_from: int = 100000  # first step with the late rate
     schedule: str = "published"  # or "cool_down"
     warm_up: int = 500  # steps, of "cool_down"
-    cool_down: int = 2000  # the last steps, of "cool_down"
+    cool_down: int = 2000  # last steps, of "cool_down"
     augment: bool = False
     seed: int = 0
 
-    scalar_interval: int = 50  # steps, as the following
+    # Intervals in steps
+    scalar_interval: int = 50
     image_interval: int = 200
     val_interval: int = 1000
     checkpoint_interval: int = 10000
-    keep: int = 50  # checkpoints
-    val_faces: int = 64  # validated on: the same ones each time
+    keep: int = 50  # number of checkpoints
+    val_faces: int = 64  # number of faces of a validation, the same ones each time
 
+    # Run
     resume: bool = False
     deterministic: bool = False
-    threads: int = 0  # that read faces; 0: one per core
+    threads: int = 0  # reading faces; 0: one per core
     quiet: bool = False
 
 
-def learning_rate_at(step, options):
+def learning_rate_at(step: int, options: TrainingOptions) -> float:
     """Return the learning rate of the update after ``step`` updates.
 
-    The published schedule has two levels. "cool_down" rises linearly, stays, and falls to zero along a
-    cosine at the end: unlike a cosine over the whole run it lets a run be lengthened or ended early
-    (``--resume`` with other ``--steps``) as if that had been planned from the start.
+    The published schedule has two levels. "cool_down" rises linearly, stays constant, and falls to
+    zero along a cosine in the last steps. In contrast to a cosine over the whole run, it allows a
+    run to be lengthened or ended early (``--resume`` with other ``--steps``) with the same result
+    as if that had been planned from the start.
     """
     if options.schedule == "published":
         return options.learning_rate if step < options.late_from else options.late_learning_rate
@@ -82,11 +92,11 @@ def learning_rate_at(step, options):
     return rate
 
 
-def batch_norm_decay_at(step):
-    """Return the decay of the batch normalisation's moving averages after ``step`` updates.
+def batch_norm_decay_at(step: int) -> float:
+    """Return the decay of the batch normalization's moving averages after ``step`` updates.
 
-    It rises to the published constant within some 3,000 steps. With the constant from the start,
-    a tenth of the arbitrary initial averages would still be there after 770 steps, and no short
-    run would be usable outside of training mode.
+    It rises to the published constant within some 3,000 steps. With that constant from the start,
+    a tenth of the arbitrary initial averages would remain after 770 steps, and networks of short
+    runs would be useless in inference mode.
     """
     return min(R_NET_BATCH_NORM_DECAY, (1.0 + step) / (10.0 + step))

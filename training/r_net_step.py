@@ -1,47 +1,58 @@
 """One training step of R-Net: photo -> coefficients -> face -> image, six losses, Adam.
 
 Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (CVPRW 2019),
-section 3, without any ground truth of shape: photo, landmarks and identity are the teachers.
+section 3: supervised by the photo, its landmarks and an identity network, without 3-D labels.
 """
+
+from typing import Any
 
 import losses as loss_terms
 import networks
 from checkpoints.variables import restore, variable_shapes
-from face_decoder import decode_face, render_face
+from dataset.face_stream import Batch
+from face_decoder import Face, Rendering, decode_face, render_face
+from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from losses import Losses
+from losses import Losses, LossWeights
 from training.optimizer import (
-    R_NET_HEADS,
+    build_train_and_eval,
+    build_update,
     coefficient_histograms,
+    is_head,
     landmark_error,
     loss_gradient_norms,
-    optimise,
-    two_modes,
+    schedule_placeholders,
 )
-from training.step import Pictures, TrainingStep, named
-from utils.tf_compat import tf
+from training.options import TrainingOptions
+from training.step import Pictures, TrainingStep, present_terms
+from utils.tf_compat import Tensor, tf
 
 
-def build_r_net_step(batch, model, options, identity_network=None):
+def build_r_net_step(
+    batch: Batch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+) -> TrainingStep:
     """Build the graph of a training step of R-Net.
 
     Args:
-        batch: ``dataset.face_stream.Batch`` of tensors.
-        model: a ``FaceModel``.
-        options: ``training.options.TrainingOptions``.
-        identity_network: an ``identity.IdentityNetwork``, or None to leave the perceptual loss out.
-
-    Returns:
-        A ``training.step.TrainingStep``.
+        batch: batch of tensors.
+        model: face model.
+        options: options of the run.
+        identity_network: see ``identity.load_identity_network``; None omits the perceptual loss.
     """
+    # 1. network, face, image
     sizes = coefficient_sizes(model)
-    learning_rate, decay = (tf.placeholder(tf.float32, [], name) for name in ("learning_rate", "batch_norm_decay"))
-    trained, applied = two_modes(batch.photos, sizes, decay)
+    learning_rate, decay = schedule_placeholders()
+    trained, applied = build_train_and_eval(batch.photos, sizes, decay)
     face = decode_face(trained, model)
     rendering = render_face(face, model)
-    losses = _losses(batch, trained, face, rendering, model, options.loss_weights, identity_network)
-    total = loss_terms.total_loss(losses, options.loss_weights)
-    update, gradient_norm = optimise(total, learning_rate)
+
+    # 2. losses and update
+    weights = options.loss_weights
+    losses = _losses(batch, trained, face, rendering, model, weights, identity_network)
+    total = loss_terms.total_loss(losses, weights)
+    update, gradient_norm = build_update(total, learning_rate)
+
+    # 3. summaries
     parts = split_coefficients(trained, sizes)
     return TrainingStep(
         update=update,
@@ -50,43 +61,53 @@ def build_r_net_step(batch, model, options, identity_network=None):
         batch_norm_decay=decay,
         prediction=trained,
         applied_prediction=applied,
-        losses=dict(named(losses), total=total),
+        losses=dict(present_terms(losses), total=total),
         metrics={"landmark_error_pixels": landmark_error(face.landmarks, batch.landmarks)},
         gradient_norm=gradient_norm,
-        loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
+        loss_gradient_norms=loss_gradient_norms(losses, weights, trained),
         histograms=coefficient_histograms(parts),
         pictures=_pictures(face, rendering, model),
     )
 
 
-def initialise_r_net(session, path):
+def initialize_r_net(session: Any, path: str) -> None:
     """Start R-Net from trained weights.
 
     Args:
-        session: a session of a graph with R-Net's variables, initialised.
-        path: an R-Net checkpoint, a frozen graph that keeps the names of its variables, or a
-            ``resnet_v1_50.ckpt``, which has the trunk only: the heads then keep their zeros.
+        session: session of a graph with R-Net's variables, initialized.
+        path: R-Net checkpoint, frozen graph that keeps the names of its variables, or
+            ``resnet_v1_50.ckpt``, which has the trunk only: the heads then remain zero.
 
     Raises:
         InputError: the file is missing, damaged or of another network or face model.
     """
     trunk = tf.trainable_variables(networks.R_NET_SCOPE + "/")
     trunk += [v for v in tf.global_variables(networks.R_NET_SCOPE + "/") if "/moving_" in v.op.name]
-    heads = [v for v in tf.trainable_variables() if v.op.name.split("/")[0] in R_NET_HEADS]
+    heads = [v for v in tf.trainable_variables() if is_head(v)]
     has_heads = path.endswith(".pb") or "fc-angles/weights" in variable_shapes(path)
     restore(session, path, trunk + heads if has_heads else trunk)
 
 
-def _losses(batch, coefficients, face, rendering, model, weights, identity_network):
-    """Return the six unweighted ``losses.Losses``."""
+def _losses(
+    batch: Batch,
+    coefficients: Tensor,
+    face: Face,
+    rendering: Rendering,
+    model: FaceModel,
+    weights: LossWeights,
+    identity_network: Any,
+) -> Losses:
+    """Return the six unweighted losses."""
     parts = split_coefficients(coefficients, coefficient_sizes(model))
     perceptual = None
     if identity_network is not None:
         perceptual = loss_terms.perceptual_loss(
-            identity_network.features(batch.photos), identity_network.features(rendering.image))
+            identity_network.features(batch.photos), identity_network.features(rendering.image)
+        )
     return Losses(
         photometric=loss_terms.photometric_loss(
-            batch.photos, rendering.image, rendering.front_mask * batch.attention),
+            batch.photos, rendering.image, rendering.front_mask * batch.attention
+        ),
         landmark=loss_terms.landmark_loss(face.landmarks, batch.landmarks),
         perceptual=perceptual,
         regularization=loss_terms.regularization_loss(parts, weights),
@@ -95,6 +116,8 @@ def _losses(batch, coefficients, face, rendering, model, weights, identity_netwo
     )
 
 
-def _pictures(face, rendering, model):
+def _pictures(face: Face, rendering: Rendering, model: FaceModel) -> Pictures:
     unlit = render_face(face._replace(colors=face.albedo), model)
-    return Pictures(rendering.image, rendering.mask, unlit.image, face.landmarks, face.shape, face.colors)
+    return Pictures(
+        rendering.image, rendering.mask, unlit.image, face.landmarks, face.shape, face.colors
+    )

@@ -1,8 +1,8 @@
-"""Checkpoints of a run: written whole or not at all, the newest few kept, the newest good one found.
+"""Checkpoints of a run: written atomically, the newest ones kept, the newest whole one restored.
 
-A checkpoint is three files: ``iter_N.ckpt.data-00000-of-00001`` and ``iter_N.ckpt.index`` as
-TensorFlow writes them, and the record ``iter_N.json``, which knows the sizes of the other two. The
-record is put in place last and removed first, so a checkpoint with a record is a whole one.
+A checkpoint consists of three files: ``iter_N.ckpt.data-00000-of-00001`` and ``iter_N.ckpt.index``
+as TensorFlow writes them, and the record ``iter_N.json``, which holds the sizes of the other two.
+The record is put in place last and removed first, so a checkpoint with a record is complete.
 """
 
 import contextlib
@@ -11,6 +11,9 @@ import os
 import re
 import shutil
 import tempfile
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
 
 from checkpoints.record import CHECKPOINT_EXTENSION, read_record, record_path
 from checkpoints.variables import assign, read_variables
@@ -26,61 +29,75 @@ class CheckpointSaver:
     """Saves and restores the variables of the current graph.
 
     Args:
-        folder: where the checkpoints go.
-        keep: how many are kept.
+        folder: folder of the checkpoints.
+        keep: number of checkpoints to keep.
         record: dict for JSON, written with each checkpoint.
     """
 
-    def __init__(self, folder, keep, record):
-        self._folder, self._keep, self._record = folder, keep, record
+    def __init__(self, folder: str, keep: int, record: Dict[str, Any]) -> None:
+        self._folder = folder
+        self._keep = keep
+        self._record = record
         self._variables = tf.global_variables()
         self._saver = tf.train.Saver(self._variables)
 
-    def save(self, session, step):
+    def save(self, session: Any, step: int) -> str:
         """Write the checkpoint of ``step`` and remove the oldest ones.
 
         Returns:
             Its prefix, ``.../iter_N.ckpt``.
 
         Raises:
-            InputError: it cannot be written; older checkpoints are as they were.
+            InputError: the checkpoint cannot be written; older ones remain unchanged.
         """
+        # 1. The new checkpoint, first under a temporary name.
         prefix = self.prefix(step)
         try:
             _remove_partial(self._folder)
             temporary = tempfile.mkdtemp(prefix=_PARTIAL_PREFIX, dir=self._folder)
             try:
-                self._saver.save(session, os.path.join(temporary, os.path.basename(prefix)),
-                                 write_meta_graph=False, write_state=False)
+                self._saver.save(
+                    session,
+                    os.path.join(temporary, os.path.basename(prefix)),
+                    write_meta_graph=False,
+                    write_state=False,
+                )
                 self._put_in_place(temporary, prefix, step)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         except (OSError, tf.errors.OpError) as error:
-            raise InputError("{}: the checkpoint cannot be written ({}); make room, then go on with --resume".format(
-                prefix, write_fault(error))) from None
+            raise InputError(
+                "{}: the checkpoint cannot be written ({}); make room, then continue with "
+                "--resume".format(prefix, describe_write_error(error))
+            ) from None
+
+        # 2. The oldest ones.
         older = [other for other in finished_steps(self._folder) if other < step]
-        for old in older[:max(0, len(older) + 1 - self._keep)]:
+        for old in older[: max(0, len(older) + 1 - self._keep)]:
             _remove(self.prefix(old))
         return prefix
 
-    def prefix(self, step):
+    def prefix(self, step: int) -> str:
         """Return the prefix of the checkpoint of ``step``."""
         return os.path.join(self._folder, "iter_{}{}".format(step, CHECKPOINT_EXTENSION))
 
-    def restore_newest(self, session, check):
+    def restore_newest(
+        self, session: Any, check: Callable[[str], Any]
+    ) -> Tuple[Optional[str], List[str]]:
         """Restore the newest checkpoint that is whole.
 
         Args:
-            session: a session with the variables.
+            session: session with the variables.
             check: called with the prefix of a whole checkpoint; raises an InputError to refuse it.
 
         Returns:
-            (prefix or None if there is none, reasons why newer ones were passed over).
+            The prefix, or None if the folder has no checkpoint; and the reasons why newer
+            checkpoints were passed over.
 
         Raises:
-            InputError: from ``check``, or because there are checkpoints and none can be used.
+            InputError: ``check`` raised it, or no checkpoint of the folder can be used.
         """
-        passed_over = []
+        passed_over: List[str] = []
         for step in reversed(finished_steps(self._folder)):
             prefix = self.prefix(step)
             try:
@@ -97,19 +114,21 @@ class CheckpointSaver:
             assign(session, self._variables, values)
             return prefix, passed_over
         if passed_over:
-            raise InputError("{}; no checkpoint of this run can be used, train under another --model_name".format(
-                passed_over[0]))
+            raise InputError(
+                "{}; no checkpoint of this run can be used, train under another "
+                "--model_name".format(passed_over[0])
+            )
         return None, passed_over
 
-    def _read(self, prefix):
-        return read_variables(
-            prefix, {v.op.name: v.shape.as_list() for v in self._variables})
+    def _read(self, prefix: str) -> Dict[str, np.ndarray]:
+        return read_variables(prefix, {v.op.name: v.shape.as_list() for v in self._variables})
 
-    def _put_in_place(self, temporary, prefix, step):
+    def _put_in_place(self, temporary: str, prefix: str, step: int) -> None:
+        """Move the files of a checkpoint into the folder, and write its record."""
         names = sorted(os.listdir(temporary))
         sizes = {name: os.path.getsize(os.path.join(temporary, name)) for name in names}
         with contextlib.suppress(FileNotFoundError):
-            os.remove(record_path(prefix))  # of an earlier checkpoint of the same step, now to be replaced
+            os.remove(record_path(prefix))  # of an earlier checkpoint of the same step
         for name in names:
             _flush_to_disk(os.path.join(temporary, name))
             os.replace(os.path.join(temporary, name), os.path.join(self._folder, name))
@@ -117,26 +136,26 @@ class CheckpointSaver:
         write_json(record_path(prefix), dict(self._record, step=step, files=sizes))
 
 
-def finished_steps(folder):
-    """Return the steps of the checkpoints in a folder, ascending; those that have their record."""
+def finished_steps(folder: str) -> List[int]:
+    """Return the steps of the checkpoints in a folder that have a record, ascending."""
     with contextlib.suppress(FileNotFoundError):
         matches = (_RECORD_NAME.match(name) for name in os.listdir(folder))
         return sorted(int(match.group(1)) for match in matches if match)
     return []
 
 
-def _require_sizes(prefix):
-    """Raise an InputError unless the files of a checkpoint have the sizes that its record names."""
+def _require_sizes(prefix: str) -> None:
+    """Raise an InputError unless the files of a checkpoint have the sizes in its record."""
     files = (read_record(prefix) or {}).get("files")
     if not files:
         raise InputError("{}: not the record of a checkpoint".format(record_path(prefix)))
     for name, size in files.items():
         path = os.path.join(os.path.dirname(prefix), os.path.basename(name))
         if not os.path.isfile(path) or os.path.getsize(path) != size:
-            raise InputError("{}: missing, or not of the size that its record names".format(path))
+            raise InputError("{}: missing, or its size differs from its record".format(path))
 
 
-def _remove(prefix):
+def _remove(prefix: str) -> None:
     """Remove a checkpoint, its record first."""
     folder, base = os.path.split(prefix)
     os.remove(record_path(prefix))
@@ -145,8 +164,8 @@ def _remove(prefix):
             os.remove(os.path.join(folder, name))
 
 
-def _remove_partial(folder):
-    """Remove what a killed writer left behind."""
+def _remove_partial(folder: str) -> None:
+    """Remove the temporary files of killed writers."""
     for name in os.listdir(folder):
         if name.startswith(_PARTIAL_PREFIX):
             path = os.path.join(folder, name)
@@ -156,13 +175,18 @@ def _remove_partial(folder):
                 os.remove(path)
 
 
-def write_fault(error):
-    """Return why a file could not be written, in a few words; TensorFlow tells it deep in a long message."""
+def describe_write_error(error: Exception) -> str:
+    """Return in a few words why a file could not be written.
+
+    TensorFlow's exceptions contain the reason deep inside a long message.
+    """
     full = os.strerror(errno.ENOSPC)
-    return full if full in str(error) else getattr(error, "strerror", None) or type(error).__name__
+    if full in str(error):
+        return full
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _flush_to_disk(path):
+def _flush_to_disk(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

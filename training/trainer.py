@@ -1,308 +1,407 @@
-"""The training loop: steps, summaries, validation, checkpoints, and what ends it."""
+"""The training loop: steps, summaries, validation, checkpoints, and the end of a run."""
 
 import os
 import time
-from typing import NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from checkpoints.record import image_size_notices, read_record, require_face_model
-from dataset.face_cache import open_face_cache
-from dataset.face_stream import FaceStream, batch_queue
-from dataset.processed_faces import find_faces
-from dataset.truth_stream import CachedFaceStream, cached_batch_queue
-from face_model.coefficients import coefficient_sizes
+from dataset.face_stream import BatchQueue
+from dataset.processed_faces import FaceFolder
+from face_model import FaceModel
 from identity import load_identity_network
-from training.options import batch_norm_decay_at, learning_rate_at
+from training.options import (
+    NO_IDENTITY,
+    TrainingOptions,
+    batch_norm_decay_at,
+    learning_rate_at,
+)
 from training.progress import Progress, StopRequest
-from training.r_net_step import build_r_net_step, initialise_r_net
 from training.run_folder import OPTIONS_FILE, locked_run_folder
-from training.run_record import changes, data_record, run_record
+from training.run_record import describe_changes, describe_data, describe_run
 from training.saver import CheckpointSaver
+from training.step import TrainingStep
 from training.summaries import MESH_PLUGIN, SummaryWriter
+from training.tasks import Task
 from utils.errors import InputError
 from utils.installed import missing_dependencies
 from utils.json_files import write_json
 from utils.tf_compat import session_config, tf, use_bfloat16
 from utils.workers import release_freed_memory
 
-NO_IDENTITY = "none"
-_NAMES_TOLD = 5  # how many left-out faces are named before they are only counted
+_NAMED_FACES = 5  # left-out faces that are named; further ones are only counted
 
 
 class Outcome(NamedTuple):
-    """How a run ended."""
+    """The end of a run."""
 
     first_step: int  # steps done before this run
     last_step: int
-    seconds: float  # of this run's steps, without the start
-    images: int  # trained on in this run, repeats counted
-    losses: dict  # name -> value, of the last step; empty without one
-    validation: dict  # name -> value, of the last validation; empty without one
+    seconds: float  # duration of this run's steps, without the start
+    images: int  # trained on in this run, with repetitions
+    losses: Dict[str, float]  # name -> value in the last step; empty if there was none
+    validation: Dict[str, float]  # tag -> value in the last validation; empty if there was none
     checkpoint: Optional[str]  # prefix of the newest
     broken: int  # faces that could not be read
     signal: Optional[int]  # that stopped the run
 
 
-def train(options, model, build_step=build_r_net_step, initialise=initialise_r_net):
+class _RunGraph(NamedTuple):
+    """The graph of a run, and the data that it reads."""
+
+    stream: Any  # training faces
+    val_stream: Any  # validation faces
+    queue: BatchQueue
+    val_queue: BatchQueue
+    step: TrainingStep
+    identity_kind: str  # of the identity network, or NO_IDENTITY
+
+
+def train(options: TrainingOptions, model: FaceModel, task: Task) -> Outcome:
     """Train a network.
 
     Args:
-        options: ``training.options.TrainingOptions``.
-        model: a ``FaceModel``.
-        build_step: builds the network's graph and step, with the arguments and the result of
-            ``training.r_net_step.build_r_net_step``.
-        initialise: sets the network's variables from ``options.init_weights``, with the arguments of
-            ``training.r_net_step.initialise_r_net``.
-
-    Returns:
-        An :class:`Outcome`.
+        options: options of the run.
+        model: face model.
+        task: task of the options' network and supervision.
 
     Raises:
-        InputError: something is missing or damaged, nothing can be read or written any more, or a
-            loss is not a finite number.
+        InputError: files are missing, damaged or cannot be written, or a loss is not finite.
     """
     with locked_run_folder(options) as folder, tf.Graph().as_default():
         try:
-            trainer = _Trainer(options, model, folder, build_step, initialise)
+            trainer = _Trainer(options, model, task, folder)
             try:
                 return trainer.run()
             finally:
                 trainer.close()
-        except OSError as error:  # of the run's folder: reading faces has errors of its own
-            raise InputError("{}: cannot be written ({}); make room, then go on with --resume".format(
-                folder, error.strerror or error)) from None
+        except OSError as error:  # of the run's folder: errors of reading faces are caught earlier
+            raise InputError(
+                "{}: cannot be written ({}); make room, then continue with --resume".format(
+                    folder, error.strerror or error
+                )
+            ) from None
 
 
 class _Trainer:
-    """The parts of a run."""
+    """A run: its graph, session and files."""
 
-    def __init__(self, options, model, folder, build_step, initialise):
-        self._options, self._model, self._folder = options, model, folder
-        self._validation, self._losses, self._checkpoint = {}, {}, None
+    def __init__(self, options: TrainingOptions, model: FaceModel, task: Task, folder: str) -> None:
+        self._options = options
+        self._model = model
+        self._losses: Dict[str, float] = {}  # of the last step
+        self._validation: Dict[str, float] = {}  # of the last validation
+        self._checkpoint: Optional[str] = None  # prefix of the newest
+
+        # 1. Graph and session; the configuration first, because it may be unsupported.
         config = _session_config(options)
-        self._stream, self._val_stream = _streams(options, model)
-        faces, val_faces = self._stream.folder, self._val_stream.folder
-        tf.set_random_seed(options.seed)
-        self._queue, self._val_queue = (_queue(stream, options) for stream in (self._stream, self._val_stream))
-        needs_identity = options.identity != NO_IDENTITY and options.supervision != "truth"
-        identity = load_identity_network(options.identity) if needs_identity else None
-        self._step = build_step(self._queue.batch, model, options, identity)
+        self._graph = _build_graph(options, model, task)
         self._session = tf.Session(config=config)
-        self._record = dict(run_record(options, model), data=data_record(faces))
+
+        # 2. Variables: of a checkpoint, of other weights, or random.
+        faces = self._graph.stream.folder
+        self._record = dict(describe_run(options, model), data=describe_data(faces))
         self._saver = CheckpointSaver(folder, options.keep, self._record)
-        notices = self._initialise(initialise)
+        notices = self._initialize(task)
+        self._first_step = int(self._session.run(self._graph.step.step))
+        self._start_queue(self._first_step)
+
+        # 3. Outputs beside the checkpoints.
         self._progress = Progress(self._first_step, options.steps, options.quiet)
-        notices = _data_notices(faces, val_faces, identity, options) + notices
-        for notice in notices:
+        for notice in _describe_supervision(self._graph, task) + notices:
             self._progress.notice(notice)
         write_json(os.path.join(folder, OPTIONS_FILE), self._record)
-        self._writers = {side: SummaryWriter(os.path.join(folder, "summary", side), self._first_step)
-                         for side in ("train", "val")}
+        self._writers = {
+            side: SummaryWriter(os.path.join(folder, "summary", side), self._first_step)
+            for side in ("train", "val")
+        }
+        self._speed = _SpeedMeter()
 
-    def _initialise(self, initialise):
-        """Set all variables and the position in the data; returns what there is to say about it."""
+    def _initialize(self, task: Task) -> List[str]:
+        """Set all variables; returns notices about their origin."""
         self._session.run(tf.global_variables_initializer())
-        notices = []
+        notices: List[str] = []
         if self._options.resume:
-            self._checkpoint, notices = self._saver.restore_newest(
-                self._session, lambda prefix: require_face_model(prefix, self._model))
-            notices = ["passed over: " + reason for reason in notices]
+            self._checkpoint, reasons = self._saver.restore_newest(
+                self._session, lambda prefix: require_face_model(prefix, self._model)
+            )
+            notices = ["passed over: " + reason for reason in reasons]
         if self._checkpoint:
-            notices += changes(read_record(self._checkpoint), self._record)
+            notices += describe_changes(read_record(self._checkpoint) or {}, self._record)
             notices.append("resumed from {}".format(self._checkpoint))
         elif self._options.init_weights:
-            initialise(self._session, self._options.init_weights)
+            task.initialize(self._session, self._options.init_weights)
             notices.append("started from the weights of {}".format(self._options.init_weights))
             notices += image_size_notices(self._options.init_weights, self._options.image_size)
-        notices += missing_dependencies([MESH_PLUGIN])
-        self._first_step = int(self._session.run(self._step.step))
-        self._session.run(self._queue.initializer, {
-            self._queue.first: self._first_step * self._options.batch_size})
-        return notices
+        return notices + missing_dependencies([MESH_PLUGIN])
 
-    def run(self):
-        """Train to the last step, or until asked to stop; returns an :class:`Outcome`."""
+    def _start_queue(self, step: int) -> None:
+        """Start reading training faces at the position of a step."""
+        queue = self._graph.queue
+        self._session.run(queue.initializer, {queue.first: step * self._options.batch_size})
+
+    def run(self) -> Outcome:
+        """Train to the last step, or until a signal requests to stop."""
         options, done = self._options, self._first_step
         start = time.monotonic()
-        self._count_from(done)
+        self._speed.start(done)
+
+        # 1. Steps.
         with StopRequest(self._progress.notice) as stop:
             while done < options.steps and stop.signal is None:
                 self._train_step(done)
                 done += 1
-                if _due(done, options.val_interval) or done == options.steps:
+                if _is_due(done, options.val_interval) or done == options.steps:
                     self._validate(done)
-                    self._count_from(done)
-                if _due(done, options.checkpoint_interval):
+                    self._speed.start(done)
+                if _is_due(done, options.checkpoint_interval):
                     self._checkpoint = self._saver.save(self._session, done)
-                    self._count_from(done)
-            if done > self._first_step and not _due(done, options.checkpoint_interval):
-                self._checkpoint = self._saver.save(self._session, done)
-        return Outcome(self._first_step, done, time.monotonic() - start, (done - self._first_step) * options.batch_size,
-                       self._losses, self._validation, self._checkpoint,
-                       len(self._stream.broken), stop.signal)
+                    self._speed.start(done)
 
-    def close(self):
-        """Write what is to be written, and free the session."""
+            # 2. The last checkpoint, before another signal may interrupt.
+            if done > self._first_step and not _is_due(done, options.checkpoint_interval):
+                self._checkpoint = self._saver.save(self._session, done)
+        return Outcome(
+            first_step=self._first_step,
+            last_step=done,
+            seconds=time.monotonic() - start,
+            images=(done - self._first_step) * options.batch_size,
+            losses=self._losses,
+            validation=self._validation,
+            checkpoint=self._checkpoint,
+            broken=len(self._graph.stream.broken),
+            signal=stop.signal,
+        )
+
+    def close(self) -> None:
+        """Close the progress line, the event files and the session."""
         self._progress.close()
         for writer in self._writers.values():
             writer.close()
         self._session.close()
 
-    def _train_step(self, step):
-        """Do the update after ``step`` updates, and write what is due of it."""
-        done, step_graph = step + 1, self._step
-        first = step == self._first_step
-        scalars_due = first or _due(done, self._options.scalar_interval)
-        pictures_due = first or _due(done, self._options.image_interval)
-        fetches = {"update": step_graph.update, "losses": step_graph.losses, "indices": self._queue.batch.indices,
-                   "gradient_norm": step_graph.gradient_norm}
-        if scalars_due:
-            fetches.update(metrics=step_graph.metrics, loss_gradient_norms=step_graph.loss_gradient_norms)
-        if pictures_due:
-            fetches.update(histograms=step_graph.histograms)
-        if pictures_due and step_graph.pictures:
-            fetches.update(batch=self._queue.batch, pictures=step_graph.pictures)
-        values = self._evaluate(fetches, {
-            step_graph.learning_rate: learning_rate_at(step, self._options),
-            step_graph.batch_norm_decay: batch_norm_decay_at(step)})
-        for reason in self._stream.take_news():
+    def _train_step(self, step: int) -> None:
+        """Perform the update after ``step`` updates, and write its summaries if they are due."""
+        done, graph = step + 1, self._graph.step
+        is_first = step == self._first_step
+        scalars_due = is_first or _is_due(done, self._options.scalar_interval)
+        pictures_due = is_first or _is_due(done, self._options.image_interval)
+
+        # 1. Update.
+        feeds = {
+            graph.learning_rate: learning_rate_at(step, self._options),
+            graph.batch_norm_decay: batch_norm_decay_at(step),
+        }
+        values = self._evaluate(self._step_fetches(scalars_due, pictures_due), feeds)
+
+        # 2. Broken faces, diverged losses, progress.
+        for reason in self._graph.stream.pop_errors():
             self._progress.notice("skipped: " + reason)
         self._require_finite(done, values)
         self._losses = values["losses"]
         self._progress.step(values["losses"]["total"])
+
+        # 3. Summaries.
         if scalars_due:
             self._write_scalars(done, values)
         if pictures_due:
-            if step_graph.pictures:
-                self._writers["train"].strip(done, values["batch"], values["pictures"])
-            self._writers["train"].serialised(done, values["histograms"])
+            if graph.pictures:
+                self._writers["train"].write_strip(done, values["batch"], values["pictures"])
+            self._writers["train"].write_serialized(done, values["histograms"])
 
-    def _validate(self, done):
-        """Average the losses over the validation faces, with the network as it will be applied."""
-        faces = min(self._options.val_faces, len(self._val_stream.folder.faces))
+    def _step_fetches(self, scalars_due: bool, pictures_due: bool) -> Dict[str, Any]:
+        """Return name -> tensors to be evaluated in a training step."""
+        graph, batch = self._graph.step, self._graph.queue.batch
+        fetches = {
+            "update": graph.update,
+            "losses": graph.losses,
+            "indices": batch.indices,
+            "gradient_norm": graph.gradient_norm,
+        }
+        if scalars_due:
+            fetches.update(metrics=graph.metrics, loss_gradient_norms=graph.loss_gradient_norms)
+        if pictures_due:
+            fetches.update(histograms=graph.histograms)
+        if pictures_due and graph.pictures:
+            fetches.update(batch=batch, pictures=graph.pictures)
+        return fetches
+
+    def _validate(self, done: int) -> None:
+        """Average losses and metrics over the validation faces, with the network in inference mode.
+
+        Args:
+            done: number of updates so far.
+        """
+        # 1. The same faces each time, in whole batches.
+        graph, writer = self._graph, self._writers["val"]
+        faces = min(self._options.val_faces, len(graph.val_stream.folder.faces))
         batches = -(-faces // self._options.batch_size)
-        self._session.run(self._val_queue.initializer, {self._val_queue.first: 0})
-        sums = {}
+        self._session.run(graph.val_queue.initializer, {graph.val_queue.first: 0})
+
+        # 2. Sums; pictures of the first batch.
+        sums: Dict[str, float] = {}
         for number in range(batches):
-            with_pictures = number == 0 and self._step.pictures is not None
-            batch, values = self._validation_batch(with_pictures)
-            for tag, value in _tagged(loss=values["losses"], metrics=values["metrics"]).items():
+            with_pictures = number == 0 and graph.step.pictures is not None
+            batch, values = self._evaluate_validation_batch(with_pictures)
+            for tag, value in _tag(loss=values["losses"], metrics=values["metrics"]).items():
                 sums[tag] = sums.get(tag, 0.0) + value
             if with_pictures:
-                self._writers["val"].strip(done, batch, values["pictures"])
-                self._writers["val"].mesh(done, values["pictures"], self._model.triangles)
+                writer.write_strip(done, batch, values["pictures"])
+                writer.write_mesh(done, values["pictures"], self._model.triangles)
+
+        # 3. Means.
         self._validation = {tag: value / batches for tag, value in sums.items()}
-        self._writers["val"].scalars(done, self._validation)
-        self._writers["val"].flush()
-        release_freed_memory()  # each validation would leave some thirty megabytes with another thread's heap
+        writer.write_scalars(done, self._validation)
+        writer.flush()
+        release_freed_memory()  # otherwise each validation can add some 30 MB to another heap
 
-    def _validation_batch(self, with_pictures):
-        """Return the next validation batch as arrays, and what the network makes of it."""
-        batch = self._evaluate(self._val_queue.batch)
-        feeds = dict(zip(self._queue.batch, batch))
-        feeds.update(self._step.validation_feeds)
-        feeds[self._step.prediction] = self._evaluate(self._step.applied_prediction, feeds)
-        fetches = {"losses": self._step.losses, "metrics": self._step.metrics}
+    def _evaluate_validation_batch(self, with_pictures: bool) -> Tuple[Any, Dict[str, Any]]:
+        """Return the next validation batch as arrays, and name -> values of its evaluation."""
+        step, queue = self._graph.step, self._graph.queue
+        batch = self._evaluate(self._graph.val_queue.batch)
+        feeds = dict(zip(queue.batch, batch))
+        feeds.update(step.validation_feeds)
+        feeds[step.prediction] = self._evaluate(step.applied_prediction, feeds)
+        fetches = {"losses": step.losses, "metrics": step.metrics}
         if with_pictures:
-            fetches["pictures"] = self._step.pictures
-        return type(self._queue.batch)(*batch), self._evaluate(fetches, feeds)
+            fetches["pictures"] = step.pictures
+        return type(queue.batch)(*batch), self._evaluate(fetches, feeds)
 
-    def _evaluate(self, fetches, feeds=None):
-        """Run the session; faults of the data become their own error."""
+    def _evaluate(self, fetches: Any, feeds: Optional[Dict[Any, Any]] = None) -> Any:
+        """Run the session; report its errors in terms of options and data."""
         try:
             return self._session.run(fetches, feeds)
         except tf.errors.ResourceExhaustedError:
-            raise InputError("a batch of {} faces does not fit into memory; choose a smaller --batch_size".format(
-                self._options.batch_size)) from None
+            raise InputError(
+                "a batch of {} faces does not fit into memory; choose a smaller "
+                "--batch_size".format(self._options.batch_size)
+            ) from None
         except tf.errors.OpError:
-            for stream in (self._stream, self._val_stream):
+            for stream in (self._graph.stream, self._graph.val_stream):
                 if stream.failure:
                     raise stream.failure from None
             raise
 
-    def _require_finite(self, done, values):
-        """Raise an InputError that names the loss and the faces if a loss or a gradient is not finite."""
-        quantities = ["the {} loss".format(name) for name, value in sorted(values["losses"].items())
-                      if not np.isfinite(value) and name != "total"]
-        if not quantities and not np.isfinite(values["losses"]["total"] + values["gradient_norm"]):
+    def _require_finite(self, done: int, values: Dict[str, Any]) -> None:
+        """Raise an InputError that names losses and faces if a loss or a gradient is not finite."""
+        losses = values["losses"]
+        quantities = [
+            "the {} loss".format(name)
+            for name, value in sorted(losses.items())
+            if not np.isfinite(value) and name != "total"
+        ]
+        if not quantities and not np.isfinite(losses["total"] + values["gradient_norm"]):
             quantities = ["the gradient"]
-        if quantities:
-            names = [self._stream.folder.faces[index].name for index in values["indices"]]
-            raise InputError("step {}: {} not finite, training stopped; the batch was {}; {}".format(
-                done, " and ".join(quantities) + (" are" if len(quantities) > 1 else " is"), ", ".join(names),
-                "the last good checkpoint is {}".format(self._checkpoint) if self._checkpoint
-                else "there is no checkpoint yet"))
+        if not quantities:
+            return
+        faces = self._graph.stream.folder.faces
+        checkpoint = "there is no checkpoint yet"
+        if self._checkpoint:
+            checkpoint = "the last good checkpoint is {}".format(self._checkpoint)
+        raise InputError(
+            "step {}: {} {} not finite, training stopped; the batch was {}; {}".format(
+                done,
+                " and ".join(quantities),
+                "are" if len(quantities) > 1 else "is",
+                ", ".join(faces[index].name for index in values["indices"]),
+                checkpoint,
+            )
+        )
 
-    def _write_scalars(self, done, values):
-        since, counted = self._counted_from
-        images = (done - counted) * self._options.batch_size
-        scalars = _tagged(loss=values["losses"], metrics=values["metrics"],
-                          gradient_norm=dict(values["loss_gradient_norms"], all_weights=values["gradient_norm"]))
+    def _write_scalars(self, done: int, values: Dict[str, Any]) -> None:
+        images_per_second = self._options.batch_size * self._speed.steps_per_second(done)
+        gradient_norms = dict(values["loss_gradient_norms"], all_weights=values["gradient_norm"])
+        scalars = _tag(
+            loss=values["losses"], metrics=values["metrics"], gradient_norm=gradient_norms
+        )
         scalars["learning_rate"] = learning_rate_at(done - 1, self._options)
-        scalars["images_per_second"] = images / (time.monotonic() - since)
-        self._writers["train"].scalars(done, scalars)
+        scalars["images_per_second"] = images_per_second
+        self._writers["train"].write_scalars(done, scalars)
         self._writers["train"].flush()
-        self._count_from(done)
-
-    def _count_from(self, done):
-        """Measure the speed of training from here on; validating and saving do not count."""
-        self._counted_from = time.monotonic(), done
+        self._speed.start(done)
 
 
-def _streams(options, model):
-    """Return the streams of training and validation faces."""
-    folders = [find_faces(options.data_path)]
-    if options.val_data_path is not None:
-        folders.append(find_faces(options.val_data_path))
-    if options.supervision == "truth":
-        count = sum(coefficient_sizes(model))
-        caches = [open_face_cache(folder, count) for folder in folders]
-        return tuple(CachedFaceStream(cache, options.seed, augmented, options.image_size)
-                     for cache, augmented in ((caches[0], options.augment), (caches[-1], False)))
-    return (FaceStream(folders[0], options.seed, options.augment),
-            FaceStream(folders[-1], options.seed, augmented=False))
+class _SpeedMeter:
+    """Measures the speed of training between calls of ``start``.
+
+    It is started again after validating and saving, which therefore do not count.
+    """
+
+    def __init__(self) -> None:
+        self.start(0)
+
+    def start(self, done: int) -> None:
+        """Start a measurement after ``done`` updates."""
+        self._time = time.monotonic()
+        self._done = done
+
+    def steps_per_second(self, done: int) -> float:
+        """Return the mean speed since the start; ``done`` updates have been done by now."""
+        return (done - self._done) / (time.monotonic() - self._time)
 
 
-def _queue(stream, options):
-    if options.supervision == "truth":
-        return cached_batch_queue(stream, options.batch_size)
-    return batch_queue(stream, options.batch_size, options.threads)
+def _build_graph(options: TrainingOptions, model: FaceModel, task: Task) -> _RunGraph:
+    """Build the graph of a run in the current graph."""
+    # 1. Data.
+    stream, val_stream = task.open_streams(options, model)
+    tf.set_random_seed(options.seed)
+    queue, val_queue = (task.build_queue(each, options) for each in (stream, val_stream))
+
+    # 2. Network, losses and update.
+    identity = None
+    if task.identity_role is not None and options.identity != NO_IDENTITY:
+        identity = load_identity_network(options.identity)
+    step = task.build_step(queue.batch, model, options, identity)
+    kind = identity.kind if identity else NO_IDENTITY
+    return _RunGraph(stream, val_stream, queue, val_queue, step, kind)
 
 
-def _session_config(options):
+def _session_config(options: TrainingOptions) -> Any:
     """Return the session's configuration; with one thread, sums have one order."""
-    config = session_config(intra_op_threads=1, inter_op_threads=1) if options.deterministic else session_config()
+    threads = 1 if options.deterministic else 0
+    config = session_config(intra_op_threads=threads, inter_op_threads=threads)
     if options.precision == "bfloat16":
         use_bfloat16(config)
     return config
 
 
-def _due(done, interval):
+def _is_due(done: int, interval: int) -> bool:
     return done % interval == 0
 
 
-def _tagged(**groups):
-    """Return tag -> value with a group's name before each name, as TensorBoard sorts them."""
-    return {"{}/{}".format(group, name): value for group, values in groups.items() for name, value in values.items()}
+def _tag(**groups: Dict[str, Any]) -> Dict[str, Any]:
+    """Return "group/name" -> value, the form in which TensorBoard groups scalars."""
+    return {
+        "{}/{}".format(group, name): value
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
 
 
-def _data_notices(faces, val_faces, identity, options):
-    """Return what there is to say about the data and the teachers of a run."""
-    shared = val_faces is faces
-    validation = "the same" if shared else str(len(val_faces.faces))
-    return _left_out(faces) + ([] if shared else _left_out(val_faces)) + [
-        "{} training faces, {} for validation; {}".format(
-            len(faces.faces), validation, "losses against their true coefficients"
-            if options.supervision == "truth" else "{}: {}".format(
-                "identity features" if options.model == "gcn" else "perceptual loss",
-                identity.kind if identity else NO_IDENTITY))]
+def _describe_supervision(graph: _RunGraph, task: Task) -> List[str]:
+    """Summarize the dataset and the supervision used, as log messages."""
+    faces, val_faces = graph.stream.folder, graph.val_stream.folder
+    notices = _describe_left_out(faces)
+    validation = "the same"
+    if val_faces is not faces:
+        notices += _describe_left_out(val_faces)
+        validation = str(len(val_faces.faces))
+    supervision = "losses against their true coefficients"
+    if task.identity_role is not None:
+        supervision = "{}: {}".format(task.identity_role, graph.identity_kind)
+    return notices + [
+        "{} training faces, {} for validation; {}".format(len(faces.faces), validation, supervision)
+    ]
 
 
-def _left_out(folder):
+def _describe_left_out(folder: FaceFolder) -> List[str]:
     """Return notices of the faces that are not used."""
-    notices = ["skipped: {} of {}: {}".format(name, folder.path, reason)
-               for name, reason in folder.left_out[:_NAMES_TOLD]]
-    if len(folder.left_out) > _NAMES_TOLD:
-        notices.append("skipped: {} more of {}".format(len(folder.left_out) - _NAMES_TOLD, folder.path))
+    notices = [
+        "skipped: {} of {}: {}".format(name, folder.path, reason)
+        for name, reason in folder.left_out[:_NAMED_FACES]
+    ]
+    if len(folder.left_out) > _NAMED_FACES:
+        count = len(folder.left_out) - _NAMED_FACES
+        notices.append("skipped: {} more of {}".format(count, folder.path))
     return notices

@@ -6,7 +6,7 @@ from PIL import Image
 
 from dataset import augmentation
 from dataset.augmentation import Augmentation, Sample
-from dataset.face_stream import FaceStream, batch_queue
+from dataset.face_stream import FaceStream, build_batch_queue
 from dataset.processed_faces import BrokenFace, find_faces, read_face
 from tests.training_data import SIZE, write_face, write_faces
 from utils.errors import InputError
@@ -31,7 +31,7 @@ def dotted(row, column):
     return Sample(image, np.uint8(255 * blob), landmarks)
 
 
-def centre_of_mass(image):
+def center_of_mass(image):
     weights = image.astype(np.float64)
     rows, columns = np.mgrid[:SIZE, :SIZE]
     return np.array([(weights * columns).sum(), (weights * rows).sum()]) / weights.sum()
@@ -44,7 +44,7 @@ def test_landmarks_and_mask_follow_the_pixels(flip, scale, shift):
     sample = augmentation.augment(dotted(70, 140), change)
     x, y = sample.landmarks[0]
     for pixels in (sample.image[..., 1], sample.attention):
-        np.testing.assert_allclose(centre_of_mass(pixels), [x, SIZE - 1 - y], atol=0.05)
+        np.testing.assert_allclose(center_of_mass(pixels), [x, SIZE - 1 - y], atol=0.05)
 
 
 def test_a_move_by_whole_pixels_is_exact(folder):
@@ -69,12 +69,12 @@ def test_mirroring_twice_changes_nothing(folder):
 
 def test_colours_change_as_asked():
     sample = dotted(70, 140)._replace(image=np.full((SIZE, SIZE, 3), (100, 150, 200), np.uint8))
-    changed = augmentation.jitter_colours(sample, 0.5, (1.0, 2.0, 1.0))
+    changed = augmentation.jitter_colors(sample, 0.5, (1.0, 2.0, 1.0))
     np.testing.assert_array_equal(changed.image[0, 0], [114, 255, 164])
 
 
 def test_drawn_parameters_stay_in_their_ranges():
-    draws = [augmentation.draw_augmentation(np.random.RandomState(seed)) for seed in range(300)]
+    draws = [augmentation.sample_augmentation(np.random.RandomState(seed)) for seed in range(300)]
     assert 100 < sum(draw.flip for draw in draws) < 200
     assert 0.92 <= min(d.scale for d in draws) < 0.94 and 1.06 < max(d.scale for d in draws) <= 1.08
     assert 9 < np.abs([d.shift for d in draws]).max() <= 10
@@ -150,8 +150,8 @@ def test_a_face_that_breaks_on_the_way_is_named_and_replaced(tmp_path, damage):
     assert [a for a, b in zip(after, before) if b != 2] == [b for b in before if b != 2]
     assert 2 in before and 2 not in after
     assert list(stream.broken) == ["face_02"]
-    news = stream.take_news()
-    assert len(news) == 1 and "face_02" in news[0] and not stream.take_news()
+    errors = stream.pop_errors()
+    assert len(errors) == 1 and "face_02" in errors[0] and not stream.pop_errors()
     with pytest.raises(BrokenFace, match="face_02"):
         read_face(stream.folder.faces[2])
 
@@ -172,7 +172,7 @@ def test_every_epoch_has_every_face_once_in_its_own_order(folder):
 def test_the_queue_follows_the_stream_from_any_position(folder, threads):
     stream = FaceStream(find_faces(folder), seed=1, augmented=True)
     with tf.Graph().as_default():
-        queue = batch_queue(stream, 3, threads)
+        queue = build_batch_queue(stream, 3, threads)
         with tf.Session() as session:
             session.run(queue.initializer, {queue.first: 6})
             for start in (6, 9, 12):
@@ -192,7 +192,7 @@ def test_the_stream_ends_with_a_reason_when_nothing_can_be_read(tmp_path):
         if name.endswith(".png"):
             os.remove(os.path.join(path, name))
     with tf.Graph().as_default():
-        queue = batch_queue(stream, 2)
+        queue = build_batch_queue(stream, 2)
         with tf.Session() as session:
             session.run(queue.initializer, {queue.first: 0})
             with pytest.raises(tf.errors.OpError):

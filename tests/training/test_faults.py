@@ -16,16 +16,22 @@ from tests.faults.twice import write_truth
 from tests.fuzz.stand_ins import tiny_step
 from tests.paths import TOY_MODEL
 from tests.training_data import write_face, write_faces
-from training import summaries, trainer
+from training import summaries, tasks, trainer
 from training.progress import Progress
 from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
 
 
+def replace_step(monkeypatch, supervision, build_step):
+    """Train R-Net with another step."""
+    key = ("r_net", supervision)
+    monkeypatch.setitem(tasks.TASKS, key, tasks.TASKS[key]._replace(build_step=build_step))
+
+
 @pytest.fixture()
 def run(tmp_path, monkeypatch):
     """Train a network of one weight; everything around it is real."""
-    monkeypatch.setattr(train, "_STEPS", {"r_net": (tiny_step, train.initialise_r_net)})
+    replace_step(monkeypatch, "photo", tiny_step)
     write_faces(tmp_path / "faces", 4)
 
     def call(name, *flags):
@@ -95,7 +101,7 @@ def test_a_face_rewritten_while_it_runs_is_read_as_it_is_then(run, tmp_path, mon
     assert max(losses[-4:]) < 0.5 * min(losses[:2])
 
 
-def tiny_truth_step(batch, model, options, identity_network=None):
+def tiny_supervised_step(batch, model, options, identity_network=None):
     """The network of one weight, on batches that have no skin masks."""
     masked = Batch(batch.photos, tf.ones_like(batch.photos[..., :1]), batch.landmarks, batch.indices)
     return tiny_step(masked, model, options)._replace(pictures=None)
@@ -103,8 +109,8 @@ def tiny_truth_step(batch, model, options, identity_network=None):
 
 def test_faces_of_known_coefficients_are_read_before_the_first_step(run, tmp_path, monkeypatch, capsys):
     write_truth(str(tmp_path / "faces"))
-    monkeypatch.setattr(train, "build_truth_step", tiny_truth_step)
-    monkeypatch.setattr(trainer, "open_face_cache", lambda folder, count: open_face_cache(
+    replace_step(monkeypatch, "truth", tiny_supervised_step)
+    monkeypatch.setattr(tasks, "open_face_cache", lambda folder, count: open_face_cache(
         folder, count, str(tmp_path / "cache")))
     flags = ("--steps", "6", "--supervision", "truth", "--image_size", "56", "--threads", "1")
     undisturbed = at_step(monkeypatch, 0, None)

@@ -245,7 +245,7 @@ def test_the_generator_does_not_start_from_another_head(published_run):
     with tf.Graph().as_default(), tf.Session() as session:
         generate_mesh(tf.zeros([1, 48]), tf.zeros([1, 625, 3]), pyramid_tensors(_golden_pyramid()), head="absolute")
         with pytest.raises(InputError, match="iter_1.ckpt: 1 of .* missing"):
-            mesh_generator_step.initialise_mesh_generator(session, str(published_run / "iter_1.ckpt"))
+            mesh_generator_step.initialize_mesh_generator(session, str(published_run / "iter_1.ckpt"))
 
 
 @pytest.mark.parametrize("flags, message", [
@@ -276,7 +276,7 @@ def test_weights_for_another_face_model_are_refused(workshop, model):
 
 
 def test_a_mesh_that_breaks_during_training_stops_the_run(workshop, cheap_features, monkeypatch):
-    monkeypatch.setattr("training.mesh_targets._mesh_paths", lambda folder, model: ["gone.npy"] * 4)
+    monkeypatch.setattr("dataset.mesh_targets._mesh_paths", lambda folder, model: ["gone.npy"] * 4)
     with pytest.raises(InputError, match="step 1: the normal loss and the shape loss are not finite.*face_0"):
         run(workshop, "broken", data="true_faces")
 
@@ -290,8 +290,8 @@ def test_the_network_that_comes_along_lies_under_the_generator(workshop, monkeyp
         raise InputError("far enough")
 
     monkeypatch.setattr(train, "train", nothing)
-    monkeypatch.setattr(train, "shipped_network", lambda model: "shipped.pb")
-    monkeypatch.setattr(train, "FROZEN_NETWORK", str(workshop / "none.pb"))
+    monkeypatch.setattr("reconstruction.weights.find_shipped_network", lambda model: "shipped.pb")
+    monkeypatch.setattr("reconstruction.weights.PUBLISHED_NETWORK", str(workshop / "none.pb"))
     for flags in ((), ("--coefficient_weights", weights)):
         with pytest.raises(InputError, match="far enough"):
             train.main(["--model", "gcn", "--face_model", TOY_MODEL, "--data_path", str(workshop / "faces"), *flags])
@@ -308,8 +308,8 @@ def test_the_published_network_lies_under_no_generator_of_another_face_model(wor
         return Outcome(0, 0, 0.0, 0, {}, {}, None, 0, None)
 
     monkeypatch.setattr(train, "train", nothing)
-    monkeypatch.setattr(train, "shipped_network", lambda model: "shipped.pb")
-    monkeypatch.setattr(train, "FROZEN_NETWORK", frozen)
+    monkeypatch.setattr("reconstruction.weights.find_shipped_network", lambda model: "shipped.pb")
+    monkeypatch.setattr("reconstruction.weights.PUBLISHED_NETWORK", frozen)
     bfm09 = model._replace(mean_shape=np.zeros((BFM09_VERTICES, 3), np.float32))
     for here, flags, told in ((model, (), "is for BFM09"), (bfm09, (), ""),
                               (model, ("--coefficient_weights", frozen), "no record beside it")):

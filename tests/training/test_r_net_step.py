@@ -4,7 +4,7 @@ import pytest
 import networks
 from checkpoints.r_net import r_net_shapes
 from checkpoints.variables import read_variables
-from dataset.face_stream import FaceStream, batch_queue
+from dataset.face_stream import FaceStream, build_batch_queue
 from dataset.processed_faces import find_faces
 from face_decoder import FaceDecoder
 from face_model import read_face_model
@@ -13,7 +13,7 @@ from losses import LossWeights, landmark_weights
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
 from training.options import TrainingOptions, batch_norm_decay_at, learning_rate_at
-from training.r_net_step import build_r_net_step, initialise_r_net
+from training.r_net_step import build_r_net_step, initialize_r_net
 from utils.errors import InputError
 from utils.tf_compat import tf
 
@@ -30,7 +30,7 @@ class Running:
         self.graph = tf.Graph()
         with self.graph.as_default():
             tf.set_random_seed(1)
-            self.queue = batch_queue(FaceStream(find_faces(folder), 0, False), 2)
+            self.queue = build_batch_queue(FaceStream(find_faces(folder), 0, False), 2)
             self.step = build_r_net_step(self.queue.batch, model, TrainingOptions())
             self.session = tf.Session()
         self.batch = None
@@ -122,7 +122,7 @@ def test_the_public_trunk_leaves_the_heads_at_zero(running, tmp_path):
     trunk = save_r_net(running, path, lambda name: name.startswith(networks.R_NET_SCOPE))
     running.session.run([v.initializer for v in trunk])
     with running.graph.as_default():
-        initialise_r_net(running.session, path)
+        initialize_r_net(running.session, path)
     np.testing.assert_array_equal(
         running.variable("resnet_v1_50/conv1/weights"),
         read_variables(path, {"resnet_v1_50/conv1/weights": [7, 7, 3, 64]})["resnet_v1_50/conv1/weights"])
@@ -137,7 +137,7 @@ def test_a_whole_network_brings_its_heads(running, tmp_path):
     save_r_net(running, path, lambda name: True)
     running.restart()
     with running.graph.as_default():
-        initialise_r_net(running.session, path)
+        initialize_r_net(running.session, path)
     np.testing.assert_array_equal(running.variable("fc-gamma/weights"), wanted)
     assert wanted.any() and running.session.run(running.step.step) == 0
 
@@ -146,7 +146,7 @@ def test_weights_of_another_network_are_refused(running, tmp_path):
     path = str(tmp_path / "some.ckpt")
     save_r_net(running, path, lambda name: name == "fc-id/biases")
     with running.graph.as_default(), pytest.raises(InputError, match="some.ckpt: .* variables missing"):
-        initialise_r_net(running.session, path)
+        initialize_r_net(running.session, path)
 
 
 def save_r_net(running, path, wanted):

@@ -17,8 +17,10 @@ from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
 from training import saver
 from training.options import TrainingOptions
+from training.run_record import describe_changes, describe_data, describe_run
 from training.saver import CheckpointSaver, finished_steps
 from utils.errors import InputError
+from utils.json_files import write_json
 from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
 
@@ -179,7 +181,7 @@ def test_killed_while_writing_the_newest_is_whole(tmp_path):
 
 def test_a_record_says_what_the_run_was():
     model = read_face_model(TOY_MODEL)
-    record = records.run_record(TrainingOptions(batch_size=3), model)
+    record = describe_run(TrainingOptions(batch_size=3), model)
     assert record["options"]["batch_size"] == 3 and record["options"]["steps"] == 200000
     assert record["loss_weights"]["photometric"] == 1.92 and record["loss_weights"]["landmark"] == 1.6e-3
     assert record["face_model"] == {"name": model.name, "fingerprint": model.fingerprint(),
@@ -193,7 +195,7 @@ def test_a_checkpoint_of_another_face_model_is_refused_by_name(tmp_path):
     model = read_face_model(TOY_MODEL)
     other = model._replace(name="other model", mean_shape=model.mean_shape + 1)
     prefix = str(tmp_path / "iter_5.ckpt")
-    records.write_json(records.record_path(prefix), records.run_record(TrainingOptions(), other))
+    write_json(records.record_path(prefix), describe_run(TrainingOptions(), other))
     with pytest.raises(InputError, match="iter_5.ckpt: was trained for the face model other model .*--face_model"):
         CoefficientRegressor(prefix, model)
     records.require_face_model(prefix, other)
@@ -211,11 +213,11 @@ def test_what_differs_from_the_checkpoint_is_said(tmp_path):
 
     def record(faces, **options):
         folder = find_faces(write_faces(tmp_path, faces))
-        return dict(records.run_record(TrainingOptions(**options), model), data=records.data_record(folder))
+        return dict(describe_run(TrainingOptions(**options), model), data=describe_data(folder))
 
     before = record(2)
-    assert records.changes(before, record(2, resume=True, threads=3)) == []
-    said = records.changes(before, record(3, batch_size=4, loss_weights=LossWeights(gamma=1.0)))
+    assert describe_changes(before, record(2, resume=True, threads=3)) == []
+    said = describe_changes(before, record(3, batch_size=4, loss_weights=LossWeights(gamma=1.0)))
     assert said[0] == ("resuming with other options: batch_size 4 instead of 16, "
                        "loss weight of gamma 1.0 instead of 10.0")
-    assert "training folder has changed since: 3 faces" in said[1]
+    assert "training folder has changed: it holds 3 faces, whose order is another" in said[1]

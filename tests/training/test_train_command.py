@@ -15,13 +15,15 @@ from face_model import read_face_model
 from reconstruction.regressor import CoefficientRegressor
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
-from training import picture_strip as pictures
 from training.options import TrainingOptions
+from training.picture_strip import LABEL_COLOR, PREDICTION_COLOR, draw_picture_strip
 from training.progress import Progress, StopRequest
 from training.run_folder import locked_run_folder
 from training.summaries import SummaryWriter, mesh_plugin_available
 from utils.errors import InputError
 from utils.tf_compat import tf
+
+COLUMNS = ("photo", "overlay", "render", "albedo", "error", "landmarks")  # of a picture strip
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_tensorboard_finds_scalars_pictures_histograms_and_the_mesh(straight):
             assert np.isfinite(values[step, tag].simple_value)
     assert values[4, "coefficients/gamma"].histo.num == 2 * 27
     picture = values[2, "faces"].image
-    assert (picture.height, picture.width) == (2 * 224, len(pictures.COLUMNS) * 224)
+    assert (picture.height, picture.width) == (2 * 224, len(COLUMNS) * 224)
     assert picture.encoded_image_string.startswith(b"\xff\xd8")
     values = events(straight, "val")
     assert np.isfinite(values[4, "loss/total"].simple_value)
@@ -186,13 +188,18 @@ def test_a_run_stays_in_the_result_folder(workshop, name):
         run(workshop, name)
 
 
+def read_options(*flags):
+    arguments = train.parse_arguments(flags)
+    return train._read_options(arguments, train._choose_task(arguments))
+
+
 def test_loss_weights_are_set_by_name():
-    options = train._options(train.parse_arguments(["--loss_weights", "landmark=0.5", "gamma=0"]))
+    options = read_options("--loss_weights", "landmark=0.5", "gamma=0")
     assert options.loss_weights.landmark == 0.5 and options.loss_weights.gamma == 0
     assert options.loss_weights.photometric == 1.92
     for setting in ("landmark", "landmark=x", "landmark=-1", "landmark=inf", "nose=1"):
         with pytest.raises(InputError, match="--loss_weights " + setting):
-            train._options(train.parse_arguments(["--loss_weights", setting]))
+            read_options("--loss_weights", setting)
 
 
 def test_defaults_are_the_published_ones():
@@ -233,15 +240,15 @@ def test_a_strip_shows_what_it_says():
     photo = np.full((1, size, size, 3), (10, 20, 30), np.float32)  # BGR
     mask = np.zeros((1, size, size, 1), np.float32)
     mask[:, 100:] = 1
-    shown = pictures.picture_strip(photo, _Pictures(
+    shown = draw_picture_strip(photo, _Pictures(
         rendered=photo + 300 * mask, mask=mask, albedo=photo * 2, landmarks=np.full((1, 68, 2), 50.0)),
         np.full((1, 68, 2), 150.0))
-    columns = dict(zip(pictures.COLUMNS, np.split(shown, 6, axis=1)))
+    columns = dict(zip(COLUMNS, np.split(shown, 6, axis=1)))
     assert columns["photo"][0, 0].tolist() == [30, 20, 10]
     assert columns["overlay"][0, 0].tolist() == [30, 20, 10] and (columns["overlay"][200, 0] == 255).all()
     assert (columns["error"][0, 0] == 0).all() and (columns["error"][200, 0] == 255).all()
-    assert columns["landmarks"][size - 1 - 150, 150].tolist() == list(pictures.LABEL_COLOR)
-    assert columns["landmarks"][size - 1 - 50, 50].tolist() == list(pictures.PREDICTION_COLOR)
+    assert columns["landmarks"][size - 1 - 150, 150].tolist() == list(LABEL_COLOR)
+    assert columns["landmarks"][size - 1 - 50, 50].tolist() == list(PREDICTION_COLOR)
 
 
 class _Pictures:
@@ -257,7 +264,7 @@ def test_an_event_file_that_cannot_be_written_is_named(tmp_path):
 
 def test_what_came_after_the_checkpoint_is_void_in_tensorboard(tmp_path):
     writer = SummaryWriter(str(tmp_path), first_step=7)
-    writer.scalars(8, {"a": 1.5})
+    writer.write_scalars(8, {"a": 1.5})
     writer.close()
     path, = glob.glob(str(tmp_path / "events.out.tfevents.*"))
     version, start, scalar = tf.train.summary_iterator(path)

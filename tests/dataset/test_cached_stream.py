@@ -11,7 +11,7 @@ from PIL import Image
 from dataset.face_cache import open_face_cache
 from dataset.photo_jitter import PhotoJitter
 from dataset.processed_faces import find_faces, read_face
-from dataset.truth_stream import CachedFaceStream, area_average, cached_batch_queue
+from dataset.cached_stream import CachedFaceStream, build_cached_batch_queue, shrink_photos
 from tests.training_data import write_faces
 from training.options import TrainingOptions, learning_rate_at
 from utils.errors import InputError
@@ -152,7 +152,7 @@ def test_the_stream_follows_from_seed_and_position(folder, tmp_path):
 def test_batches_come_through_tensorflow_in_order(folder, tmp_path):
     stream = CachedFaceStream(open_face_cache(find_faces(folder), COEFFICIENTS, str(tmp_path)), 0, True, 56)
     with tf.Graph().as_default(), tf.Session() as session:
-        queue = cached_batch_queue(stream, 2)
+        queue = build_cached_batch_queue(stream, 2)
         session.run(queue.initializer, {queue.first: 6})
         batches = [session.run(queue.batch) for _ in range(3)]
     for number, batch in enumerate(batches):
@@ -164,7 +164,7 @@ def test_averaging_is_that_of_pillow():
     photos = np.random.RandomState(0).randint(0, 256, (2, 224, 224, 3)).astype(np.uint8)
     for size in (56, 112, 224):
         expected = [np.asarray(Image.fromarray(photo).resize((size, size), Image.BOX)) for photo in photos]
-        assert np.abs(area_average(photos, size).astype(int) - expected).max() <= 1
+        assert np.abs(shrink_photos(photos, size).astype(int) - expected).max() <= 1
 
 
 def test_jitter_changes_photos_within_range_and_repeats():

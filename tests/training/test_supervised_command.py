@@ -11,18 +11,18 @@ import train
 from benchmarks.random_faces import sample_coefficients
 from checkpoints.record import image_size_notices
 from checkpoints.variables import read_variables, variable_shapes
+from dataset.cached_stream import LabeledBatch
 from dataset.face_cache import open_face_cache
 from dataset.processed_faces import find_faces
-from dataset.truth_stream import TruthBatch
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes
 from reconstruction.regressor import CoefficientRegressor
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
-from training import trainer
+from training import tasks
+from training.coefficient_losses import CoefficientLossWeights
 from training.options import TrainingOptions
-from training.truth_losses import TruthWeights
-from training.truth_step import build_truth_step
+from training.supervised_step import build_supervised_step
 from utils import tf_compat as tf_runtime
 from utils.errors import InputError
 from utils.tf_compat import tf
@@ -41,7 +41,7 @@ def workshop(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def cache_in_workshop(workshop, monkeypatch):
-    monkeypatch.setattr(trainer, "open_face_cache", lambda folder, count: open_face_cache(folder, count, str(workshop)))
+    monkeypatch.setattr(tasks, "open_face_cache", lambda folder, count: open_face_cache(folder, count, str(workshop)))
 
 
 def run(workshop, name, *flags):
@@ -88,9 +88,9 @@ def test_weights_that_know_faces_in_another_size_are_told(workshop, capsys):
 def test_nothing_is_rendered(workshop):
     model = read_face_model(TOY_MODEL)
     with tf.Graph().as_default() as graph:
-        batch = TruthBatch(tf.zeros([2, 56, 56, 3]), tf.zeros([2, 68, 2]), tf.zeros([2], tf.int64),
+        batch = LabeledBatch(tf.zeros([2, 56, 56, 3]), tf.zeros([2, 68, 2]), tf.zeros([2], tf.int64),
                            tf.zeros([2, sum(coefficient_sizes(model))]))
-        step = build_truth_step(batch, model, TrainingOptions(loss_weights=TruthWeights()))
+        step = build_supervised_step(batch, model, TrainingOptions(loss_weights=CoefficientLossWeights()))
         kinds = {operation.type for operation in graph.get_operations()}
     assert step.pictures is None and "Conv2D" in kinds
     assert not [kind for kind in kinds if "aster" in kind]

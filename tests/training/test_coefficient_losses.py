@@ -6,7 +6,7 @@ from face_decoder import FaceDecoder
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from tests.paths import TOY_MODEL
-from training.truth_losses import truth_losses, truth_measures
+from training.coefficient_losses import build_metric_matrices, coefficient_losses
 from utils.tf_compat import tf
 
 
@@ -25,8 +25,13 @@ def decoder(model):
 def evaluate(model, predicted, truth, labels):
     with tf.Graph().as_default(), tf.Session() as session:
         predicted = tf.constant(np.float32(predicted))
-        losses, landmarks = truth_losses(predicted, tf.constant(truth), tf.constant(np.float32(labels)), model,
-                                         truth_measures(model))
+        losses, landmarks = coefficient_losses(
+            predicted,
+            tf.constant(truth),
+            tf.constant(np.float32(labels)),
+            model,
+            build_metric_matrices(model),
+        )
         gradients = {name: tf.gradients(loss, predicted)[0] for name, loss in losses._asdict().items()}
         return session.run([losses, landmarks, gradients])
 

@@ -1,0 +1,80 @@
+"""One training step of R-Net on faces with known coefficients, without rendering."""
+
+from typing import Any
+
+from dataset.cached_stream import LabeledBatch
+from face_model import FaceModel
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from training.coefficient_losses import (
+    build_metric_matrices,
+    coefficient_losses,
+    total_coefficient_loss,
+)
+from training.optimizer import (
+    build_train_and_eval,
+    build_update,
+    coefficient_histograms,
+    landmark_error,
+    loss_gradient_norms,
+    schedule_placeholders,
+)
+from training.options import TrainingOptions
+from training.step import TrainingStep, present_terms
+from utils.tf_compat import Tensor, tf
+
+
+def build_supervised_step(
+    batch: LabeledBatch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+) -> TrainingStep:
+    """Build the graph of a training step of R-Net without pictures.
+
+    Args:
+        batch: batch of tensors.
+        model: face model.
+        options: options of the run; ``loss_weights`` are
+            ``training.coefficient_losses.CoefficientLossWeights``.
+        identity_network: not used.
+    """
+    # 1. network
+    sizes = coefficient_sizes(model)
+    learning_rate, decay = schedule_placeholders()
+    trained, applied = build_train_and_eval(batch.photos, sizes, decay)
+
+    # 2. losses and update
+    losses, landmarks = coefficient_losses(
+        trained, batch.coefficients, batch.landmarks, model, build_metric_matrices(model)
+    )
+    total = total_coefficient_loss(losses, options.loss_weights)
+    update, gradient_norm = build_update(total, learning_rate, options.head_rate)
+
+    # 3. summaries
+    return TrainingStep(
+        update=update,
+        step=tf.train.get_or_create_global_step(),
+        learning_rate=learning_rate,
+        batch_norm_decay=decay,
+        prediction=trained,
+        applied_prediction=applied,
+        losses=dict(present_terms(losses), total=total),
+        metrics={
+            "landmark_error_pixels": landmark_error(landmarks, batch.landmarks),
+            "landmark_nme_percent": _normalized_error(landmarks, batch.landmarks),
+        },
+        gradient_norm=gradient_norm,
+        loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
+        histograms=coefficient_histograms(split_coefficients(trained, sizes)),
+        pictures=None,
+    )
+
+
+def _normalized_error(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean landmark distance in percent of sqrt(w h) of the tight box of the labels.
+
+    Args:
+        predicted: [B, 68, 2] crop pixels.
+        labels: [B, 68, 2] crop pixels.
+    """
+    box = tf.reduce_max(labels, axis=1) - tf.reduce_min(labels, axis=1)
+    size = tf.sqrt(box[:, 0] * box[:, 1])
+    distances = tf.norm(predicted - labels, axis=-1)
+    return 100.0 * tf.reduce_mean(tf.reduce_mean(distances, axis=1) / size)

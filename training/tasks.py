@@ -1,0 +1,111 @@
+"""The kinds of training: one entry for each network and supervision.
+
+A task holds all functions that depend on both; the training loop and ``train.py`` use no others.
+"""
+
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+
+from dataset.cached_stream import CachedFaceStream, build_cached_batch_queue
+from dataset.face_cache import open_face_cache
+from dataset.face_stream import BatchQueue, FaceStream, build_batch_queue
+from dataset.processed_faces import FaceFolder, find_faces
+from face_model import FaceModel
+from face_model.coefficients import coefficient_sizes
+from gcn.losses import MeshLossWeights
+from geometry.camera import IMAGE_SIZE
+from losses import LossWeights
+from networks import R_NET_INPUT_SIZES
+from training.coefficient_losses import CoefficientLossWeights
+from training.mesh_generator_step import build_mesh_generator_step, initialize_mesh_generator
+from training.options import TrainingOptions
+from training.r_net_step import build_r_net_step, initialize_r_net
+from training.step import TrainingStep
+from training.supervised_step import build_supervised_step
+
+
+class Task(NamedTuple):
+    """The parts of training that depend on the network and its supervision."""
+
+    open_streams: Callable[[TrainingOptions, FaceModel], Tuple[Any, Any]]  # training, validation
+    build_queue: Callable[[Any, TrainingOptions], BatchQueue]  # of a stream
+    build_step: Callable[..., TrainingStep]  # of (batch, model, options, identity network)
+    initialize: Callable[[Any, str], None]  # of (session, path of the weights to start from)
+    loss_weights: Any  # NamedTuple class whose defaults are the published weights
+    image_sizes: Tuple[int, ...]  # of the network's input, pixels
+    identity_role: Optional[str]  # use of the identity network in words; None: it is not used
+
+
+def find_task(model: str, supervision: str) -> Optional[Task]:
+    """Return the task of one of ``options.MODELS`` and ``options.SUPERVISIONS``, None if none."""
+    return TASKS.get((model, supervision))
+
+
+def _open_face_streams(options: TrainingOptions, model: FaceModel) -> Tuple[FaceStream, FaceStream]:
+    """Return streams that read photos, landmarks and masks during training."""
+    training, validation = _find_folders(options)
+    return (
+        FaceStream(training, options.seed, options.augment),
+        FaceStream(validation, options.seed, augmented=False),
+    )
+
+
+def _open_cached_streams(
+    options: TrainingOptions, model: FaceModel
+) -> Tuple[CachedFaceStream, CachedFaceStream]:
+    """Return streams of cached photos, landmarks and true coefficients."""
+    training, validation = _find_folders(options)
+    count = sum(coefficient_sizes(model))
+    cache = val_cache = open_face_cache(training, count)
+    if validation is not training:
+        val_cache = open_face_cache(validation, count)
+    return (
+        CachedFaceStream(cache, options.seed, options.augment, options.image_size),
+        CachedFaceStream(val_cache, options.seed, False, options.image_size),
+    )
+
+
+def _find_folders(options: TrainingOptions) -> Tuple[FaceFolder, FaceFolder]:
+    """Return the training faces and the validation faces, by default the same object twice."""
+    training = find_faces(options.data_path)
+    if options.val_data_path is None:
+        return training, training
+    return training, find_faces(options.val_data_path)
+
+
+def _build_face_queue(stream: FaceStream, options: TrainingOptions) -> BatchQueue:
+    return build_batch_queue(stream, options.batch_size, options.threads)
+
+
+def _build_cached_queue(stream: CachedFaceStream, options: TrainingOptions) -> BatchQueue:
+    return build_cached_batch_queue(stream, options.batch_size)
+
+
+TASKS: Dict[Tuple[str, str], Task] = {
+    ("r_net", "photo"): Task(
+        open_streams=_open_face_streams,
+        build_queue=_build_face_queue,
+        build_step=build_r_net_step,
+        initialize=initialize_r_net,
+        loss_weights=LossWeights,
+        image_sizes=(IMAGE_SIZE,),
+        identity_role="perceptual loss",
+    ),
+    ("r_net", "truth"): Task(
+        open_streams=_open_cached_streams,
+        build_queue=_build_cached_queue,
+        build_step=build_supervised_step,
+        initialize=initialize_r_net,
+        loss_weights=CoefficientLossWeights,
+        image_sizes=tuple(R_NET_INPUT_SIZES),
+        identity_role=None,
+    ),
+    ("gcn", "photo"): Task(
+        open_streams=_open_face_streams,
+        build_queue=_build_face_queue,
+        build_step=build_mesh_generator_step,
+        initialize=initialize_mesh_generator,
+        loss_weights=MeshLossWeights,
+        image_sizes=(IMAGE_SIZE,),
+        identity_role="identity features",
+    ),
+}
