@@ -36,7 +36,7 @@ _FIELDS = (
 class FaceModel(NamedTuple):
     """A linear model of shape and albedo over a fixed triangle mesh.
 
-    Lengths are in decimetres, x right, y up, z out of the face; albedo is RGB, 0..255.
+    Lengths are in decimeters, x right, y up, z out of the face; albedo is RGB, 0..255.
     Bases are scaled so that one unit of a coefficient is one standard deviation, and keep
     x, y, z (or R, G, B) of a vertex in consecutive rows. N vertices, F triangles.
     """

@@ -37,8 +37,8 @@ DEFAULT_STEPS = 240
 # Steps from a network's prediction: half as many give nearly the same loss, see
 # benchmarks/network_start.py.
 REFINING_STEPS = 120
-# Step sizes of Adam, in the units of each part; a step of each part is about as visible as of the
-# others (an angle of .01 moves the nose by half a pixel, .01 dm everything by one).
+# Step sizes of Adam, in the units of each part and about equally visible (an angle of .01 moves the
+# nose by half a pixel, .01 dm the whole face by one).
 _STEP_SIZES = Coefficients(
     identity=0.04, expression=0.02, albedo=0.06, angles=0.004, gamma=0.02, translation=0.004
 )
@@ -113,9 +113,9 @@ class FaceFitter:
     ) -> np.ndarray:
         """Return the initial coefficients with the lowest loss for each face, [B, 257].
 
-        The candidates are a network's prediction, the prediction with light and albedo solved for
-        the photo, and the landmark fit, solved likewise. If the confidence in the landmarks is low,
-        as in profile, the prediction mostly wins.
+        The candidates are a network's prediction, unchanged and with light and albedo solved for the
+        photo, and the landmark fit with light and albedo solved. If the confidence in the landmarks
+        is low, as in profile, the prediction mostly wins.
 
         Args:
             observations: list of :class:`FaceObservation`.
