@@ -113,9 +113,9 @@ class FaceFitter:
     ) -> np.ndarray:
         """Return the initial coefficients with the lowest loss for each face, [B, 257].
 
-        The candidates are a network's prediction, unchanged and with light and albedo solved for the
-        photo, and the landmark fit with light and albedo solved. If the confidence in the landmarks
-        is low, as in profile, the prediction mostly wins.
+        The candidates are a network's prediction, unchanged and with light and albedo solved for
+        the photo, and the landmark fit with light and albedo solved. If the confidence in the
+        landmarks is low, as in profile, the prediction mostly wins.
 
         Args:
             observations: list of :class:`FaceObservation`.
