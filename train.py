@@ -12,12 +12,13 @@ SIGTERM save before they stop. The published run has 200,000 steps of 16 faces.
 """
 
 import argparse
+import functools
 import math
 import os
 import signal
 from typing import Any, List, Optional, Sequence
 
-from checkpoints.graph_allowlist import TRUST_GRAPH_HELP, trust_graphs
+from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
 from checkpoints.variables import checkpoint_exists
 from dataset.mesh_targets import MESH_TARGETS
 from face_model import FACE_MODEL_HELP, FaceModel, load_face_model
@@ -152,7 +153,7 @@ def _add_supervision_arguments(parser: argparse.ArgumentParser) -> None:
         "--supervision",
         choices=SUPERVISIONS,
         help="photo: render and compare with the photo, as published; truth (R-Net only): compare "
-        "with the coefficients in coeff/NAME.bin that python -m synthesis writes, without rendering",
+        "with the coefficients in coeff/NAME.bin (from python -m synthesis), without rendering",
     )
     group.add_argument(
         "--image_size",
@@ -246,14 +247,15 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Train a network; returns the exit status."""
     # 1. Options and face model.
     arguments = parse_arguments(argv)
-    if arguments.trust_graph:
-        trust_graphs()
     task = _choose_task(arguments)
     options = _read_options(arguments, task)
     model = load_face_model(options.face_model)
     if options.model == "gcn":
         weights = _choose_coefficient_weights(options.coefficient_weights, model)
         options = options._replace(coefficient_weights=weights)
+        if arguments.trust_graph:
+            builder = functools.partial(task.build_step, allow_any_op=True)
+            task = task._replace(build_step=builder)
 
     # 2. Training.
     print(
@@ -272,7 +274,8 @@ def _choose_task(arguments: argparse.Namespace) -> Task:
     task = find_task(arguments.model, arguments.supervision)
     if task is None:
         raise InputError(
-            "--supervision truth trains R-Net only; for the mesh generator, use --mesh_targets truth"
+            "--supervision truth trains R-Net only; train the mesh generator with --mesh_targets "
+            "truth"
         )
     if arguments.image_size not in task.image_sizes:
         raise InputError(

@@ -33,7 +33,7 @@ from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
 from face_model.model import vertex_triangle_table
-from gcn.embedding import frozen_features
+from gcn.embedding import build_frozen_features
 from gcn.generator import HEADS, generate_mesh, pyramid_tensors
 from gcn.losses import MeshLossWeights, mesh_losses, total_mesh_loss
 from gcn.pyramid import build_pyramid, load_pyramid
@@ -122,7 +122,9 @@ class Embedder:
             identity = load_identity_network()
             self._embedding = identity.pooled_features(self._photos)
             if weights:
-                self._embedding = frozen_features(self._photos, weights, model, identity).embedding
+                self._embedding = build_frozen_features(
+                    self._photos, weights, model, identity
+                ).embedding
             self._session = tf.Session(graph=graph, config=session_config())
 
     def embed(self, photos):

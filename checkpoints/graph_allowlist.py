@@ -48,17 +48,6 @@ TRUST_GRAPH_HELP = (
 )
 
 
-class GraphTrust:
-    """Whether graphs are taken as they are, see :func:`trust_graphs`."""
-
-    anything = False
-
-
-def trust_graphs() -> None:
-    """Take frozen graphs as they are from now on: for those who made them, with operations beyond the list."""
-    GraphTrust.anything = True
-
-
 def require_constants(path: str, graph_def: Any) -> None:
     """Raise an InputError if a graph's constants are damaged or exceed :data:`MAX_CONSTANT_BYTES`.
 
@@ -92,9 +81,6 @@ def require_allowed(path: str, graph_def: Any) -> None:
         path: the graph's file, for the message.
         graph_def: a ``tf.GraphDef``.
     """
-    if GraphTrust.anything:
-        return
-
     # 1. no other operations
     foreign = sorted({node.op for node in graph_def.node} - OPERATIONS)
     if graph_def.library.function:

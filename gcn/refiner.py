@@ -9,7 +9,7 @@ from checkpoints.variables import checkpoint_exists, restore, variable_shapes
 from face_decoder import draw_face
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
-from gcn.embedding import FrozenFeatures, frozen_features, identity_kind
+from gcn.embedding import FrozenFeatures, build_frozen_features, identity_kind
 from gcn.generator import GENERATOR_SCOPE, head_of_variables, pyramid_tensors
 from gcn.pyramid import load_pyramid
 from gcn.refined_face import refine_face
@@ -38,6 +38,7 @@ class MeshRefiner:
         coefficient_weights: path of the weights of the R-Net that gives the embedding. It must be
             the one that the generator was trained on; another one gives wrong meshes. The
             coefficients of the faces may come from elsewhere, such as fitting.
+        allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the R-Net.
 
     Attributes:
         path: prefix of the generator's checkpoint.
@@ -47,7 +48,9 @@ class MeshRefiner:
             another face model; or the weights of the frozen networks are missing or unfit.
     """
 
-    def __init__(self, path: str, model: FaceModel, coefficient_weights: str) -> None:
+    def __init__(
+        self, path: str, model: FaceModel, coefficient_weights: str, allow_any_op: bool = False
+    ) -> None:
         self.path = path
 
         # 1. the networks that the checkpoint requires
@@ -64,7 +67,9 @@ class MeshRefiner:
             self._coefficients = tf.placeholder(
                 tf.float32, [None, sum(coefficient_sizes(model))], "coefficients"
             )
-            frozen = frozen_features(self._photos, coefficient_weights, model, identity)
+            frozen = build_frozen_features(
+                self._photos, coefficient_weights, model, identity, allow_any_op
+            )
             face = refine_face(
                 FrozenFeatures(self._coefficients, frozen.embedding),
                 model,

@@ -6,7 +6,7 @@ from concurrent import futures
 from typing import List, NamedTuple, Optional
 
 from alignment.detect import DETECTORS, missing_detectors
-from checkpoints.graph_allowlist import TRUST_GRAPH_HELP, trust_graphs
+from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS
@@ -170,9 +170,11 @@ def make_face_source(
     folder: Optional[str] = getattr(arguments, "coefficients", None)
     if not folder:
         return make_pipeline(arguments, request, model, all_faces=arguments.all_faces)
-    _apply_environment_flags(arguments)
+    log_notes(missing_detectors(arguments.detector))
     generator = choose_networks(request, model).generator
-    return SavedReconstructions(folder, model, generator, arguments.all_faces)
+    return SavedReconstructions(
+        folder, model, generator, arguments.all_faces, arguments.trust_graph
+    )
 
 
 def make_pipeline(
@@ -192,14 +194,13 @@ def make_pipeline(
     Raises:
         InputError: weights are missing or unfit.
     """
-    _apply_environment_flags(arguments)
+    log_notes(missing_detectors(arguments.detector))
     network = choose_networks(request, model)
     log_notes(network.notices)
-    return FacePipeline(model, network, detector=arguments.detector, all_faces=all_faces)
-
-
-def _apply_environment_flags(arguments: argparse.Namespace) -> None:
-    """Log the dependencies that detection lacks, and apply ``--trust_graph``."""
-    log_notes(missing_detectors(arguments.detector))
-    if arguments.trust_graph:
-        trust_graphs()
+    return FacePipeline(
+        model,
+        network,
+        detector=arguments.detector,
+        all_faces=all_faces,
+        allow_any_op=arguments.trust_graph,
+    )

@@ -34,6 +34,7 @@ class FacePipeline(FaceSource):
             ``reconstruction.weights.choose_networks``.
         detector: ``"auto"``, ``"mtcnn"`` or ``"dlib"``.
         all_faces: reconstruct every face of a photo, not only the largest.
+        allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of all networks.
 
     Raises:
         InputError: weights are missing, damaged, or do not fit the face model.
@@ -45,16 +46,17 @@ class FacePipeline(FaceSource):
         network: NetworkChoice,
         detector: str = "auto",
         all_faces: bool = False,
+        allow_any_op: bool = False,
     ) -> None:
         self._all_faces = all_faces
-        self._locator = FaceLocator(detector)
+        self._locator = FaceLocator(detector, allow_any_op)
 
         # 1. coefficient network and decoder; the decoder lays out the model meanwhile
         self._regressor = None
         with futures.ThreadPoolExecutor(max_workers=1) as executor:
             decoder_built = executor.submit(FaceDecoder, model)
             if network.weights and network.method != "fit":
-                self._regressor = CoefficientRegressor(network.weights, model)
+                self._regressor = CoefficientRegressor(network.weights, model, allow_any_op)
             decoder = decoder_built.result()
 
         # 2. fitting and refinement
@@ -64,7 +66,10 @@ class FacePipeline(FaceSource):
         refiner = None
         if network.generator:
             refiner = MeshRefiner(
-                network.generator.path, model, network.generator.coefficient_weights
+                network.generator.path,
+                model,
+                network.generator.coefficient_weights,
+                allow_any_op,
             )
 
         super().__init__(model, decoder, refiner, _describe(network), network.steps)

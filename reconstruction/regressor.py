@@ -19,19 +19,22 @@ class CoefficientRegressor:
         path: a ``.pb`` file with the tensors of the published ``FaceReconModel.pb``, or the prefix
             of a checkpoint such as ``result/NAME/iter_N.ckpt``.
         model: the ``FaceModel`` that is to decode the coefficients.
+        allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``.
 
     Raises:
         InputError: the weights are missing, damaged, or were made for another face model: the
             record beside the checkpoint names another one, or the numbers of coefficients differ.
     """
 
-    def __init__(self, path: str, model: FaceModel) -> None:
+    def __init__(self, path: str, model: FaceModel, allow_any_op: bool = False) -> None:
         self._graph = tf.Graph()
         with self._graph.as_default():
             self._images = tf.placeholder(
                 tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr"
             )
-            self._coefficients = build_r_net(path, self._images, model).coefficients
+            self._coefficients = build_r_net(
+                path, self._images, model, allow_any_op=allow_any_op
+            ).coefficients
         self._count = sum(coefficient_sizes(model))
         self._path = path
         self._session = tf.Session(graph=self._graph, config=inference_config())

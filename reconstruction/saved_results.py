@@ -43,6 +43,7 @@ class SavedReconstructions(FaceSource):
         model: the ``FaceModel``.
         generator: the mesh generator that refines the faces, or None.
         all_faces: take every saved face of a photo, not only the first.
+        allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the R-Net below it.
 
     Raises:
         InputError: the folder is missing, or the mesh generator cannot be used.
@@ -54,6 +55,7 @@ class SavedReconstructions(FaceSource):
         model: FaceModel,
         generator: Optional[GeneratorChoice] = None,
         all_faces: bool = False,
+        allow_any_op: bool = False,
     ) -> None:
         if not os.path.isdir(folder):
             raise InputError(
@@ -61,7 +63,9 @@ class SavedReconstructions(FaceSource):
             )
         refiner = None
         if generator:
-            refiner = MeshRefiner(generator.path, model, generator.coefficient_weights)
+            refiner = MeshRefiner(
+                generator.path, model, generator.coefficient_weights, allow_any_op
+            )
         super().__init__(model, FaceDecoder(model), refiner, "read from {}".format(folder))
         self._folder = folder
         self._all_faces = all_faces

@@ -14,7 +14,7 @@ from dataset.mesh_targets import MeshTargets, build_mesh_targets
 from face_decoder import render_face
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes
-from gcn.embedding import FrozenFeatures, frozen_features
+from gcn.embedding import FrozenFeatures, build_frozen_features
 from gcn.generator import GENERATOR_SCOPE, pyramid_tensors
 from gcn.losses import mesh_losses, total_mesh_loss
 from gcn.pyramid import load_pyramid
@@ -37,7 +37,11 @@ _FULL_DISTANCE = 0.05  # dm between two meshes, drawn white
 
 
 def build_mesh_generator_step(
-    batch: Batch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+    batch: Batch,
+    model: FaceModel,
+    options: TrainingOptions,
+    identity_network: Any = None,
+    allow_any_op: bool = False,
 ) -> TrainingStep:
     """Build the graph of a training step of the mesh generator.
 
@@ -51,6 +55,7 @@ def build_mesh_generator_step(
         options: options of the run; ``loss_weights`` are ``gcn.losses.MeshLossWeights``.
         identity_network: see ``identity.load_identity_network``; None for an embedding of R-Net
             alone.
+        allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the frozen R-Net.
 
     Raises:
         InputError: the frozen weights, the mesh pyramid or ground-truth meshes are missing or do
@@ -62,9 +67,10 @@ def build_mesh_generator_step(
             "graph as --coefficient_weights"
         )
     # 1. frozen networks, mesh generator, target
-    prediction = tf.concat(
-        frozen_features(batch.photos, options.coefficient_weights, model, identity_network), axis=1
+    frozen = build_frozen_features(
+        batch.photos, options.coefficient_weights, model, identity_network, allow_any_op
     )
+    prediction = tf.concat(frozen, axis=1)
     count = sum(coefficient_sizes(model))
     features = FrozenFeatures(prediction[:, :count], prediction[:, count:])
     pyramid = pyramid_tensors(load_pyramid(model))

@@ -1,13 +1,20 @@
 """Frozen graphs from strangers: operations of networks run, harmful ones are refused."""
 
+import argparse
 import os
 
 import numpy as np
 import pytest
 
+import train
 from checkpoints.frozen_graph import evaluate_network, load_frozen_graph, read_graph_def
 from checkpoints.graph_allowlist import OPERATIONS
+from face_model import read_face_model
+from reconstruction import arguments as reconstruction_arguments
+from reconstruction.weights import read_network_request
 from tests.fuzz.forged_networks import GRAPHS
+from tests.paths import TOY_MODEL
+from training.mesh_generator_step import build_mesh_generator_step
 from utils.errors import InputError
 from utils.tf_compat import tf
 
@@ -122,3 +129,32 @@ def test_no_operation_of_the_list_has_effects():
             "LoadLibrary",
         )
     } & OPERATIONS == set()
+
+
+def test_the_flag_of_reconstructing_commands_reaches_the_pipeline(monkeypatch):
+    monkeypatch.setattr(reconstruction_arguments, "FacePipeline", lambda *_, **settings: settings)
+    for flags in ([], ["--trust_graph"]):
+        parser = argparse.ArgumentParser()
+        reconstruction_arguments.add_reconstruction_flags(parser)
+        arguments = parser.parse_args(flags + ["--method", "fit"])
+        model = read_face_model(TOY_MODEL)
+        settings = reconstruction_arguments.make_pipeline(
+            arguments, read_network_request(arguments), model
+        )
+        assert settings["allow_any_op"] == bool(flags)
+
+
+def test_the_flag_of_training_reaches_the_frozen_networks(monkeypatch):
+    builders = []
+
+    def stop(options, model, task):
+        builders.append(task.build_step)
+        raise InputError("stopped")
+
+    monkeypatch.setattr(train, "train", stop)
+    for flags in ([], ["--trust_graph"]):
+        with pytest.raises(InputError, match="stopped"):
+            train.main(["--model", "gcn", "--face_model", TOY_MODEL] + flags)
+    assert builders[0] is build_mesh_generator_step
+    assert builders[1].func is build_mesh_generator_step
+    assert builders[1].keywords == {"allow_any_op": True}

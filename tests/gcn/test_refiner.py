@@ -42,12 +42,12 @@ def no_large_networks(monkeypatch):
     """The published pyramid, and an embedding without R-Net; return the weights it is built for."""
     asked = []
 
-    def features(photos, path, model, identity_network):
+    def features(photos, path, model, identity_network, allow_any_op):
         asked.append((path, identity_network))
         means = tf.reduce_mean(photos, [1, 2]) / 255.0
         return FrozenFeatures(None, tf.tile(means[:, :1], [1, WIDTH]))
 
-    monkeypatch.setattr(refiner_module, "frozen_features", features)
+    monkeypatch.setattr(refiner_module, "build_frozen_features", features)
     monkeypatch.setattr(refiner_module, "load_pyramid", lambda model: _pyramid())
     return asked
 

@@ -61,11 +61,11 @@ def golden_pyramid():
 @pytest.fixture()
 def cheap_features():
     """Coefficients and embedding without R-Net, for tests of what is above it."""
-    with replaced("frozen_features", _cheap_features):
+    with replaced("build_frozen_features", _cheap_features):
         yield
 
 
-def _cheap_features(photos, path, model, identity_network):
+def _cheap_features(photos, path, model, identity_network, allow_any_op):
     thumbnails = tf.reshape(tf.image.resize_bilinear(photos, [4, 4]), [-1, 48]) / 255.0
     zeros = tf.zeros([tf.shape(photos)[0], sum(coefficient_sizes(model))])
     return FrozenFeatures(zeros, thumbnails)
@@ -181,7 +181,7 @@ TRUTH_RUN = ("--steps", "2", "--head", "residual", "--scalar_interval", "1", "--
 def truth_run(workshop):
     """The folder of a run of two steps with ground truth, validated on faces of which all meshes lie 1 dm off."""
     flags = TRUTH_RUN + ("--val_data_path", str(workshop / "held_out"))
-    with replaced("frozen_features", _cheap_features):
+    with replaced("build_frozen_features", _cheap_features):
         assert run(workshop, "truth", *flags, data="true_faces") == 0
     return workshop / "truth"
 
@@ -189,7 +189,7 @@ def truth_run(workshop):
 @pytest.fixture(scope="module")
 def published_run(workshop):
     """The folder of a run of one step without ground truth."""
-    with replaced("frozen_features", _cheap_features):
+    with replaced("build_frozen_features", _cheap_features):
         assert run(workshop, "published", "--steps", "1", "--head", "residual") == 0
     return workshop / "published"
 
