@@ -123,35 +123,30 @@ def _measure(
 ) -> int:
     """Print and write the errors of predictions; return the exit status."""
     # 1. the error of each photo
-    failed = np.array([item.photo.name not in predictions for item in annotated])
-    errors = np.array(
-        [
-            FAILURE_NME
-            if failure
-            else normalized_mean_error(predictions[item.photo.name], item.landmarks)
-            for item, failure in zip(annotated, failed)
-        ]
-    )
+    failed = [item.photo.name not in predictions for item in annotated]
+    errors = [
+        FAILURE_NME
+        if failure
+        else normalized_mean_error(predictions[item.photo.name], item.landmarks)
+        for item, failure in zip(annotated, failed)
+    ]
 
     # 2. averages, with and without failures
-    yaws = np.array([item.yaw for item in annotated])
-    summary = summarize(errors, yaws)
-    found = None
-    if failed.any() and not failed.all():
-        found = summarize(errors[~failed], yaws[~failed])
+    summary = summarize(errors, [item.yaw for item in annotated])
+    found: Optional[Summary] = summary
+    if all(failed):
+        found = None
+    elif any(failed):
+        kept = [number for number, failure in enumerate(failed) if not failure]
+        found = summarize([errors[i] for i in kept], [annotated[i].yaw for i in kept])
 
     # 3. output
     settings = _settings(arguments, source, bare, failed)
-    _print_results(summary, found, settings)
+    _print_results(summary, found if any(failed) else None, settings)
     _write_results(arguments.output, annotated, errors, failed, predictions)
-    write_summary(
-        os.path.join(arguments.output, "nme.json"),
-        summary,
-        None if failed.all() else found or summary,
-        settings,
-    )
+    write_summary(os.path.join(arguments.output, "nme.json"), summary, found, settings)
     print("results in {}".format(arguments.output))
-    return 1 if failed.all() else 0
+    return 1 if all(failed) else 0
 
 
 def _make_pipeline(arguments: argparse.Namespace) -> FacePipeline:
@@ -200,7 +195,7 @@ def _iterate_located(
 
 
 def _settings(
-    arguments: argparse.Namespace, source: str, bare: Sequence[Any], failed: np.ndarray
+    arguments: argparse.Namespace, source: str, bare: Sequence[Any], failed: Sequence[bool]
 ) -> Dict[str, Any]:
     """Return the settings that others need to repeat the measurement."""
     five_points = "ground truth" if arguments.align == "gt" else "detected"
@@ -210,7 +205,7 @@ def _settings(
         "yaw": arguments.yaw or "Pose_Para of the .mat files",
         "five_points": "as predicted" if arguments.predictions else five_points,
         "predictions": source,
-        "failures": int(failed.sum()),
+        "failures": sum(failed),
         "photos_without_annotation": len(bare),
     }
 
@@ -259,14 +254,14 @@ def _print_row(name: str, summary: Summary) -> None:
 def _write_results(
     folder: str,
     annotated: Sequence[AnnotatedPhoto],
-    errors: np.ndarray,
-    failed: np.ndarray,
+    errors: Sequence[float],
+    failed: Sequence[bool],
     predictions: Dict[str, np.ndarray],
 ) -> None:
     write_table(os.path.join(folder, "nme.csv"), annotated, errors, failed)
     draw_curve(
         os.path.join(folder, "nme_curve.png"),
-        np.where(failed, np.inf, errors),
+        [np.inf if failure else error for error, failure in zip(errors, failed)],
         [item.yaw for item in annotated],
     )
     draw_worst(os.path.join(folder, "nme_worst.png"), annotated, errors, predictions)
