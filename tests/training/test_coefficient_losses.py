@@ -32,11 +32,13 @@ def evaluate(model, predicted, truth, labels):
             model,
             build_metric_matrices(model),
         )
-        gradients = {name: tf.gradients(loss, predicted)[0] for name, loss in losses._asdict().items()}
+        gradients = {
+            name: tf.gradients(loss, predicted)[0] for name, loss in losses._asdict().items()
+        }
         return session.run([losses, landmarks, gradients])
 
 
-def test_truth_has_no_loss_and_a_finite_slope(model, decoder):
+def test_loss_of_the_truth_is_zero_with_finite_gradient(model, decoder):
     truth = sample_coefficients(model, 3, 1)
     losses, landmarks, gradients = evaluate(model, truth, truth, decoder.decode(truth).landmarks)
     assert max(losses) < 0.02
@@ -44,7 +46,7 @@ def test_truth_has_no_loss_and_a_finite_slope(model, decoder):
     assert all(np.isfinite(gradient).all() for gradient in gradients.values())
 
 
-def test_shape_and_albedo_are_those_of_the_vertices(model, decoder):
+def test_shape_and_albedo_losses_are_vertex_distances(model, decoder):
     truth, predicted = sample_coefficients(model, 4, 2), sample_coefficients(model, 4, 3)
     sizes = coefficient_sizes(model)
     for part in ("angles", "gamma", "translation"):  # the vertices of model space are compared
@@ -53,15 +55,20 @@ def test_shape_and_albedo_are_those_of_the_vertices(model, decoder):
     mine, true = decoder.decode(predicted), decoder.decode(truth)
     losses, landmarks, _ = evaluate(model, predicted, truth, true.landmarks)
     displacement = 100 * np.linalg.norm(mine.world_shape - true.world_shape, axis=2)
-    np.testing.assert_allclose(losses.shape, np.sqrt((displacement ** 2).mean(axis=1)).mean(), rtol=1e-3)
+    np.testing.assert_allclose(
+        losses.shape, np.sqrt((displacement**2).mean(axis=1)).mean(), rtol=1e-3
+    )
     change = mine.albedo - true.albedo
-    np.testing.assert_allclose(losses.albedo, np.sqrt((change ** 2).mean(axis=(1, 2))).mean(), rtol=1e-3)
+    np.testing.assert_allclose(
+        losses.albedo, np.sqrt((change**2).mean(axis=(1, 2))).mean(), rtol=1e-3
+    )
     np.testing.assert_allclose(landmarks, mine.landmarks, atol=1e-2)
     np.testing.assert_allclose(
-        losses.landmark, np.linalg.norm(mine.landmarks - true.landmarks, axis=2).mean(), rtol=1e-3)
+        losses.landmark, np.linalg.norm(mine.landmarks - true.landmarks, axis=2).mean(), rtol=1e-3
+    )
 
 
-def test_pose_is_measured_apart_from_shape(model, decoder):
+def test_pose_losses_do_not_depend_on_shape(model, decoder):
     truth = sample_coefficients(model, 2, 4)
     predicted = truth.copy()
     parts = split_coefficients(predicted, coefficient_sizes(model))
@@ -75,14 +82,18 @@ def test_pose_is_measured_apart_from_shape(model, decoder):
     split_coefficients(turned, coefficient_sizes(model)).angles[:, 1] += 0.1
     losses = evaluate(model, turned, truth, decoder.decode(truth).landmarks)[0]
     before, after = (decoder.decode(c).world_shape[:, model.landmarks] for c in (truth, turned))
-    np.testing.assert_allclose(losses.rotation, 100 * np.linalg.norm(after - before, axis=2).mean(), rtol=1e-3)
+    np.testing.assert_allclose(
+        losses.rotation, 100 * np.linalg.norm(after - before, axis=2).mean(), rtol=1e-3
+    )
 
 
-def test_light_is_the_change_of_the_average_face(model, decoder):
+def test_light_loss_is_the_change_of_the_mean_face(model, decoder):
     truth = np.zeros((1, sum(coefficient_sizes(model))), np.float32)
     predicted = truth.copy()
-    split_coefficients(predicted, coefficient_sizes(model)).gamma[:] = np.random.RandomState(5).normal(0, 0.2, 27)
+    split_coefficients(predicted, coefficient_sizes(model)).gamma[:] = np.random.RandomState(
+        5
+    ).normal(0, 0.2, 27)
     losses = evaluate(model, predicted, truth, decoder.decode(truth).landmarks)[0]
     mine, true = decoder.decode(predicted).colors, decoder.decode(truth).colors
     change = (mine - true)[0, model.front_vertices]
-    np.testing.assert_allclose(losses.light, np.sqrt((change ** 2).mean()), rtol=1e-2)
+    np.testing.assert_allclose(losses.light, np.sqrt((change**2).mean()), rtol=1e-2)

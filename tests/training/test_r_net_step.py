@@ -24,7 +24,7 @@ def model():
 
 
 class Running:
-    """A training step with its session, on two faces that come in every batch."""
+    """A training step with its session, on two faces that form every batch."""
 
     def __init__(self, folder, model):
         self.graph = tf.Graph()
@@ -48,8 +48,10 @@ class Running:
         return self.session.run(fetches, everything)
 
     def update(self, learning_rate, decay):
-        return self.evaluate([self.step.losses, self.step.update], {
-            self.step.learning_rate: learning_rate, self.step.batch_norm_decay: decay})[0]
+        return self.evaluate(
+            [self.step.losses, self.step.update],
+            {self.step.learning_rate: learning_rate, self.step.batch_norm_decay: decay},
+        )[0]
 
     def variable(self, name):
         return self.session.run(self.graph.get_tensor_by_name(name + ":0"))
@@ -62,34 +64,51 @@ def running(tmp_path_factory, model):
     built.session.close()
 
 
-def test_losses_are_those_of_the_prediction(running, model):
+def test_losses_belong_to_the_prediction(running, model):
     random = np.random.RandomState(2)
     coefficients = np.float32(random.normal(0, 0.1, (2, sum(coefficient_sizes(model)))))
-    losses, metrics = running.evaluate([running.step.losses, running.step.metrics],
-                                       {running.step.prediction: coefficients})
+    losses, metrics = running.evaluate(
+        [running.step.losses, running.step.metrics], {running.step.prediction: coefficients}
+    )
     face_graph = FaceDecoder(model)
     landmarks = face_graph.decode(coefficients).landmarks
     squared = ((landmarks - running.batch.landmarks) ** 2).sum(-1)
     np.testing.assert_allclose(losses["landmark"], (landmark_weights() * squared).mean(), rtol=1e-4)
     np.testing.assert_allclose(metrics["landmark_error_pixels"], np.sqrt(squared).mean(), rtol=1e-4)
     weights = LossWeights()._asdict()
-    assert set(losses) == {"photometric", "landmark", "regularization", "reflectance", "gamma", "total"}
+    assert set(losses) == {
+        "photometric",
+        "landmark",
+        "regularization",
+        "reflectance",
+        "gamma",
+        "total",
+    }
     np.testing.assert_allclose(
-        losses["total"], sum(weights[name] * losses[name] for name in losses if name != "total"), rtol=1e-5)
+        losses["total"],
+        sum(weights[name] * losses[name] for name in losses if name != "total"),
+        rtol=1e-5,
+    )
 
 
-def test_gradient_norms_are_those_of_the_weighted_losses(running, model):
-    coefficients = np.float32(np.random.RandomState(3).normal(0, 0.1, (2, sum(coefficient_sizes(model)))))
-    norms = running.evaluate(running.step.loss_gradient_norms, {running.step.prediction: coefficients})
+def test_gradient_norms_belong_to_the_weighted_losses(running, model):
+    coefficients = np.float32(
+        np.random.RandomState(3).normal(0, 0.1, (2, sum(coefficient_sizes(model))))
+    )
+    norms = running.evaluate(
+        running.step.loss_gradient_norms, {running.step.prediction: coefficients}
+    )
     sizes = coefficient_sizes(model)
     ends = np.cumsum(sizes)
-    identity, expression, albedo = (coefficients[:, end - size:end] for size, end in list(zip(sizes, ends))[:3])
+    identity, expression, albedo = (
+        coefficients[:, end - size : end] for size, end in list(zip(sizes, ends))[:3]
+    )
     gradient = np.concatenate([identity, 0.8 * expression, 0.017 * albedo], axis=1) * 2 / 2 * 3e-4
     np.testing.assert_allclose(norms["regularization"], np.linalg.norm(gradient), rtol=1e-4)
     assert all(norm > 0 for norm in norms.values())
 
 
-def test_a_step_counts_itself_and_moves_averages_and_weights(running):
+def test_step_updates_counter_averages_and_weights(running):
     running.restart()
     before = running.variable("resnet_v1_50/conv1/weights"), running.variable("fc-id/biases")
     running.update(1e-3, 0.9)
@@ -99,7 +118,7 @@ def test_a_step_counts_itself_and_moves_averages_and_weights(running):
     assert (variance != 1).all()
 
 
-def test_the_applied_network_is_the_trained_one_once_averages_have_settled(running):
+def test_inference_mode_equals_training_mode_with_settled_averages(running):
     running.restart()
     for rate in (1e-3, 0.0):
         running.update(rate, 0.0)
@@ -116,7 +135,7 @@ def test_two_faces_are_learned(running):
     assert np.isfinite(totals).all() and np.mean(totals[-3:]) < 0.8 * totals[0]
 
 
-def test_the_public_trunk_leaves_the_heads_at_zero(running, tmp_path):
+def test_imagenet_trunk_leaves_heads_at_zero(running, tmp_path):
     running.restart()
     path = str(tmp_path / "resnet_v1_50.ckpt")
     trunk = save_r_net(running, path, lambda name: name.startswith(networks.R_NET_SCOPE))
@@ -125,11 +144,14 @@ def test_the_public_trunk_leaves_the_heads_at_zero(running, tmp_path):
         initialize_r_net(running.session, path)
     np.testing.assert_array_equal(
         running.variable("resnet_v1_50/conv1/weights"),
-        read_variables(path, {"resnet_v1_50/conv1/weights": [7, 7, 3, 64]})["resnet_v1_50/conv1/weights"])
+        read_variables(path, {"resnet_v1_50/conv1/weights": [7, 7, 3, 64]})[
+            "resnet_v1_50/conv1/weights"
+        ],
+    )
     assert not running.variable("fc-id/weights").any()
 
 
-def test_a_whole_network_brings_its_heads(running, tmp_path):
+def test_complete_network_includes_heads(running, tmp_path):
     running.restart()
     running.update(1e-3, 0.9)
     wanted = running.variable("fc-gamma/weights")
@@ -145,21 +167,30 @@ def test_a_whole_network_brings_its_heads(running, tmp_path):
 def test_weights_of_another_network_are_refused(running, tmp_path):
     path = str(tmp_path / "some.ckpt")
     save_r_net(running, path, lambda name: name == "fc-id/biases")
-    with running.graph.as_default(), pytest.raises(InputError, match="some.ckpt: .* variables missing"):
+    with running.graph.as_default(), pytest.raises(
+        InputError, match="some.ckpt: .* variables missing"
+    ):
         initialize_r_net(running.session, path)
 
 
 def save_r_net(running, path, wanted):
-    """Write the network's variables whose names are wanted; returns them."""
+    """Write the network's variables with selected names; returns them."""
     with running.graph.as_default():
         names = set(r_net_shapes())
         variables = [v for v in tf.global_variables() if v.op.name in names and wanted(v.op.name)]
-        tf.train.Saver(variables).save(running.session, path, write_meta_graph=False, write_state=False)
+        tf.train.Saver(variables).save(
+            running.session, path, write_meta_graph=False, write_state=False
+        )
     return variables
 
 
-def test_the_schedule_is_the_published_one():
+def test_default_schedule_is_the_published_one():
     options = TrainingOptions()
-    assert [learning_rate_at(step, options) for step in (0, 99999, 100000, 199999)] == [1e-4, 1e-4, 2e-5, 2e-5]
+    assert [learning_rate_at(step, options) for step in (0, 99999, 100000, 199999)] == [
+        1e-4,
+        1e-4,
+        2e-5,
+        2e-5,
+    ]
     decays = [batch_norm_decay_at(step) for step in range(5000)]
     assert decays == sorted(decays) and decays[0] == 0.1 and decays[-1] == 0.997

@@ -64,7 +64,7 @@ def names(step):
     return [stem + ".ckpt.data-00000-of-00001", stem + ".ckpt.index", stem + ".json"]
 
 
-def test_the_newest_few_are_kept(run):
+def test_newest_checkpoints_are_kept(run):
     for step in (9, 10, 11):
         run.save(step)
     assert run.files() == names(10) + names(11)
@@ -72,20 +72,25 @@ def test_the_newest_few_are_kept(run):
     assert prefix == str(run.folder / "iter_11.ckpt") and not passed_over and run.value() == 11
 
 
-def test_nothing_saved_restores_nothing(run):
+def test_empty_folder_restores_nothing(run):
     assert run.restore() == (None, [])
 
 
-@pytest.mark.parametrize("damage", [
-    lambda folder: os.truncate(str(folder / "iter_2.ckpt.data-00000-of-00001"), 5),
-    lambda folder: os.remove(str(folder / "iter_2.ckpt.index")),
-    lambda folder: (folder / "iter_2.json").write_text("{"),
-    lambda folder: (folder / "iter_2.json").write_text("{}"),
-    lambda folder: (folder / "iter_2.ckpt.data-00000-of-00001").write_bytes(b"\xff" * 12),
-    lambda folder: (folder / "iter_2.ckpt.index").write_bytes(
-        b"\0" * os.path.getsize(str(folder / "iter_2.ckpt.index"))),
-], ids=["truncated", "missing", "record cut", "record empty", "flipped bits", "index zeroed"])
-def test_a_damaged_newest_is_passed_over(run, damage):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: os.truncate(str(folder / "iter_2.ckpt.data-00000-of-00001"), 5),
+        lambda folder: os.remove(str(folder / "iter_2.ckpt.index")),
+        lambda folder: (folder / "iter_2.json").write_text("{"),
+        lambda folder: (folder / "iter_2.json").write_text("{}"),
+        lambda folder: (folder / "iter_2.ckpt.data-00000-of-00001").write_bytes(b"\xff" * 12),
+        lambda folder: (folder / "iter_2.ckpt.index").write_bytes(
+            b"\0" * os.path.getsize(str(folder / "iter_2.ckpt.index"))
+        ),
+    ],
+    ids=["truncated", "missing", "record cut", "record empty", "flipped bits", "index zeroed"],
+)
+def test_damaged_newest_checkpoint_is_passed_over(run, damage):
     run.save(1)
     run.save(2)
     damage(run.folder)
@@ -94,7 +99,7 @@ def test_a_damaged_newest_is_passed_over(run, damage):
     assert len(passed_over) == 1 and "iter_2" in passed_over[0]
 
 
-def test_training_on_after_a_fallback_keeps_what_it_saves(run):
+def test_training_after_a_fallback_keeps_new_checkpoints(run):
     run.saver = CheckpointSaver(str(run.folder), 1, {})
     run.save(4)
     os.truncate(str(run.folder / "iter_4.ckpt.index"), 5)
@@ -105,7 +110,7 @@ def test_training_on_after_a_fallback_keeps_what_it_saves(run):
     assert run.restore()[0].endswith("iter_4.ckpt") and run.files() == names(4)
 
 
-def test_when_no_checkpoint_is_whole_it_is_an_error(run):
+def test_error_if_no_checkpoint_is_whole(run):
     run.save(1)
     os.remove(str(run.folder / "iter_1.ckpt.index"))
     with pytest.raises(InputError, match="iter_1.ckpt.index: missing.*no checkpoint of this run"):
@@ -119,7 +124,7 @@ def test_files_without_a_record_are_no_checkpoint(run):
     assert run.restore()[0].endswith("iter_1.ckpt")
 
 
-def test_a_refused_checkpoint_is_not_passed_over(run):
+def test_refused_checkpoint_is_not_passed_over(run):
     def refuse(prefix):
         raise InputError("of another face model")
 
@@ -128,13 +133,15 @@ def test_a_refused_checkpoint_is_not_passed_over(run):
         run.restore(refuse)
 
 
-def test_a_failed_write_leaves_the_older_ones_and_says_so(run, monkeypatch):
+def test_failed_write_is_reported_and_keeps_older_checkpoints(run, monkeypatch):
     def fail(path, content):
         raise OSError(28, "No space left on device")
 
     run.save(1)
     monkeypatch.setattr(saver, "write_json", fail)
-    with pytest.raises(InputError, match="iter_2.ckpt: the checkpoint cannot be written .*No space left"):
+    with pytest.raises(
+        InputError, match="iter_2.ckpt: the checkpoint cannot be written .*No space left"
+    ):
         run.save(2)
     monkeypatch.undo()
     assert run.restore()[0].endswith("iter_1.ckpt")
@@ -158,11 +165,14 @@ with tf.Graph().as_default():
 """
 
 
-def test_killed_while_writing_the_newest_is_whole(tmp_path):
+def test_newest_checkpoint_is_whole_after_a_kill(tmp_path):
     folder = str(tmp_path / "run")
     os.mkdir(folder)
-    process = subprocess.Popen([sys.executable, "-c", SAVE_FOREVER.format(root=REPO_ROOT, folder=folder)],
-                               stdout=subprocess.PIPE, universal_newlines=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SAVE_FOREVER.format(root=REPO_ROOT, folder=folder)],
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )
     try:
         said = [int(process.stdout.readline()) for _ in range(20)]
     finally:
@@ -179,36 +189,44 @@ def test_killed_while_writing_the_newest_is_whole(tmp_path):
     assert prefix.endswith("iter_{:.0f}.ckpt".format(value[0])) and (value == value[0]).all()
 
 
-def test_a_record_says_what_the_run_was():
+def test_record_describes_the_run():
     model = read_face_model(TOY_MODEL)
     record = describe_run(TrainingOptions(batch_size=3), model)
     assert record["options"]["batch_size"] == 3 and record["options"]["steps"] == 200000
-    assert record["loss_weights"]["photometric"] == 1.92 and record["loss_weights"]["landmark"] == 1.6e-3
-    assert record["face_model"] == {"name": model.name, "fingerprint": model.fingerprint(),
-                                    "sketch": approximate_fingerprint(model)}
+    assert (
+        record["loss_weights"]["photometric"] == 1.92
+        and record["loss_weights"]["landmark"] == 1.6e-3
+    )
+    assert record["face_model"] == {
+        "name": model.name,
+        "fingerprint": model.fingerprint(),
+        "sketch": approximate_fingerprint(model),
+    }
     assert record["coefficient_sizes"]["identity"] == model.identity_count
     assert record["tensorflow"] == tf.VERSION
     assert json.loads(json.dumps(record)) == record
 
 
-def test_a_checkpoint_of_another_face_model_is_refused_by_name(tmp_path):
+def test_checkpoint_of_another_face_model_is_refused_by_name(tmp_path):
     model = read_face_model(TOY_MODEL)
     other = model._replace(name="other model", mean_shape=model.mean_shape + 1)
     prefix = str(tmp_path / "iter_5.ckpt")
     write_json(records.record_path(prefix), describe_run(TrainingOptions(), other))
-    with pytest.raises(InputError, match="iter_5.ckpt: was trained for the face model other model .*--face_model"):
+    with pytest.raises(
+        InputError, match="iter_5.ckpt: was trained for the face model other model .*--face_model"
+    ):
         CoefficientRegressor(prefix, model)
     records.require_face_model(prefix, other)
     records.require_face_model(str(tmp_path / "published.ckpt"), model)
 
 
-def test_a_checkpoint_with_missing_variables_is_refused_by_name(run):
+def test_checkpoint_with_missing_variables_is_refused_by_name(run):
     prefix = run.save(1)
     with pytest.raises(InputError, match="iter_1.ckpt: .*variables missing"):
         CoefficientRegressor(prefix, read_face_model(TOY_MODEL))
 
 
-def test_what_differs_from_the_checkpoint_is_said(tmp_path):
+def test_differences_from_the_checkpoint_are_described(tmp_path):
     model = read_face_model(TOY_MODEL)
 
     def record(faces, **options):
@@ -218,6 +236,8 @@ def test_what_differs_from_the_checkpoint_is_said(tmp_path):
     before = record(2)
     assert describe_changes(before, record(2, resume=True, threads=3)) == []
     said = describe_changes(before, record(3, batch_size=4, loss_weights=LossWeights(gamma=1.0)))
-    assert said[0] == ("resuming with other options: batch_size 4 instead of 16, "
-                       "loss weight of gamma 1.0 instead of 10.0")
+    assert said[0] == (
+        "resuming with other options: batch_size 4 instead of 16, "
+        "loss weight of gamma 1.0 instead of 10.0"
+    )
     assert "training folder has changed: it holds 3 faces, whose order is another" in said[1]

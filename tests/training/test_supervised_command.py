@@ -1,4 +1,4 @@
-"""train.py --supervision truth as its users run it, on a tiny face model and tiny data."""
+"""train.py --supervision truth on a tiny face model and tiny data."""
 
 import glob
 import os
@@ -33,7 +33,9 @@ def workshop(tmp_path_factory):
     folder, model = tmp_path_factory.mktemp("training"), read_face_model(TOY_MODEL)
     write_faces(folder / "faces", 4)
     os.makedirs(str(folder / "faces" / "coeff"))
-    for face, coefficients in zip(find_faces(str(folder / "faces")).faces, sample_coefficients(model, 4, 0)):
+    for face, coefficients in zip(
+        find_faces(str(folder / "faces")).faces, sample_coefficients(model, 4, 0)
+    ):
         coefficients.astype("<f4").tofile(str(folder / "faces" / "coeff" / (face.name + ".bin")))
     yield folder
     shutil.rmtree(str(folder))
@@ -41,18 +43,51 @@ def workshop(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def cache_in_workshop(workshop, monkeypatch):
-    monkeypatch.setattr(tasks, "open_face_cache", lambda folder, count: open_face_cache(folder, count, str(workshop)))
+    monkeypatch.setattr(
+        tasks,
+        "open_face_cache",
+        lambda folder, count: open_face_cache(folder, count, str(workshop)),
+    )
 
 
 def run(workshop, name, *flags):
-    return train.main(["--data_path", str(workshop / "faces"), "--face_model", TOY_MODEL, "--batch_size", "2",
-                       "--result_path", str(workshop), "--model_name", name, "--val_faces", "2", "--init_weights",
-                       "none", "--quiet", "--supervision", "truth"] + list(flags))
+    return train.main(
+        [
+            "--data_path",
+            str(workshop / "faces"),
+            "--face_model",
+            TOY_MODEL,
+            "--batch_size",
+            "2",
+            "--result_path",
+            str(workshop),
+            "--model_name",
+            name,
+            "--val_faces",
+            "2",
+            "--init_weights",
+            "none",
+            "--quiet",
+            "--supervision",
+            "truth",
+        ]
+        + list(flags)
+    )
 
 
-def test_a_run_resumes_with_the_same_bits_and_its_network_takes_crops(workshop):
-    flags = ("--image_size", "56", "--schedule", "cool_down", "--head_rate", "0.1", "--augment", "--deterministic",
-             "--checkpoint_interval", "2")
+def test_resumed_run_gives_the_same_bits_and_its_network_reads_crops(workshop):
+    flags = (
+        "--image_size",
+        "56",
+        "--schedule",
+        "cool_down",
+        "--head_rate",
+        "0.1",
+        "--augment",
+        "--deterministic",
+        "--checkpoint_interval",
+        "2",
+    )
     assert run(workshop, "run", "--steps", "4", *flags) == 0
     prefix = str(workshop / "run" / "iter_4.ckpt")
     expected = read_variables(prefix, variable_shapes(prefix))
@@ -66,40 +101,64 @@ def test_a_run_resumes_with_the_same_bits_and_its_network_takes_crops(workshop):
     crops = np.random.RandomState(0).randint(0, 256, (1, 56, 56, 3)).astype(np.uint8)
     larger = np.repeat(np.repeat(crops, 4, axis=1), 4, axis=2)
     blurred = larger.astype(np.int16) + np.tile([[3, -3], [-3, 3]], (112, 112))[..., np.newaxis]
-    network = CoefficientRegressor(prefix, model)  # knows from the record that it must average 4x4 pixels
-    np.testing.assert_allclose(network.predict(np.clip(larger, 3, 252)), network.predict(
-        np.clip(np.clip(larger, 3, 252) + blurred - larger, 0, 255)), atol=1e-3)
+    network = CoefficientRegressor(prefix, model)  # averages 4x4 pixels, according to its record
+    np.testing.assert_allclose(
+        network.predict(np.clip(larger, 3, 252)),
+        network.predict(np.clip(np.clip(larger, 3, 252) + blurred - larger, 0, 255)),
+        atol=1e-3,
+    )
     network.close()
 
 
-def test_weights_that_know_faces_in_another_size_are_told(workshop, capsys):
-    """56 to 112 pixels may be on purpose: it is no error, but it costs."""
+def test_initial_weights_of_another_image_size_are_noted(workshop, capsys):
+    """Going from 56 to 112 pixels may be intended: it is no error, but costs accuracy at first."""
     assert run(workshop, "small", "--steps", "1", "--image_size", "56") == 0
     first = str(workshop / "small" / "iter_1.ckpt")
     assert "pixels" not in capsys.readouterr().err
     for name, size in (("same", "56"), ("larger", "112")):
-        assert run(workshop, name, "--steps", "1", "--image_size", size, "--init_weights", first) == 0
+        assert (
+            run(workshop, name, "--steps", "1", "--image_size", size, "--init_weights", first) == 0
+        )
         said = capsys.readouterr().err
         assert "started from the weights of " + first in said
-        assert (first + " was trained on photos of 56x56 pixels and now gets 112x112" in said) == (name == "larger")
+        assert (first + " was trained on photos of 56x56 pixels and now gets 112x112" in said) == (
+            name == "larger"
+        )
     assert image_size_notices("resnet_v1_50.ckpt", 56) == []  # has no record
 
 
 def test_nothing_is_rendered(workshop):
     model = read_face_model(TOY_MODEL)
     with tf.Graph().as_default() as graph:
-        batch = LabeledBatch(tf.zeros([2, 56, 56, 3]), tf.zeros([2, 68, 2]), tf.zeros([2], tf.int64),
-                           tf.zeros([2, sum(coefficient_sizes(model))]))
-        step = build_supervised_step(batch, model, TrainingOptions(loss_weights=CoefficientLossWeights()))
+        batch = LabeledBatch(
+            tf.zeros([2, 56, 56, 3]),
+            tf.zeros([2, 68, 2]),
+            tf.zeros([2], tf.int64),
+            tf.zeros([2, sum(coefficient_sizes(model))]),
+        )
+        step = build_supervised_step(
+            batch, model, TrainingOptions(loss_weights=CoefficientLossWeights())
+        )
         kinds = {operation.type for operation in graph.get_operations()}
     assert step.pictures is None and "Conv2D" in kinds
     assert not [kind for kind in kinds if "aster" in kind]
 
 
-def test_what_cannot_be_is_said(workshop, monkeypatch):
+def test_unfit_options_are_refused(workshop, monkeypatch):
     with pytest.raises(InputError, match="--image_size 112: only --supervision truth"):
-        train.main(["--data_path", str(workshop / "faces"), "--face_model", TOY_MODEL, "--image_size", "112"])
-    with pytest.raises(InputError, match="--loss_weights photometric=1: there is no such loss; choose from shape"):
+        train.main(
+            [
+                "--data_path",
+                str(workshop / "faces"),
+                "--face_model",
+                TOY_MODEL,
+                "--image_size",
+                "112",
+            ]
+        )
+    with pytest.raises(
+        InputError, match="--loss_weights photometric=1: there is no such loss; choose from shape"
+    ):
         run(workshop, "other", "--loss_weights", "photometric=1")
     monkeypatch.setattr(tf_runtime, "_processor_flags", lambda: {"sse2"})
     with pytest.raises(InputError, match="--precision bfloat16 needs"):

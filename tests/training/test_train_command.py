@@ -1,4 +1,4 @@
-"""train.py as its users run it, with the real network on a tiny face model and tiny data."""
+"""train.py with the real network on a tiny face model and tiny data."""
 
 import glob
 import json
@@ -28,7 +28,7 @@ COLUMNS = ("photo", "overlay", "render", "albedo", "error", "landmarks")  # of a
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """A folder with training faces, removed at once: checkpoints are large."""
+    """A folder with training faces, removed right after the tests: checkpoints are large."""
     folder = tmp_path_factory.mktemp("training")
     write_faces(folder / "faces", 5)
     yield folder
@@ -36,16 +36,51 @@ def workshop(tmp_path_factory):
 
 
 def run(workshop, name, *flags):
-    return train.main(["--data_path", str(workshop / "faces"), "--face_model", TOY_MODEL, "--batch_size", "2",
-                       "--result_path", str(workshop), "--model_name", name, "--val_faces", "2", "--init_weights",
-                       "none", "--identity", "none", "--seed", "5", "--augment", "--deterministic"] + list(flags))
+    return train.main(
+        [
+            "--data_path",
+            str(workshop / "faces"),
+            "--face_model",
+            TOY_MODEL,
+            "--batch_size",
+            "2",
+            "--result_path",
+            str(workshop),
+            "--model_name",
+            name,
+            "--val_faces",
+            "2",
+            "--init_weights",
+            "none",
+            "--identity",
+            "none",
+            "--seed",
+            "5",
+            "--augment",
+            "--deterministic",
+        ]
+        + list(flags)
+    )
 
 
 @pytest.fixture(scope="module")
 def straight(workshop):
     """The folder of a run of four steps."""
-    assert run(workshop, "straight", "--steps", "4", "--checkpoint_interval", "2", "--image_interval", "2",
-               "--scalar_interval", "1") == 0
+    assert (
+        run(
+            workshop,
+            "straight",
+            "--steps",
+            "4",
+            "--checkpoint_interval",
+            "2",
+            "--image_interval",
+            "2",
+            "--scalar_interval",
+            "1",
+        )
+        == 0
+    )
     return workshop / "straight"
 
 
@@ -57,11 +92,15 @@ def variables(prefix):
 def events(folder, side):
     """Return (step, tag) -> summary value."""
     paths = sorted(glob.glob(str(folder / "summary" / side / "*")))
-    return {(event.step, value.tag): value for path in paths for event in tf.train.summary_iterator(path)
-            for value in event.summary.value}
+    return {
+        (event.step, value.tag): value
+        for path in paths
+        for event in tf.train.summary_iterator(path)
+        for value in event.summary.value
+    }
 
 
-def test_a_resumed_run_ends_with_the_same_bits(workshop, straight, capsys):
+def test_resumed_run_ends_with_the_same_bits(workshop, straight, capsys):
     shutil.copytree(str(straight), str(workshop / "resumed"))
     for path in glob.glob(str(workshop / "resumed" / "iter_4*")):
         os.remove(path)
@@ -69,36 +108,54 @@ def test_a_resumed_run_ends_with_the_same_bits(workshop, straight, capsys):
     captured = capsys.readouterr()
     assert "resumed from" in captured.err and "iter_2.ckpt" in captured.err
     assert "step 4 of 4 reached, 2 steps" in captured.out
-    expected, found = variables(straight / "iter_4.ckpt"), variables(workshop / "resumed" / "iter_4.ckpt")
+    expected, found = (
+        variables(straight / "iter_4.ckpt"),
+        variables(workshop / "resumed" / "iter_4.ckpt"),
+    )
     assert set(expected) == set(found) and expected["global_step"] == 4
     different = [name for name in expected if not np.array_equal(expected[name], found[name])]
     assert not different
     shutil.rmtree(str(workshop / "resumed"))
 
 
-def test_a_finished_run_resumes_to_nothing(workshop, straight, capsys):
+def test_finished_run_resumes_to_nothing(workshop, straight, capsys):
     assert run(workshop, "straight", "--steps", "4", "--resume") == 0
     assert "nothing to do" in capsys.readouterr().out
 
 
 def test_records_lie_beside_the_checkpoints(straight):
     names = [name for name in sorted(os.listdir(str(straight))) if not name.startswith(".")]
-    assert names == [name for step in (2, 4) for name in (
-        "iter_{}.ckpt.data-00000-of-00001".format(step), "iter_{}.ckpt.index".format(step),
-        "iter_{}.json".format(step))] + ["options.json", "summary"]
+    assert names == [
+        name
+        for step in (2, 4)
+        for name in (
+            "iter_{}.ckpt.data-00000-of-00001".format(step),
+            "iter_{}.ckpt.index".format(step),
+            "iter_{}.json".format(step),
+        )
+    ] + ["options.json", "summary"]
     record = json.loads((straight / "iter_4.json").read_text())
     model = read_face_model(TOY_MODEL)
     assert record["step"] == 4 and record["options"]["seed"] == 5
     assert record["face_model"]["fingerprint"] == model.fingerprint()
     assert record["loss_weights"]["reflectance"] == 5.0 and "git_revision" in record
-    assert json.loads((straight / "options.json").read_text())["options"]["model_name"] == "straight"
+    assert (
+        json.loads((straight / "options.json").read_text())["options"]["model_name"] == "straight"
+    )
 
 
-def test_tensorboard_finds_scalars_pictures_histograms_and_the_mesh(straight):
+def test_event_files_hold_scalars_pictures_histograms_and_a_mesh(straight):
     values = events(straight, "train")
     for step in (1, 2, 3, 4):
-        for tag in ("loss/photometric", "loss/total", "gradient_norm/landmark", "gradient_norm/all_weights",
-                    "learning_rate", "images_per_second", "metrics/landmark_error_pixels"):
+        for tag in (
+            "loss/photometric",
+            "loss/total",
+            "gradient_norm/landmark",
+            "gradient_norm/all_weights",
+            "learning_rate",
+            "images_per_second",
+            "metrics/landmark_error_pixels",
+        ):
             assert np.isfinite(values[step, tag].simple_value)
     assert values[4, "coefficients/gamma"].histo.num == 2 * 27
     picture = values[2, "faces"].image
@@ -111,14 +168,14 @@ def test_tensorboard_finds_scalars_pictures_histograms_and_the_mesh(straight):
         assert tf.make_ndarray(values[4, "face_FACE"].tensor).max() == 624
 
 
-def test_the_checkpoint_gives_coefficients(straight):
+def test_checkpoint_predicts_coefficients(straight):
     regressor = CoefficientRegressor(str(straight / "iter_4.ckpt"), read_face_model(TOY_MODEL))
     coefficients = regressor.predict(np.zeros((1, 224, 224, 3), np.uint8))
     regressor.close()
     assert coefficients.shape == (1, 257) and np.isfinite(coefficients).all() and coefficients.any()
 
 
-def test_sigterm_saves_before_it_stops_and_a_broken_face_is_counted(workshop, monkeypatch, capsys):
+def test_sigterm_saves_first_and_broken_faces_are_counted(workshop, monkeypatch, capsys):
     os.truncate(str(workshop / "faces" / "face_03.png"), 300)
     step = Progress.step
 
@@ -130,25 +187,42 @@ def test_sigterm_saves_before_it_stops_and_a_broken_face_is_counted(workshop, mo
     assert run(workshop, "terminated") == 143
     write_faces(workshop / "faces", 5)
     captured = capsys.readouterr()
-    assert "stopped by SIGTERM after step 1 of 200000" in captured.out and "1 broken face skipped" in captured.out
-    assert "SIGTERM: finishing this step" in captured.err and "face_03.png: it is damaged" in captured.err
+    assert (
+        "stopped by SIGTERM after step 1 of 200000" in captured.out
+        and "1 broken face skipped" in captured.out
+    )
+    assert (
+        "SIGTERM: finishing this step" in captured.err
+        and "face_03.png: it is damaged" in captured.err
+    )
     assert variables(workshop / "terminated" / "iter_1.ckpt")["global_step"] == 1
     shutil.rmtree(str(workshop / "terminated"))
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_the_batch(workshop, capsys):
+def test_loss_that_is_not_finite_stops_and_names_the_batch(workshop, capsys):
     with pytest.raises(InputError) as caught:
-        run(workshop, "exploded", "--learning_rate", "1e25", "--checkpoint_interval", "1", "--quiet")
+        run(
+            workshop, "exploded", "--learning_rate", "1e25", "--checkpoint_interval", "1", "--quiet"
+        )
     message = str(caught.value)
     assert message.startswith("step 2: the ") and "not finite" in message and "loss" in message
-    assert message.count("face_0") == 2 and "last good checkpoint is" in message and "iter_1.ckpt" in message
-    assert [name for name in os.listdir(str(workshop / "exploded")) if name.endswith(".json")
-            and name.startswith("iter")] == ["iter_1.json"]
+    assert (
+        message.count("face_0") == 2
+        and "last good checkpoint is" in message
+        and "iter_1.ckpt" in message
+    )
+    assert [
+        name
+        for name in os.listdir(str(workshop / "exploded"))
+        if name.endswith(".json") and name.startswith("iter")
+    ] == ["iter_1.json"]
     shutil.rmtree(str(workshop / "exploded"))
 
 
-def test_a_run_is_not_overwritten(workshop, straight):
-    with pytest.raises(InputError, match="straight: holds a run of 4 steps; continue it with --resume"):
+def test_run_is_not_overwritten(workshop, straight):
+    with pytest.raises(
+        InputError, match="straight: holds a run of 4 steps; continue it with --resume"
+    ):
         run(workshop, "straight")
 
 
@@ -162,13 +236,16 @@ def test_two_processes_do_not_write_into_one_run(workshop):
         pass
 
 
-def test_a_run_does_not_write_through_links(workshop, tmp_path):
+def test_run_does_not_write_through_links(workshop, tmp_path):
     options = TrainingOptions(result_path=str(tmp_path), model_name="run")
     bystander, elsewhere, place = tmp_path / "bystander", tmp_path / "elsewhere", tmp_path / "run"
     bystander.write_text("not to be touched")
     elsewhere.mkdir()
     place.mkdir()
-    for name, target, told in ((".lock", bystander, "cannot be written"), ("summary", elsewhere, "not a folder of")):
+    for name, target, told in (
+        (".lock", bystander, "cannot be written"),
+        ("summary", elsewhere, "not a folder of"),
+    ):
         (place / name).symlink_to(target)
         with pytest.raises(InputError, match=told):
             with locked_run_folder(options):
@@ -183,7 +260,7 @@ def test_a_run_does_not_write_through_links(workshop, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b"])
-def test_a_run_stays_in_the_result_folder(workshop, name):
+def test_run_stays_in_the_result_folder(workshop, name):
     with pytest.raises(InputError, match="plain folder name"):
         run(workshop, name)
 
@@ -205,13 +282,25 @@ def test_loss_weights_are_set_by_name():
 def test_defaults_are_the_published_ones():
     arguments = train.parse_arguments([])
     assert (arguments.batch_size, arguments.steps, arguments.learning_rate) == (16, 200000, 1e-4)
-    assert (arguments.scalar_interval, arguments.image_interval, arguments.val_interval) == (50, 200, 1000)
+    assert (arguments.scalar_interval, arguments.image_interval, arguments.val_interval) == (
+        50,
+        200,
+        1000,
+    )
     assert (arguments.checkpoint_interval, arguments.keep) == (10000, 50)
 
 
-@pytest.mark.parametrize("flags", [["--batch_size", "0"], ["--steps", "-1"], ["--learning_rate", "nan"],
-                                   ["--seed", "4294967296"], ["--keep", "0"]])
-def test_senseless_numbers_are_refused(flags):
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--batch_size", "0"],
+        ["--steps", "-1"],
+        ["--learning_rate", "nan"],
+        ["--seed", "4294967296"],
+        ["--keep", "0"],
+    ],
+)
+def test_numbers_out_of_range_are_refused(flags):
     with pytest.raises(SystemExit) as caught:
         train.parse_arguments(flags)
     assert caught.value.code == 2
@@ -219,13 +308,13 @@ def test_senseless_numbers_are_refused(flags):
 
 @pytest.fixture
 def interruptible():
-    """What runs in the background of a shell starts with Ctrl-C ignored; here it counts."""
+    """Handle Ctrl-C, which is ignored in processes in the background of a shell."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
-def test_the_first_ctrl_c_is_noted_and_the_second_interrupts(interruptible):
+def test_first_ctrl_c_is_noted_and_second_interrupts(interruptible):
     said = []
     with StopRequest(said.append) as stop:
         os.kill(os.getpid(), signal.SIGINT)
@@ -235,17 +324,27 @@ def test_the_first_ctrl_c_is_noted_and_the_second_interrupts(interruptible):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_strip_shows_what_it_says():
+def test_picture_strip_columns():
     size = 224
     photo = np.full((1, size, size, 3), (10, 20, 30), np.float32)  # BGR
     mask = np.zeros((1, size, size, 1), np.float32)
     mask[:, 100:] = 1
-    shown = draw_picture_strip(photo, _Pictures(
-        rendered=photo + 300 * mask, mask=mask, albedo=photo * 2, landmarks=np.full((1, 68, 2), 50.0)),
-        np.full((1, 68, 2), 150.0))
+    shown = draw_picture_strip(
+        photo,
+        _Pictures(
+            rendered=photo + 300 * mask,
+            mask=mask,
+            albedo=photo * 2,
+            landmarks=np.full((1, 68, 2), 50.0),
+        ),
+        np.full((1, 68, 2), 150.0),
+    )
     columns = dict(zip(COLUMNS, np.split(shown, 6, axis=1)))
     assert columns["photo"][0, 0].tolist() == [30, 20, 10]
-    assert columns["overlay"][0, 0].tolist() == [30, 20, 10] and (columns["overlay"][200, 0] == 255).all()
+    assert (
+        columns["overlay"][0, 0].tolist() == [30, 20, 10]
+        and (columns["overlay"][200, 0] == 255).all()
+    )
     assert (columns["error"][0, 0] == 0).all() and (columns["error"][200, 0] == 255).all()
     assert columns["landmarks"][size - 1 - 150, 150].tolist() == list(LABEL_COLOR)
     assert columns["landmarks"][size - 1 - 50, 50].tolist() == list(PREDICTION_COLOR)
@@ -256,18 +355,22 @@ class _Pictures:
         self.__dict__.update(fields)
 
 
-def test_an_event_file_that_cannot_be_written_is_named(tmp_path):
+def test_unwritable_event_file_is_named(tmp_path):
     (tmp_path / "train").write_text("not a folder")
     with pytest.raises(InputError, match="train.*cannot be written.*--resume"):
         SummaryWriter(str(tmp_path / "train"))
 
 
-def test_what_came_after_the_checkpoint_is_void_in_tensorboard(tmp_path):
+def test_events_after_the_checkpoint_become_void(tmp_path):
     writer = SummaryWriter(str(tmp_path), first_step=7)
     writer.write_scalars(8, {"a": 1.5})
     writer.close()
-    path, = glob.glob(str(tmp_path / "events.out.tfevents.*"))
+    (path,) = glob.glob(str(tmp_path / "events.out.tfevents.*"))
     version, start, scalar = tf.train.summary_iterator(path)
     assert version.file_version == "brain.Event:2"
     assert (start.session_log.status, start.step) == (tf.SessionLog.START, 8)
-    assert (scalar.step, scalar.summary.value[0].tag, scalar.summary.value[0].simple_value) == (8, "a", 1.5)
+    assert (scalar.step, scalar.summary.value[0].tag, scalar.summary.value[0].simple_value) == (
+        8,
+        "a",
+        1.5,
+    )
