@@ -1,1 +1,1 @@
-"""Graph convolutions on the face mesh: the generator that refines the coefficient mesh, and its mesh pyramid."""
+"""Graph convolutions on the face mesh: the generator of refined meshes, and its mesh pyramid."""

@@ -1,43 +1,40 @@
-"""Which vertices of a triangle mesh are joined by an edge.
-
-The two functions that mesh pyramids of the CoMA kind take from ``opendr.topology``, which no longer builds: what
-they document as their results, computed with scipy.
-"""
+"""Edges of a triangle mesh."""
 
 import numpy as np
 import scipy.sparse
 
 
-def vertex_connectivity(triangles, count):
-    """Return which vertices are neighbours (``opendr.topology.get_vert_connectivity``).
+def vertex_connectivity(triangles: np.ndarray, count: int) -> scipy.sparse.csr_matrix:
+    """Return the adjacency of vertices, counted by triangles.
+
+    Mesh pyramids of the CoMA kind take it from ``opendr.topology.get_vert_connectivity``, which no
+    longer builds; this returns the matrix that its documentation describes.
 
     Args:
         triangles: [f, 3].
         count: number of vertices.
 
     Returns:
-        [count, count] ``scipy.sparse.csr_matrix`` float64, symmetric: for each pair of vertices the number of
-        triangles that have an edge between them; 0 for pairs without.
+        [count, count] ``scipy.sparse.csr_matrix`` float64, symmetric: for each pair of vertices the
+        number of triangles with an edge between them.
     """
     triangles = np.asarray(triangles)
-    starts, ends = triangles.ravel(), triangles[:, [1, 2, 0]].ravel()
-    passed = scipy.sparse.csr_matrix((np.ones(len(starts)), (starts, ends)), shape=(count, count))
-    return passed + passed.T
+    starts = triangles.ravel()
+    ends = triangles[:, [1, 2, 0]].ravel()
+    ones = np.ones(len(starts))
+    directed = scipy.sparse.csr_matrix((ones, (starts, ends)), shape=(count, count))
+    return directed + directed.T
 
 
-def vertices_per_edge(triangles):
-    """Return each edge once (``opendr.topology.get_vertices_per_edge``).
+def triangle_edges(triangles: np.ndarray) -> np.ndarray:
+    """Return the edges of all triangles: all edges 01, then 12, then 20.
 
     Args:
         triangles: [f, 3].
 
     Returns:
-        [e, 2], the smaller index first, in ascending order.
+        [3f, 2], the smaller index first.
     """
-    return np.unique(triangle_edges(triangles), axis=0)
-
-
-def triangle_edges(triangles):
-    """Return the edges of all triangles, [3f, 2], the smaller index first: all edges 01, then 12, then 20."""
     triangles = np.asarray(triangles)
-    return np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
+    sides = [triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]
+    return np.sort(np.concatenate(sides), axis=1)

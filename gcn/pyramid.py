@@ -1,19 +1,19 @@
 """The mesh pyramid: the face mesh at four coarser resolutions, and the matrices between them.
 
-``python -m gcn.pyramid --face_model FILE`` builds and caches it and prints the levels, how long
-they took and how well each returns the mean face; ``--pictures FOLDER`` draws them.
+``python -m gcn.pyramid --face_model FILE`` builds and caches it and prints for each level the time
+and the error of the mean face brought back from it; ``--pictures FOLDER`` draws the levels.
 """
 
 import argparse
 import os
 import sys
 import time
-from typing import NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import scipy.sparse
 
-from face_model import FACE_MODEL_HELP, load_face_model
+from face_model import FACE_MODEL_HELP, FaceModel, load_face_model
 from gcn.connectivity import vertex_connectivity
 from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
 from gcn.pictures import draw_mesh
@@ -27,11 +27,11 @@ from utils.paths import CACHE_DIR
 
 STEPS = 4  # from 35,709 vertices to 140, as published
 REDUCTION = 4  # each level keeps a quarter of the vertices
-_FORMAT = 1  # of the cached file; counted up when the construction changes
+_FORMAT = 1  # of the cached file; to be counted up when the construction changes
 
 
 class MeshPyramid(NamedTuple):
-    """Meshes from fine to coarse and the matrices that lead between them."""
+    """Meshes from fine to coarse and the matrices between them."""
 
     vertices: Tuple[np.ndarray, ...]  # [n, 3] float32 per level, the mean face's
     triangles: Tuple[np.ndarray, ...]  # [f, 3] int32 per level
@@ -41,32 +41,29 @@ class MeshPyramid(NamedTuple):
 
 
 class LevelReport(NamedTuple):
-    """How well one level returns the mean face."""
+    """The error of the mean face, brought down to one level and up again."""
 
     vertex_count: int
     triangle_count: int
-    mean_error: float  # mm, between the mean face and itself down to this level and up again
+    mean_error: float  # mm
     largest_error: float  # mm
     feature_error: float  # mm, mean over the landmarks of eyes and mouth
     boundary_error: float  # mm, mean over the vertices at the mesh's boundaries
 
 
-def load_pyramid(model, folder=CACHE_DIR):
-    """Return the pyramid of a face model, from the cache where it is there.
+def load_pyramid(model: FaceModel, folder: str = CACHE_DIR) -> MeshPyramid:
+    """Return the pyramid of a face model, from the cache if possible.
 
     Args:
-        model: a :class:`face_model.FaceModel`.
-        folder: where pyramids are kept, one file per face model.
-
-    Returns:
-        :class:`MeshPyramid`.
+        model: the face model.
+        folder: cache of pyramids, one file per face model.
 
     Raises:
         InputError: it must be built, and libigl is missing or the mesh is not a surface.
     """
     path = _cache_path(model, folder)
-    pyramid = _read(path)
-    if pyramid is None or not _fits(pyramid, model.vertex_count):
+    pyramid = _read(path, model.vertex_count)
+    if pyramid is None:
         try:
             pyramid = build_pyramid(model.mean_shape, model.triangles)
         except InputError as error:
@@ -75,14 +72,19 @@ def load_pyramid(model, folder=CACHE_DIR):
     return pyramid
 
 
-def build_pyramid(vertices, triangles, steps=STEPS, on_level=None):
+def build_pyramid(
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    steps: int = STEPS,
+    on_level: Optional[Callable[[], None]] = None,
+) -> MeshPyramid:
     """Decimate a mesh level by level and join the levels.
 
     Args:
         vertices: [n, 3], dm.
         triangles: [f, 3].
-        steps: how many coarser levels to make.
-        on_level: called without arguments after each.
+        steps: number of coarser levels.
+        on_level: function called after each.
 
     Returns:
         :class:`MeshPyramid` with ``steps + 1`` levels.
@@ -90,26 +92,31 @@ def build_pyramid(vertices, triangles, steps=STEPS, on_level=None):
     Raises:
         InputError: libigl is missing, or the mesh cannot be decimated that far.
     """
+    # 1. the levels, and the matrices between them
     levels = [(np.asarray(vertices, np.float64), oriented_part(triangles))]
     kept, upsampling = [], []
     for _ in range(steps):
         fine, fine_triangles = levels[-1]
-        coarse = decimate(fine, fine_triangles, max(-(-len(fine) // REDUCTION), SMALLEST_MESH))
+        count = max(-(-len(fine) // REDUCTION), SMALLEST_MESH)
+        coarse = decimate(fine, fine_triangles, count)
         kept.append(coarse.kept)
         levels.append((fine[coarse.kept], coarse.triangles))
         upsampling.append(upsampling_matrix(fine, *levels[-1]))
         if on_level:
             on_level()
+
+    # 2. in the types of the networks, with the Laplacians
     return MeshPyramid(
-        vertices=tuple(np.float32(points) for points, _ in levels),
-        triangles=tuple(np.int32(faces) for _, faces in levels),
+        vertices=tuple(points.astype(np.float32) for points, _ in levels),
+        triangles=tuple(faces.astype(np.int32) for _, faces in levels),
         laplacians=tuple(scaled_laplacian(faces, len(points)) for points, faces in levels),
         upsampling=tuple(matrix.astype(np.float32) for matrix in upsampling),
-        kept=tuple(kept))
+        kept=tuple(kept),
+    )
 
 
-def scaled_laplacian(triangles, count):
-    """Return the normalised Laplacian of a mesh's edges, shifted to eigenvalues in -1..1.
+def scaled_laplacian(triangles: np.ndarray, count: int) -> scipy.sparse.csr_matrix:
+    """Return the normalized Laplacian of a mesh's edges, shifted to eigenvalues in -1..1.
 
     L - I with L = I - D^-1/2 A D^-1/2 and the largest eigenvalue taken as 2 (Defferrard et al.
     2016, section 2.1). A vertex without edges gets an empty row.
@@ -124,41 +131,52 @@ def scaled_laplacian(triangles, count):
     joined = vertex_connectivity(triangles, count).tocoo()
     degrees = np.bincount(joined.row, minlength=count)
     weights = -1.0 / np.sqrt(degrees[joined.row] * degrees[joined.col])
-    return scipy.sparse.csr_matrix((np.float32(weights), (joined.row, joined.col)), shape=(count, count))
+    entries = (np.float32(weights), (joined.row, joined.col))
+    return scipy.sparse.csr_matrix(entries, shape=(count, count))
 
 
-def report_levels(pyramid, landmarks):
-    """Measure how well each coarser level returns the mean face.
+def report_levels(pyramid: MeshPyramid, landmarks: np.ndarray) -> List[LevelReport]:
+    """Measure the error of the mean face, brought down to each coarser level and up again.
 
     Args:
-        pyramid: a :class:`MeshPyramid`.
+        pyramid: the pyramid.
         landmarks: [68] vertices of the iBUG landmarks.
 
     Returns:
         One :class:`LevelReport` per level below the finest.
     """
-    finest, reports = pyramid.vertices[0], []
+    finest = pyramid.vertices[0]
+    reports = []
     boundary = boundary_vertices(pyramid.triangles[0], len(finest))
     for level in range(1, len(pyramid.vertices)):
         returned = pyramid.vertices[level]
         for matrix in reversed(pyramid.upsampling[:level]):
             returned = matrix @ returned
         errors = MILLIMETERS_PER_DM * np.linalg.norm(returned - finest, axis=1)
-        reports.append(LevelReport(
-            len(pyramid.vertices[level]), len(pyramid.triangles[level]), float(errors.mean()), float(errors.max()),
-            float(errors[landmarks[EYES_AND_MOUTH]].mean()), float(errors[boundary].mean()) if boundary.any() else 0.0))
+        reports.append(
+            LevelReport(
+                vertex_count=len(pyramid.vertices[level]),
+                triangle_count=len(pyramid.triangles[level]),
+                mean_error=float(errors.mean()),
+                largest_error=float(errors.max()),
+                feature_error=float(errors[landmarks[EYES_AND_MOUTH]].mean()),
+                boundary_error=float(errors[boundary].mean()) if boundary.any() else 0.0,
+            )
+        )
     return reports
 
 
-def _cache_path(model, folder):
+def _cache_path(model: FaceModel, folder: str) -> str:
     return os.path.join(folder, "pyramid-{}-v{}.npz".format(model.fingerprint(), _FORMAT))
 
 
-def _write(pyramid, path):
-    """Cache a pyramid; matrices as their three arrays."""
-    arrays = {"steps": np.array(len(pyramid.kept))}
+def _write(pyramid: MeshPyramid, path: str) -> None:
+    """Cache a pyramid; matrices as the three arrays of their format."""
+    arrays: Dict[str, Any] = {"steps": np.array(len(pyramid.kept))}
     for name in ("vertices", "triangles", "kept"):
-        arrays.update({"{}{}".format(name, i): value for i, value in enumerate(getattr(pyramid, name))})
+        arrays.update(
+            {"{}{}".format(name, i): value for i, value in enumerate(getattr(pyramid, name))}
+        )
     for name in ("laplacians", "upsampling"):
         for i, matrix in enumerate(getattr(pyramid, name)):
             for part in ("data", "indices", "indptr", "shape"):
@@ -167,37 +185,60 @@ def _write(pyramid, path):
         np.savez(temporary, **arrays)
 
 
-def _read(path):
-    """Return a cached pyramid, or None if there is none to be trusted."""
+def _read(path: str, vertex_count: int) -> Optional[MeshPyramid]:
+    """Return a cached pyramid; None, to build it anew, if it is missing, damaged or unfit."""
     try:
-        return _from_arrays(read_npz(path))
+        pyramid = _from_arrays(read_npz(path))
+        return pyramid if _fits(pyramid, vertex_count) else None
     except (InputError, KeyError, TypeError, ValueError):
-        return None  # absent, or damaged: it is built anew
+        return None
 
 
-def _fits(pyramid, vertex_count):
-    """Tell whether the parts of a pyramid fit each other and a face model."""
+def _fits(pyramid: MeshPyramid, vertex_count: int) -> bool:
+    """Return True if the parts of a pyramid fit each other and a face model."""
+    if len(pyramid.kept) != STEPS or len(pyramid.vertices[0]) != vertex_count:
+        return False
+    matrices = pyramid.laplacians + pyramid.upsampling
+    numbers = pyramid.vertices + tuple(matrix.data for matrix in matrices)
+    if not all(array.dtype == np.float32 and np.isfinite(array).all() for array in numbers):
+        return False
+
     sizes = [len(vertices) for vertices in pyramid.vertices]
-    steps = list(zip(sizes, sizes[1:], pyramid.upsampling, pyramid.kept))
-    numbers = pyramid.vertices + tuple(matrix.data for matrix in pyramid.laplacians + pyramid.upsampling)
-    return (sizes[0] == vertex_count and len(steps) == STEPS
-            and all(values.dtype == np.float32 and np.isfinite(values).all() for values in numbers)
-            and all(vertices.shape == (size, 3) for size, vertices in zip(sizes, pyramid.vertices))
-            and all(matrix.shape == (size, size) for size, matrix in zip(sizes, pyramid.laplacians))
-            and all(matrix.shape == (fine, coarse) for fine, coarse, matrix, _ in steps)
-            and all(_are_indices(kept, (coarse,), fine) for fine, coarse, _, kept in steps)
-            and all(_are_indices(triangles, (len(triangles), 3), size)
-                    for size, triangles in zip(sizes, pyramid.triangles)))
+    levels = zip(sizes, pyramid.vertices, pyramid.triangles, pyramid.laplacians)
+    steps = zip(sizes, sizes[1:], pyramid.upsampling, pyramid.kept)
+    return all(_level_fits(*level) for level in levels) and all(_step_fits(*step) for step in steps)
 
 
-def _are_indices(values, shape, count):
-    return values.shape == shape and values.dtype.kind in "iu" and bool(np.all((values >= 0) & (values < count)))
+def _level_fits(
+    size: int, vertices: np.ndarray, triangles: np.ndarray, laplacian: scipy.sparse.csr_matrix
+) -> bool:
+    return (
+        vertices.shape == (size, 3)
+        and laplacian.shape == (size, size)
+        and _are_indices(triangles, (len(triangles), 3), size)
+    )
 
 
-def _from_arrays(arrays):
-    def matrix(name):
+def _step_fits(
+    fine: int, coarse: int, upsampling: scipy.sparse.csr_matrix, kept: np.ndarray
+) -> bool:
+    return upsampling.shape == (fine, coarse) and _are_indices(kept, (coarse,), fine)
+
+
+def _are_indices(values: np.ndarray, shape: Tuple[int, ...], count: int) -> bool:
+    """Return True if an array has a shape and consists of integers in 0..count - 1."""
+    if values.shape != shape or values.dtype.kind not in "iu":
+        return False
+    return bool(np.all((values >= 0) & (values < count)))
+
+
+def _from_arrays(arrays: Mapping[str, np.ndarray]) -> MeshPyramid:
+    """Return the pyramid that :func:`_write` stored as arrays."""
+
+    def matrix(name: str) -> scipy.sparse.csr_matrix:
         data, indices, indptr, shape = (
-            arrays["{}_{}".format(name, part)] for part in ("data", "indices", "indptr", "shape"))
+            arrays["{}_{}".format(name, part)] for part in ("data", "indices", "indptr", "shape")
+        )
         result = scipy.sparse.csr_matrix((data, indices, indptr), shape=tuple(shape))
         result.check_format(full_check=True)
         return result
@@ -208,39 +249,56 @@ def _from_arrays(arrays):
         triangles=tuple(arrays["triangles{}".format(i)] for i in range(steps + 1)),
         laplacians=tuple(matrix("laplacians{}".format(i)) for i in range(steps + 1)),
         upsampling=tuple(matrix("upsampling{}".format(i)) for i in range(steps)),
-        kept=tuple(arrays["kept{}".format(i)] for i in range(steps)))
+        kept=tuple(arrays["kept{}".format(i)] for i in range(steps)),
+    )
 
 
-def parse_arguments(argv=None):
+def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="python -m gcn.pyramid", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m gcn.pyramid", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)
     parser.add_argument("--pictures", metavar="FOLDER", help="draw every level into this folder")
     return parser.parse_args(argv)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
     """Build a pyramid, cache it, print its figures and draw it."""
     arguments = parse_arguments(argv)
     model = load_face_model(arguments.face_model)
+
+    # 1. build and cache
     times = [time.monotonic()]
-    pyramid = build_pyramid(model.mean_shape, model.triangles, on_level=lambda: times.append(time.monotonic()))
+    pyramid = build_pyramid(
+        model.mean_shape, model.triangles, on_level=lambda: times.append(time.monotonic())
+    )
     _write(pyramid, _cache_path(model, CACHE_DIR))
-    sys.stdout.write(_table(model, report_levels(pyramid, model.landmarks), np.diff(times)))
+
+    # 2. report and draw
+    reports = report_levels(pyramid, model.landmarks)
+    sys.stdout.write(_format_table(model, reports, np.diff(times)))
     if arguments.pictures:
         for level, (vertices, triangles) in enumerate(zip(pyramid.vertices, pyramid.triangles)):
-            draw_mesh(vertices, triangles, os.path.join(arguments.pictures, "level{}.png".format(level)))
+            path = os.path.join(arguments.pictures, "level{}.png".format(level))
+            draw_mesh(vertices, triangles, path)
 
 
-def _table(model, reports, seconds):
-    """Lay out the figures of all levels, one a line."""
-    lines = ["{}: pyramid built in {:.1f} s; the mean face comes back within (mm)".format(
-        model.name, sum(seconds)),
+def _format_table(model: FaceModel, reports: List[LevelReport], seconds: np.ndarray) -> str:
+    """Return the figures of all levels, one a line."""
+    lines = [
+        "{}: pyramid built in {:.1f} s; errors of the mean face in mm".format(
+            model.name, sum(seconds)
+        ),
         "level  vertices  triangles  seconds    mean     max  eyes and mouth  boundary",
-        "{:5d}  {:8,d}  {:9,d}".format(0, model.vertex_count, model.triangle_count)]
+        "{:5d}  {:8,d}  {:9,d}".format(0, model.vertex_count, model.triangle_count),
+    ]
     for level, (report, time_taken) in enumerate(zip(reports, seconds), 1):
-        lines.append("{:5d}  {:8,d}  {:9,d}  {:7.2f}  {:6.3f}  {:6.2f}  {:14.3f}  {:8.3f}".format(
-            level, report.vertex_count, report.triangle_count, time_taken, *report[2:]))
+        lines.append(
+            "{:5d}  {:8,d}  {:9,d}  {:7.2f}  {:6.3f}  {:6.2f}  {:14.3f}  {:8.3f}".format(
+                level, report.vertex_count, report.triangle_count, time_taken, *report[2:]
+            )
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -1,15 +1,17 @@
-"""From what the frozen networks say of a photo to the face with the refined mesh."""
+"""The face with the refined mesh, from the frozen networks' features of a photo."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from face_decoder import Face, decode_face
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from gcn.generator import generate_mesh
+from face_model.model import FaceModel
+from gcn.embedding import FrozenFeatures
+from gcn.generator import PyramidTensors, generate_mesh
 from geometry.camera import project
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import illuminate
 from mesh_renderer.vertex_normals import vertex_normals
-from utils.tf_compat import tf
+from utils.tf_compat import Tensor, tf
 
 
 class RefinedFace(NamedTuple):
@@ -17,28 +19,38 @@ class RefinedFace(NamedTuple):
 
     coefficient_face: Face
     face: Face  # the generated mesh with the same albedo, light and pose
-    rotation: Any  # [B, 3, 3], for row vectors: world = shape @ rotation + translation
+    rotation: Tensor  # [B, 3, 3], for row vectors: world = shape @ rotation + translation
 
 
-def refine_face(features, model, pyramid, *, head):
+def refine_face(
+    features: FrozenFeatures, model: FaceModel, pyramid: PyramidTensors, *, head: str
+) -> RefinedFace:
     """Decode coefficients and refine the mesh, creating the generator's variables.
 
     Args:
-        features: a ``gcn.embedding.FrozenFeatures``.
-        model: the ``FaceModel``.
-        pyramid: ``gcn.generator.PyramidTensors`` of its mesh.
+        features: coefficients and embedding of the photos.
+        model: the face model.
+        pyramid: mesh pyramid of its mesh.
         head: one of ``gcn.generator.HEADS``.
-
-    Returns:
-        :class:`RefinedFace`.
     """
+    # 1. the refined mesh in model space
     plain = decode_face(features.coefficients, model)
     vertices = generate_mesh(features.embedding, plain.shape, pyramid, head=head).vertices
+
+    # 2. its pose
     parts = split_coefficients(features.coefficients, coefficient_sizes(model))
     rotation = rotation_matrix(parts.angles)
     world_shape = tf.matmul(vertices, rotation) + parts.translation[:, tf.newaxis, :]
     normals = tf.matmul(vertex_normals(vertices, model.triangles, model.vertex_triangles), rotation)
-    return RefinedFace(plain, Face(
-        shape=vertices, world_shape=world_shape, normals=normals, albedo=plain.albedo,
-        colors=illuminate(plain.albedo, normals, parts.gamma),
-        landmarks=project(tf.gather(world_shape, model.landmarks, axis=1))), rotation)
+    return RefinedFace(
+        plain,
+        Face(
+            shape=vertices,
+            world_shape=world_shape,
+            normals=normals,
+            albedo=plain.albedo,
+            colors=illuminate(plain.albedo, normals, parts.gamma),
+            landmarks=project(tf.gather(world_shape, model.landmarks, axis=1)),
+        ),
+        rotation,
+    )

@@ -1,4 +1,4 @@
-"""Chebyshev convolution and the mesh generator, against the published system and a dense reference."""
+"""Chebyshev convolution and mesh generator, against the published system and a dense reference."""
 
 import os
 
@@ -27,8 +27,11 @@ def pyramid(published):
 def _generate(published, pyramid, head="absolute", batch=2, golden=True):
     with tf.Graph().as_default():
         mesh = generator.generate_mesh(
-            tf.constant(published["gcn_embedding"][:batch]), tf.constant(published["gcn_pca_mesh"][:batch]),
-            generator.pyramid_tensors(pyramid), head=head)
+            tf.constant(published["gcn_embedding"][:batch]),
+            tf.constant(published["gcn_pca_mesh"][:batch]),
+            generator.pyramid_tensors(pyramid),
+            head=head,
+        )
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
             if golden:
@@ -38,8 +41,11 @@ def _generate(published, pyramid, head="absolute", batch=2, golden=True):
 
 def test_variables_have_the_published_names_and_shapes(published, pyramid):
     with tf.Graph().as_default():
-        generator.generate_mesh(tf.constant(published["gcn_embedding"]), tf.constant(published["gcn_pca_mesh"]),
-                                generator.pyramid_tensors(pyramid))
+        generator.generate_mesh(
+            tf.constant(published["gcn_embedding"]),
+            tf.constant(published["gcn_pca_mesh"]),
+            generator.pyramid_tensors(pyramid),
+        )
         ours = {v.op.name: v.shape.as_list() for v in tf.global_variables()}
     assert ours == golden_variables("gcn_mesh_generator")
     assert generator.head_of_variables(ours) == "absolute"
@@ -67,11 +73,16 @@ def test_gradients_agree_with_finite_differences(published, pyramid, head):
         embedding = tf.placeholder(tf.float32, [None, 3840])
         mesh = tf.placeholder(tf.float32, [None, 625, 3])
         vertices = generator.generate_mesh(
-            embedding, mesh, generator.pyramid_tensors(pyramid), head=head).vertices
+            embedding, mesh, generator.pyramid_tensors(pyramid), head=head
+        ).vertices
         aim = np.random.RandomState(0).standard_normal((625, 3))
         value = tf.reduce_sum(tf.cast(vertices, tf.float64) * aim)
-        names = ("gcn_mesh_decoder/fc/weights", "gcn_mesh_decoder/resblock3/filter1/weights",
-                 "gcn_mesh_refiner/resblock2/filter2/weights", "gcn_mesh_refiner/resblock4/shortcut/weights")
+        names = (
+            "gcn_mesh_decoder/fc/weights",
+            "gcn_mesh_decoder/resblock3/filter1/weights",
+            "gcn_mesh_refiner/resblock2/filter2/weights",
+            "gcn_mesh_refiner/resblock4/shortcut/weights",
+        )
         variables = [v for v in tf.trainable_variables() if v.op.name.endswith(names)]
         assert len(variables) == len(names)
         feed = {embedding: published["gcn_embedding"], mesh: published["gcn_pca_mesh"]}
@@ -83,7 +94,7 @@ def test_gradients_agree_with_finite_differences(published, pyramid, head):
 
 
 def _check_slope(session, value, feed, variable, slope):
-    """Compare a gradient with central differences along itself; ReLUs that switch cost some percent."""
+    """Compare a gradient with central differences along itself; switching ReLUs cost some percent."""
     start, steepest, step = session.run(variable), slope / np.linalg.norm(slope), 1e-3
     values = []
     for sign in (1, -1):
@@ -101,8 +112,11 @@ def test_a_few_steps_bring_the_mesh_nearer_to_its_aim(published, pyramid, head, 
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
         vertices = generator.generate_mesh(
-            tf.constant(published["gcn_embedding"]), tf.constant(coefficient_mesh),
-            generator.pyramid_tensors(pyramid), head=head).vertices
+            tf.constant(published["gcn_embedding"]),
+            tf.constant(coefficient_mesh),
+            generator.pyramid_tensors(pyramid),
+            head=head,
+        ).vertices
         loss = tf.reduce_mean(tf.square(vertices - aim))
         step = tf.train.AdamOptimizer(1e-3).minimize(loss)
         session.run(tf.global_variables_initializer())
@@ -122,11 +136,17 @@ def test_convolution_equals_its_definition(order, width):
     weights = random.standard_normal((features * order, width))
     with tf.Graph().as_default(), tf.Session() as session:
         output = chebyshev_convolution(
-            tf.constant(np.float32(signal)), laplacian_tensors(scipy.sparse.csr_matrix(laplacian)), width,
-            order=order, initializer=tf.constant_initializer(np.float32(weights)))
+            tf.constant(np.float32(signal)),
+            laplacian_tensors(scipy.sparse.csr_matrix(laplacian)),
+            width,
+            order=order,
+            initializer=tf.constant_initializer(np.float32(weights)),
+        )
         session.run(tf.global_variables_initializer())
         ours = session.run(output)
-    np.testing.assert_allclose(ours, _reference_convolution(signal, laplacian, weights, order), atol=1e-4)
+    np.testing.assert_allclose(
+        ours, _reference_convolution(signal, laplacian, weights, order), atol=1e-4
+    )
 
 
 def _random_laplacian(random, count):
@@ -145,5 +165,7 @@ def _reference_convolution(signal, laplacian, weights, order):
     for feature in range(signal.shape[2]):
         for k in range(order):
             polynomial = vectors @ np.diag(np.cos(k * angles)) @ vectors.T
-            output += (polynomial @ signal[:, :, feature])[:, :, None] * weights[feature * order + k]
+            output += (polynomial @ signal[:, :, feature])[:, :, None] * weights[
+                feature * order + k
+            ]
     return output
