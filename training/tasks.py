@@ -36,7 +36,12 @@ class Task(NamedTuple):
 
 
 def find_task(model: str, supervision: str) -> Optional[Task]:
-    """Return the task of one of ``options.MODELS`` and ``options.SUPERVISIONS``, None if none."""
+    """Return the task of a network and a supervision, or None for an impossible combination.
+
+    Args:
+        model: one of ``training.options.MODELS``.
+        supervision: one of ``training.options.SUPERVISIONS``.
+    """
     return TASKS.get((model, supervision))
 
 
