@@ -39,10 +39,10 @@ class Workshop:
         return os.path.join(self.folder, *names)
 
     def run(self, command, *flags):
-        """Run a command on the open face model; return its stdout."""
+        """Run a script, or a module, on the open face model; return its stdout."""
+        script = [os.path.join(REPO_ROOT, command)] if command.endswith(".py") else ["-m", command]
         process = subprocess.run(
-            [sys.executable, os.path.join(REPO_ROOT, command), "--face_model", "open", "--quiet"]
-            + list(flags),
+            [sys.executable] + script + ["--face_model", "open", "--quiet"] + list(flags),
             cwd=self.folder,
             env=dict(os.environ, PYTHONPATH=REPO_ROOT),
             stdout=subprocess.PIPE,
@@ -82,7 +82,7 @@ def workshop(tmp_path_factory):
     skimage = pytest.importorskip("skimage")
     chain = Workshop(tmp_path_factory.mktemp("chain"))
     chain.run(
-        os.path.join("synthesis", "__main__.py"),
+        "synthesis",
         "--output",
         "faces",
         "--count",
@@ -91,7 +91,7 @@ def workshop(tmp_path_factory):
         "2",
     )
     chain.run(
-        os.path.join("synthesis", "__main__.py"),
+        "synthesis",
         "--output",
         "aflw",
         "--count",
