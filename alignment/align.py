@@ -2,7 +2,7 @@
 
 Following "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (Deng et al., CVPRW
 2019, arXiv 1903.08527): an affine camera is fitted to five points, the photo is resized so that
-the face gets a standard size, and a square is cut out around it. There is no rotation.
+the face gets a standard size, and a square is cut out around it, without rotation.
 
 Coordinates count pixel centers as integers, from the left and from the top (y down). The
 network's landmark labels are the exception: they are y up, see ``geometry.camera.flip_y``.

@@ -42,8 +42,8 @@ class FaceLocator:
     def locate(self, photo: np.ndarray, path: str, all_faces: bool = False) -> List[FaceLocation]:
         """Locate one or all faces of a photo.
 
-        If there is a file ``NAME.txt`` with five points beside the photo, they define its one
-        face. Otherwise faces are detected.
+        Five points in a file ``NAME.txt`` beside the photo define its one face. Without that file,
+        faces are detected.
 
         Args:
             photo: [H, W, 3] uint8 RGB.

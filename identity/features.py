@@ -41,7 +41,7 @@ _CHIP_CENTER_X, _CHIP_CENTER_Y, _CHIP_SIDE = 111.5, 120.0, 172.0
 
 
 class IdentityNetwork(abc.ABC):
-    """A frozen network that tells people apart.
+    """A frozen network whose features distinguish people.
 
     Its weights become constants of a graph once, however often features are built there. So
     photo and render can be passed in two calls, and gradients computed for the render alone.

@@ -10,7 +10,7 @@ shape puts background, hair or collar onto it. There, photo texels are kept only
 the colors extrapolated from the interior.
 """
 
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import scipy.ndimage
@@ -22,14 +22,15 @@ from geometry.normals import surface_normals
 from mesh.uv_unwrap import UVMap
 from mesh_renderer.core import rasterize
 
-SMALLEST_TEXTURE, LARGEST_TEXTURE = 512, 4096  # pixels
+SMALLEST_TEXTURE = 512  # pixels
+LARGEST_TEXTURE = 4096
 _FACING = (0.2, 0.6)  # cosine between normal and view; weight 0 below, 1 above
 _OUTLINE = (1.0, 4.0)  # crop pixels (1 mm) from the outline; weight 0 below, 1 above
 # Above these, a texel is trusted regardless of its color.
 _CERTAIN_FACING, _CERTAIN_OUTLINE = (0.5, 0.75), (8.0, 22.0)
 # Gray levels from the extrapolated interior that halve the weight of an uncertain texel.
 _DISAGREEMENT = 30.0
-_OUTLINE_STEP = 0.3  # dm; a surface ends where it is nearer than its surroundings by this much
+_OUTLINE_STEP = 0.3  # dm; a surface ends if its surroundings are farther by this much
 _DEPTH_TOLERANCE = 0.02  # dm behind the nearest surface that still count as seen
 _LARGEST_DEPTH_IMAGE = 1024  # pixels, of the test for visibility
 _DEPTH_RANGE = 10.0  # dm in front of and behind the origin
@@ -41,7 +42,7 @@ _ROWS = 256  # rows of the texture that are filled at once, to bound memory
 class _Texels(NamedTuple):
     """Values of each pixel of a texture [T, T]."""
 
-    covered: np.ndarray  # [T, T] bool, whether it lies on the face
+    covered: np.ndarray  # [T, T] bool, True on the face
     model: np.ndarray  # [T, T, 3] float32, lit colors of the face model
     difference: np.ndarray  # [T, T, 3] float32, photo - model
     weight: np.ndarray  # [T, T] float32, visibility in the photo, 0..1
@@ -120,91 +121,116 @@ def _doubled_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _photo_pixels(world: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
-    """Project world points [..., 3] into the photo, [..., 2], y down, pixel centres at integers."""
+    """Project world points [..., 3] into the photo, [..., 2], y down, pixel centers at integers."""
     # The rasterizer counts pixel corners, the photo pixel centers.
     return crop_to_photo(project_to_image(world) - 0.5, trans_params)
 
 
 def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int) -> _Texels:
     """Look up every texel on the face, in the photo and on the other half of the face."""
-    # 1. draw the flat map: the triangle and barycentric coordinates of each texel
+    # 1. triangle and barycentric coordinates of each texel; attributes to interpolate
+    barycentric, triangle_ids, covered = _draw_map(model, uv_map, size)
+    attributes = _vertex_attributes(reconstruction, model, uv_map, size)
+    trans_params = reconstruction.face.alignment.trans_params
+
+    # 2. the photo, and the surfaces that it shows
+    photo, corner = _part_of_photo(reconstruction)
+    limits = np.array(photo[0].shape[::-1]) - 1
     world = reconstruction.world_shape.astype(np.float64)
-    clip = np.concatenate(
-        [
-            2 * uv_map.coordinates - 1,
-            -model.mean_shape[:, 2:] / _DEPTH_RANGE,
-            np.ones((len(world), 1)),
-        ],
-        axis=1,
-    )
-    barycentric, ids, _, mask, _ = (
-        array[0] for array in rasterize(clip[np.newaxis], model.triangles, size, size)
-    )
-    covered = mask[..., 0] > 0
-
-    # 2. vertex attributes to interpolate: world, normal, lit color, mirrored texel
-    columns_rows = (uv_map.coordinates[uv_map.mirrored] * [1, -1] + [0, 1]) * size - 0.5
-    attributes = np.concatenate(
-        [
-            world,
-            surface_normals(world, model.triangles),
-            reconstruction.colors,
-            columns_rows[:, ::-1],
-        ],
-        axis=1,
-    ).astype(np.float32)
-
-    # 3. visibility: the nearest surface, and the distance from its outline
     depth = _depth_image(world, model.triangles, min(size, _LARGEST_DEPTH_IMAGE))
     outline = _outline_distance(depth)
 
-    # 4. fill the texture, some rows at a time
-    photo, corner = _part_of_photo(reconstruction)
-    texels = _Texels(
-        covered,
-        np.zeros((size, size, 3), np.float32),
-        np.zeros((size, size, 3), np.float32),
-        np.zeros((size, size), np.float32),
-        np.zeros((size, size), np.float32),
-        np.zeros((size, size), np.uint8),
-        np.zeros((2, size, size), np.float32),
-    )
+    # 3. fill the texture, some rows at a time
+    texels = _empty_texels(covered)
     clear = np.zeros((size, size), np.float32)
     for start in range(0, size, _ROWS):
         rows, columns = np.nonzero(covered[start : start + _ROWS])
         rows += start
+        corners = model.triangles[triangle_ids[rows, columns]]
         values = sum(
-            attributes[model.triangles[ids[rows, columns], i]]
-            * barycentric[rows, columns, i, np.newaxis]
-            for i in range(3)
+            attributes[corners[:, i]] * barycentric[rows, columns, i, np.newaxis] for i in range(3)
         )
-        pixels = _photo_pixels(values[:, :3], reconstruction.face.alignment.trans_params) - corner
-        for channel, plane in enumerate(photo):
-            sample = scipy.ndimage.map_coordinates(
-                plane, pixels.T[::-1], order=3, mode="nearest", prefilter=False
-            )
-            texels.difference[rows, columns, channel] = (
-                np.clip(sample, 0, 255) - values[:, 6 + channel]
-            )
-        texels.model[rows, columns] = values[:, 6:9]
-        texels.part[rows, columns] = uv_map.parts[model.triangles[ids[rows, columns], 0]]
-        texels.mirror[:, rows, columns] = values[:, 9:].T
-        inside = np.all((pixels > 0) & (pixels < np.array(photo[0].shape[::-1]) - 1), axis=1)
-        cells = _depth_cells(values[:, :3], len(depth))
-        seen = -values[:, 2] <= depth[cells] + _DEPTH_TOLERANCE
-        facing = _facing(values[:, :3], values[:, 3:6])
+        points, normals, colors, mirrored = np.split(values, [3, 6, 9], axis=1)
+        texels.model[rows, columns] = colors
+        texels.part[rows, columns] = uv_map.parts[corners[:, 0]]
+        texels.mirror[:, rows, columns] = mirrored.T
+
+        # difference from the photo
+        pixels = _photo_pixels(points, trans_params) - corner
+        texels.difference[rows, columns] = _sample_photo(photo, pixels) - colors
+
+        # visibility in it
+        inside = np.all((pixels > 0) & (pixels < limits), axis=1)
+        cells = _depth_cells(points, len(depth))
+        seen = -points[:, 2] <= depth[cells] + _DEPTH_TOLERANCE
+        facing = _facing(points, normals)
         away = outline[cells]
         texels.weight[rows, columns] = inside & seen
         clear[rows, columns] = _ramp(facing, *_FACING) * _ramp(away, *_OUTLINE)
-        texels.certain[rows, columns] = _ramp(facing, *_CERTAIN_FACING) * _ramp(
-            away, *_CERTAIN_OUTLINE
-        )
+        certain = _ramp(facing, *_CERTAIN_FACING) * _ramp(away, *_CERTAIN_OUTLINE)
+        texels.certain[rows, columns] = certain
 
-    # 5. soft edge between seen and unseen
+    # 4. soft edge between seen and unseen
     soft = np.clip(2 * scipy.ndimage.gaussian_filter(texels.weight, size * _SOFTNESS) - 1, 0, 1)
     texels.weight[...] = clear * soft
     texels.certain[...] *= soft
     return texels
+
+
+def _draw_map(
+    model: FaceModel, uv_map: UVMap, size: int
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw the mesh at its texture coordinates.
+
+    Returns:
+        [T, T, 3] barycentric coordinates and [T, T] triangle of each texel; [T, T] bool, True on
+        the face.
+    """
+    clip = np.concatenate(
+        [
+            2 * uv_map.coordinates - 1,
+            -model.mean_shape[:, 2:] / _DEPTH_RANGE,
+            np.ones((model.vertex_count, 1)),
+        ],
+        axis=1,
+    )
+    barycentric, triangle_ids, _, mask, _ = rasterize(clip[np.newaxis], model.triangles, size, size)
+    return barycentric[0], triangle_ids[0], mask[0, ..., 0] > 0
+
+
+def _vertex_attributes(
+    reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int
+) -> np.ndarray:
+    """Return [N, 11] float32: world position, normal, lit color, row and column of the mirror."""
+    world = reconstruction.world_shape.astype(np.float64)
+    columns_rows = (uv_map.coordinates[uv_map.mirrored] * [1, -1] + [0, 1]) * size - 0.5
+    normals = surface_normals(world, model.triangles)
+    attributes = [world, normals, reconstruction.colors, columns_rows[:, ::-1]]
+    return np.concatenate(attributes, axis=1).astype(np.float32)
+
+
+def _empty_texels(covered: np.ndarray) -> _Texels:
+    shape = covered.shape
+    return _Texels(
+        covered=covered,
+        model=np.zeros(shape + (3,), np.float32),
+        difference=np.zeros(shape + (3,), np.float32),
+        weight=np.zeros(shape, np.float32),
+        certain=np.zeros(shape, np.float32),
+        part=np.zeros(shape, np.uint8),
+        mirror=np.zeros((2,) + shape, np.float32),
+    )
+
+
+def _sample_photo(photo: Sequence[np.ndarray], pixels: np.ndarray) -> np.ndarray:
+    """Return colors [n, 3] at pixels [n, 2] (x, y) of a photo given as spline coefficients."""
+    samples = [
+        scipy.ndimage.map_coordinates(
+            channel, pixels.T[::-1], order=3, mode="nearest", prefilter=False
+        )
+        for channel in photo
+    ]
+    return np.clip(np.stack(samples, axis=1), 0, 255)
 
 
 def _agreeing_weight(texels: _Texels) -> np.ndarray:

@@ -31,7 +31,7 @@ def dlib_weights(dlib_path):
 
 
 def _chips(count=4):
-    """Smooth colour patterns: the comparison is numerical, so they need not be faces."""
+    """Smooth color patterns: the comparison is numerical, so they need not be faces."""
     random = np.random.RandomState(0)
     coarse = random.uniform(0, 255, (count, 10, 10, 3))
     fine = coarse.repeat(15, axis=1).repeat(15, axis=2) + random.normal(0, 20, (count, 150, 150, 3))

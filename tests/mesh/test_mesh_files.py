@@ -1,4 +1,4 @@
-"""Mesh files as programs that we did not write read them: trimesh, and Khronos' validator where it is."""
+"""Mesh files as read by other programs: trimesh, and Khronos' validator if it is installed."""
 
 import json
 import os
@@ -23,7 +23,8 @@ from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reco
 trimesh = pytest.importorskip("trimesh")
 
 VALIDATOR = """const validator = require("gltf-validator"), fs = require("fs");
-validator.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1]))).then((report) => console.log(
+const bytes = new Uint8Array(fs.readFileSync(process.argv[1]));
+validator.validateBytes(bytes).then((report) => console.log(
   JSON.stringify(report.issues)), () => process.exit(1));"""
 ACTIONS = ("jawOpen", "eyeBlinkLeft", "browInnerUp")
 
@@ -37,12 +38,14 @@ def smiling(model):
     """A reconstruction with the first three actions at work."""
     reconstruction = toy_reconstruction(name="my face")
     coefficients, first = reconstruction.coefficients.copy(), model.identity_count
-    coefficients[first:first + 3] = (0.5, 1.0, -0.25)
-    moved = model.expression_basis[:, :3].dot(coefficients[first:first + 3]).reshape(-1, 3)
+    coefficients[first : first + 3] = (0.5, 1.0, -0.25)
+    moved = model.expression_basis[:, :3].dot(coefficients[first : first + 3]).reshape(-1, 3)
     angle = coefficients[sum(coefficient_sizes(model)[:3]) + 1]
     sin, cos = np.sin(angle), np.cos(angle)
     turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
-    return reconstruction._replace(coefficients=coefficients, world_shape=reconstruction.world_shape + moved.dot(turn))
+    return reconstruction._replace(
+        coefficients=coefficients, world_shape=reconstruction.world_shape + moved.dot(turn)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +62,24 @@ def load(folder, name):
 
 def test_files_are_these(written):
     assert sorted(os.listdir(written[0])) == [
-        "my face.glb", "my face.obj", "my face.ply", "my face_mesh.obj", "my_face.mtl", "my_face_texture.png"]
+        "my face.glb",
+        "my face.obj",
+        "my face.ply",
+        "my face_mesh.obj",
+        "my_face.mtl",
+        "my_face_texture.png",
+    ]
 
 
 @pytest.mark.parametrize("name", ["my face.ply", "my face_mesh.obj"])
-def test_coloured_meshes_come_back(written, name):
+def test_colored_meshes_come_back(written, name):
     folder, model, reconstruction, _ = written
     mesh = load(folder, name)
     np.testing.assert_allclose(mesh.vertices, reconstruction.world_shape, atol=1e-5)
     np.testing.assert_array_equal(mesh.faces, model.triangles)
-    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3], np.clip(reconstruction.colors, 0, 255), atol=1.01)
+    np.testing.assert_allclose(
+        mesh.visual.vertex_colors[:, :3], np.clip(reconstruction.colors, 0, 255), atol=1.01
+    )
 
 
 def test_textured_obj_comes_back_with_its_texture(written):
@@ -81,14 +92,14 @@ def test_textured_obj_comes_back_with_its_texture(written):
     assert mesh.visual.material.image.size == (512, 512)
 
 
-def test_gltf_comes_back_upright_in_metres(written):
+def test_gltf_comes_back_upright_in_meters(written):
     folder, model, reconstruction, uv_map = written
-    mesh, = load(folder, "my face.glb").geometry.values()
+    (mesh,) = load(folder, "my face.glb").geometry.values()
     np.testing.assert_allclose(mesh.vertices, make_rig(reconstruction, model).vertices, atol=1e-7)
-    centred = model.mean_shape - model.mean_shape.mean(axis=0)
-    np.testing.assert_allclose(mesh.vertices, 0.1 * centred, atol=1e-6)  # all actions taken out
+    centered = model.mean_shape - model.mean_shape.mean(axis=0)
+    np.testing.assert_allclose(mesh.vertices, 0.1 * centered, atol=1e-6)  # all actions taken out
     np.testing.assert_allclose(mesh.visual.uv, uv_map.coordinates, atol=1e-6)
-    assert np.ptp(mesh.vertices[:, 1]) < 0.3  # metres: a head
+    assert np.ptp(mesh.vertices[:, 1]) < 0.3  # meters: a head
     # Seen from outside, triangles run counter-clockwise: the front of the face looks along +z.
     assert np.average(mesh.face_normals[:, 2], weights=mesh.area_faces) > 0.2
 
@@ -99,7 +110,7 @@ def read_glb(path):
     magic, version, length = struct.unpack("<4sII", content[:12])
     assert (magic, version, length) == (b"glTF", 2, len(content))
     size = struct.unpack("<I", content[12:16])[0]
-    return json.loads(content[20:20 + size].decode("utf-8")), content[28 + size:]
+    return json.loads(content[20 : 20 + size].decode("utf-8")), content[28 + size :]
 
 
 def dense(document, data, accessor):
@@ -108,7 +119,7 @@ def dense(document, data, accessor):
 
     def view(index, kind):
         at = document["bufferViews"][index]
-        return np.frombuffer(data[at["byteOffset"]:at["byteOffset"] + at["byteLength"]], kind)
+        return np.frombuffer(data[at["byteOffset"] : at["byteOffset"] + at["byteLength"]], kind)
 
     values, sparse = np.zeros((accessor["count"], 3)), accessor["sparse"]
     places = view(sparse["indices"]["bufferView"], "<u4")
@@ -125,11 +136,13 @@ def test_morph_targets_are_named_and_give_the_photo_back(written):
     mesh = document["meshes"][0]
     assert tuple(mesh["extras"]["targetNames"]) == ACTIONS
     assert mesh["weights"] == [0.5, 1.0, -0.25]
-    targets = [dense(document, data, target["POSITION"]) for target in mesh["primitives"][0]["targets"]]
+    targets = [
+        dense(document, data, target["POSITION"]) for target in mesh["primitives"][0]["targets"]
+    ]
     for i, target in enumerate(targets):
         wanted = 0.1 * model.expression_basis[:, i].reshape(-1, 3)
         np.testing.assert_allclose(target, wanted, atol=2e-6)
-    base, = load(folder, "my face.glb").geometry.values()
+    (base,) = load(folder, "my face.glb").geometry.values()
     posed = base.vertices + np.tensordot(mesh["weights"], targets, axes=1)
     np.testing.assert_allclose(posed, 0.1 * upright_shape(reconstruction, model), atol=1e-5)
 
@@ -149,9 +162,15 @@ def test_khronos_validator_finds_nothing(written, tmp_path):
         pytest.skip("node or the npm package gltf-validator is not here (NODE_PATH)")
     still = str(tmp_path / "still.glb")
     model, uv_map = written[1], written[3]
-    write_glb(still, model.mean_shape, model.triangles, texture=np.zeros((512, 512, 3), np.uint8),
-              normals=surface_normals(model.mean_shape, model.triangles),
-              coordinates=uv_map.coordinates, morph_targets=[("nothing", np.zeros(model.mean_shape.shape), 0)])
+    write_glb(
+        still,
+        model.mean_shape,
+        model.triangles,
+        texture=np.zeros((512, 512, 3), np.uint8),
+        normals=surface_normals(model.mean_shape, model.triangles),
+        coordinates=uv_map.coordinates,
+        morph_targets=[("nothing", np.zeros(model.mean_shape.shape), 0)],
+    )
     for path in (os.path.join(written[0], "my face.glb"), still):
         output = subprocess.check_output([node, "-e", VALIDATOR, path], universal_newlines=True)
         issues = json.loads(output)
@@ -175,13 +194,17 @@ def test_a_closed_mesh_is_opened_behind_and_its_front_gets_most_of_the_map(tmp_p
     uv_map = unwrap_uv(model)
     flat = uv_map.coordinates
     assert flat.min() > 0 and flat.max() < 1
-    areas = doubled_areas(flat, model.triangles[model.mean_shape[model.triangles, 2].min(axis=1) > 0])
+    areas = doubled_areas(
+        flat, model.triangles[model.mean_shape[model.triangles, 2].min(axis=1) > 0]
+    )
     assert areas.min() > 0.1 * np.median(areas) and areas.sum() > 0.8  # of a disc's 2 * 0.75
     np.testing.assert_allclose(flat[model.mean_shape[:, 2].argmax()], 0.5, atol=0.05)
-    np.testing.assert_array_less([0.8, 0.8], [np.corrcoef(flat[:, i], model.mean_shape[:, i])[0, 1] for i in (0, 1)])
+    np.testing.assert_array_less(
+        [0.8, 0.8], [np.corrcoef(flat[:, i], model.mean_shape[:, i])[0, 1] for i in (0, 1)]
+    )
     reconstruction = toy_reconstruction(model=model)
     obj.write_meshes(reconstruction, model, uv_map, str(tmp_path), texture_size=512)
-    face, = load(str(tmp_path), "face.glb").geometry.values()
+    (face,) = load(str(tmp_path), "face.glb").geometry.values()
     np.testing.assert_allclose(face.visual.uv, flat, atol=1e-6)
 
 
@@ -191,7 +214,7 @@ def test_mirror_of_the_mirror_is_the_vertex_itself():
 
 
 def test_texture_holds_the_photo_where_it_is_seen():
-    """The photo's red is its column and green its row: so each vertex must find its own projection."""
+    """The photo's red is its column and green its row: each vertex must find its projection."""
     model, reconstruction = toy_face_model(), toy_reconstruction()
     uv_map = unwrap_uv(model)
     texture = bake_texture(reconstruction, model, uv_map, 1024).astype(float)
@@ -199,8 +222,14 @@ def test_texture_holds_the_photo_where_it_is_seen():
     normals = surface_normals(world, model.triangles)
     facing = np.flatnonzero(normals[:, 2] > 0.75)
     width, height, scale, shift_x, shift_y = reconstruction.face.alignment.trans_params
-    crop = 112 + 1015 * world[facing, :2] / (10 - world[facing, 2:]) * [1, -1]  # pixel corners, y down
-    photo = (crop - 112) / scale + [shift_x, height - shift_y]  # up to a pixel, as the published crop rounds
+    crop = 112 + 1015 * world[facing, :2] / (10 - world[facing, 2:]) * [
+        1,
+        -1,
+    ]  # pixel corners, y down
+    photo = (crop - 112) / scale + [
+        shift_x,
+        height - shift_y,
+    ]  # up to a pixel, as the published crop rounds
     place = uv_map.coordinates[facing] * 1024
     found = texture[(1024 - place[:, 1]).astype(int), place[:, 0].astype(int)]
     wanted = photo / 399 * 255
@@ -208,8 +237,8 @@ def test_texture_holds_the_photo_where_it_is_seen():
     np.testing.assert_allclose(np.median(np.abs(found[:, :2] - wanted), axis=0), 0, atol=2.5)
 
 
-def test_unseen_half_takes_the_colours_of_the_seen_one():
-    """A face in profile, red where it is seen: what it hides is red by symmetry, not the model's albedo."""
+def test_unseen_half_takes_the_colors_of_the_seen_one():
+    """A face in profile, red where it is seen: its far half is red by symmetry."""
     model, reconstruction = toy_face_model(), toy_reconstruction()
     red = np.zeros_like(reconstruction.face.photo) + np.array([220, 10, 10], np.uint8)
     reconstruction = reconstruction._replace(face=reconstruction.face._replace(photo=red))
@@ -219,11 +248,14 @@ def test_unseen_half_takes_the_colours_of_the_seen_one():
 
 
 def test_background_does_not_bleed_onto_a_face_that_fits_a_little_loosely():
-    """The red face in the photo is narrower than its reconstruction, by 3 pixels of the crop all around."""
+    """The red face in the photo is narrower than its reconstruction by 3 crop pixels all around."""
     model, reconstruction = toy_face_model(), toy_reconstruction()
-    _, coverage = draw_attributes(photo_view(reconstruction), model.triangles, np.ones((model.vertex_count, 1)))
+    _, coverage = draw_attributes(
+        photo_view(reconstruction), model.triangles, np.ones((model.vertex_count, 1))
+    )
     narrower = scipy.ndimage.binary_erosion(
-        coverage > 0.5, iterations=int(round(3 / reconstruction.face.alignment.trans_params[2])))
+        coverage > 0.5, iterations=int(round(3 / reconstruction.face.alignment.trans_params[2]))
+    )
     photo = np.where(narrower[..., np.newaxis], [200, 60, 50], [20, 220, 20]).astype(np.uint8)
     reconstruction = reconstruction._replace(face=reconstruction.face._replace(photo=photo))
     uv_map = unwrap_uv(model)
