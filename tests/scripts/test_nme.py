@@ -14,7 +14,6 @@ from PIL import Image
 
 import nme
 from evaluation import aflw2000 as evaluation_data
-from evaluation.protocol import normalized_mean_error, read_ground_truth, yaw_bin
 from geometry.landmarks import five_from_68
 from tests.toy_reconstruction import toy_reconstruction
 from utils.errors import InputError
@@ -110,33 +109,6 @@ def test_averages_agree_with_an_independent_computation(data, tmp_path):
     assert abs(record["all"]["mean"] - record["all"]["mean_of_bins"]) > 1e-3  # two figures, not one
 
 
-@pytest.mark.parametrize(
-    "yaw, wanted",
-    [
-        (0, 0),
-        (30, 0),
-        (-30, 0),
-        (30.0000001, 1),
-        (-45, 1),
-        (60, 1),
-        (-60, 1),
-        (60.0000001, 2),
-        (90, 2),
-        (-120, 2),
-    ],
-)
-def test_an_edge_belongs_to_the_bin_below_and_the_last_is_open(yaw, wanted):
-    assert yaw_bin(yaw) == wanted
-
-
-def test_a_shift_of_one_percent_of_the_box_is_an_error_of_one_percent():
-    truth = random_face(np.random.RandomState(2))
-    size = np.sqrt(np.prod(np.ptp(truth, axis=0)))
-    assert normalized_mean_error(truth + [0.006 * size, -0.008 * size], truth) == pytest.approx(
-        1.0, abs=1e-12
-    )
-
-
 def test_truth_as_prediction_prints_zero_in_every_bin(data, tmp_path, capsys):
     folder, truth = data
     run(folder, save_npz(tmp_path / "p.npz", truth), tmp_path / "out")
@@ -226,16 +198,6 @@ def test_another_ground_truth_and_pose_replace_those_of_the_mat_files(data, tmp_
     )
     assert record["all"]["bin_counts"] == [0, 0, len(YAWS)] and record["all"]["mean"] == 0
     assert record["all"]["bin_means"][:2] == [None, None] and record["all"]["mean_of_bins"] == 0
-
-
-@pytest.mark.parametrize("field", ["pt3d_68", "Pose_Para"])
-@pytest.mark.parametrize("change", [lambda values: values * 1j, lambda values: values.astype(str)])
-def test_annotations_that_are_no_real_numbers_are_refused(tmp_path, field, change):
-    path = str(tmp_path / "a.mat")
-    fields = {"pt3d_68": np.ones((3, 68)), "Pose_Para": np.ones((1, 7))}
-    scipy.io.savemat(path, dict(fields, **{field: change(fields[field])}))
-    with pytest.raises(InputError, match="a.mat: not an AFLW2000-3D annotation"):
-        read_ground_truth(path)
 
 
 def test_photos_without_annotation_are_reported(data, tmp_path, capsys):
