@@ -12,7 +12,7 @@ import numpy as np
 from utils.errors import InputError, join_first
 from utils.tf_compat import tf
 
-# Operations used by the published networks (including FaceNet) and by checkpoints.export_r_net,
+# Operations used by the published networks (including FaceNet) and by r_net.export_r_net,
 # and closely related ones.
 # fmt: off
 OPERATIONS = frozenset((

@@ -180,7 +180,7 @@ def write_table(
     errors: Sequence[float],
     failed: Sequence[bool],
 ) -> None:
-    """Write one row per photo: name, yaw in degrees, bin, NME in percent, whether it failed."""
+    """Write one row per photo: name, yaw in degrees, bin, NME in percent, 1 for a failure."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "yaw", "bin", "nme", "failed"])
