@@ -25,8 +25,8 @@ from geometry.camera import (
 )
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import light_polynomial
-from mesh_renderer.linear_model import linear_model
-from mesh_renderer.posed_surface import posed_surface
+from mesh_renderer.linear_model import evaluate_linear_model
+from mesh_renderer.posed_surface import pose_surface
 from mesh_renderer.render import render
 from utils.tf_compat import Tensor, session_config, tf
 
@@ -75,7 +75,7 @@ def decode_face(coefficients: Tensor, model: FaceModel) -> Face:
 
         # 2. pose and light
         rotation = rotation_matrix(parts.angles)
-        surface = posed_surface(
+        surface = pose_surface(
             shape,
             albedo,
             model.triangles,
@@ -117,7 +117,7 @@ def decode_albedo(albedo: Tensor, model: FaceModel) -> Tensor:
 
 def _linear_model(coefficients: Tensor, basis: np.ndarray, mean: np.ndarray) -> Tensor:
     """Return mean + basis @ coefficients as [B, N, 3]."""
-    return tf.reshape(linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3])
+    return tf.reshape(evaluate_linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3])
 
 
 def render_face(face: Face, model: FaceModel, image_size: int = IMAGE_SIZE) -> Rendering:

@@ -17,7 +17,9 @@ from benchmarks.measuring import REPETITIONS
 from benchmarks.rasterizer import clip_vertices_of
 from benchmarks.synthetic_mesh import GRID, posed_batch
 from geometry.camera import IMAGE_SIZE
-from mesh_renderer import core, cuda_core
+from mesh_renderer import core
+from mesh_renderer.operations import cuda_device_count
+from tests.mesh_renderer.cuda import cuda_core
 from utils.errors import run_main
 
 _COPIED = 1 << 28  # bytes: more than any cache of a GPU
@@ -200,9 +202,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         "--repetitions", type=int, default=REPETITIONS, help="timings; medians are printed"
     )
     arguments = parser.parse_args(argv)
-    if not cuda_core.device_count():
+    if not cuda_device_count():
         sentence = "The CUDA rasterizer was not run: there is no CUDA {}.".format(
-            "compiler" if cuda_core.library() is None else "device"
+            "compiler" if cuda_core.load_library() is None else "device"
         )
         print(json.dumps({"not_run": sentence}) if arguments.json else sentence)
         return 0

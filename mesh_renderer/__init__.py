@@ -1,1 +1,1 @@
-"""Differentiable rasterisation of triangle meshes: a C++ TensorFlow operation and its wrappers."""
+"""Differentiable rasterization of triangle meshes: C++ TensorFlow operations and their wrappers."""

@@ -1,17 +1,21 @@
 """Cameras as 4x4 matrices for column vectors: ``clip = perspective @ look_at @ world``.
 
-World and camera space are right-handed; the camera looks along its own -z, with x right and y
-up. Lengths are in world units, whatever those are. Clip space is OpenGL's, z / w from -1 at the
-near plane to 1 at the far plane (Shreiner et al., "OpenGL Programming Guide", appendix on
-homogeneous coordinates). Plain numpy: cameras are constants of the graph.
+World and camera space are right-handed; the camera looks along its own -z, with x right and y up.
+Lengths are in world units, which may be any. Clip space is OpenGL's, with z / w from -1 at the near
+plane to 1 at the far plane (Shreiner et al., "OpenGL Programming Guide", appendix on homogeneous
+coordinates). The matrices are numpy arrays: cameras are constants of the graph.
 """
+
+from typing import Sequence
 
 import numpy as np
 
-from utils.tf_compat import tf
+from utils.tf_compat import Tensor, tf
 
 
-def perspective(focal_length, image_width, image_height, near, far):
+def perspective(
+    focal_length: float, image_width: int, image_height: int, near: float, far: float
+) -> np.ndarray:
     """Return the projection [4, 4] of a pinhole camera with the principal point in the middle.
 
     Args:
@@ -22,42 +26,46 @@ def perspective(focal_length, image_width, image_height, near, far):
         far: distance of the far plane, > near.
 
     Raises:
-        ValueError: planes or sizes that no camera has.
+        ValueError: planes or sizes out of range.
     """
     if not (0 < near < far and focal_length > 0 and image_width > 0 and image_height > 0):
         raise ValueError("need 0 < near < far and positive focal_length, image_width, image_height")
-    return np.array([
-        [2.0 * focal_length / image_width, 0, 0, 0],
-        [0, 2.0 * focal_length / image_height, 0, 0],
-        [0, 0, (near + far) / (near - far), 2.0 * near * far / (near - far)],
-        [0, 0, -1, 0]])
+    return np.array(
+        [
+            [2.0 * focal_length / image_width, 0, 0, 0],
+            [0, 2.0 * focal_length / image_height, 0, 0],
+            [0, 0, (near + far) / (near - far), 2.0 * near * far / (near - far)],
+            [0, 0, -1, 0],
+        ]
+    )
 
 
-def look_at(eye, target, up):
+def look_at(eye: Sequence[float], target: Sequence[float], up: Sequence[float]) -> np.ndarray:
     """Return the view matrix [4, 4], from world to camera space.
 
     Args:
-        eye: (x, y, z) of the camera.
-        target: (x, y, z) of a point on its axis.
+        eye: (x, y, z), position of the camera.
+        target: (x, y, z), a point on the camera's axis.
         up: direction that appears upward in the image; need not be perpendicular to the axis.
 
     Raises:
         ValueError: ``eye`` is ``target``, or ``up`` is parallel to the axis.
     """
-    eye = np.asarray(eye, np.float64)
-    backward = eye - np.asarray(target, np.float64)
+    position = np.asarray(eye, np.float64)
+    backward = position - np.asarray(target, np.float64)
     right = np.cross(up, backward)
     if not np.linalg.norm(right) > 1e-12 * np.linalg.norm(up) * np.linalg.norm(backward):
         raise ValueError("the camera's axis needs a length and must not be parallel to up")
+
     axes = np.stack([right, np.cross(backward, right), backward])
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     view = np.eye(4)
     view[:3, :3] = axes
-    view[:3, 3] = -axes.dot(eye)
+    view[:3, 3] = -axes.dot(position)
     return view
 
 
-def to_clip_space(world_vertices, clip_from_world):
+def to_clip_space(world_vertices: Tensor, clip_from_world: np.ndarray) -> Tensor:
     """Transform vertices by a camera.
 
     Args:

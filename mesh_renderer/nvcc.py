@@ -1,39 +1,52 @@
-"""The CUDA compiler: where it is, and which GPUs it is to compile for."""
+"""The CUDA compiler: its path, and the GPUs to compile for."""
 
 import glob
 import os
 import shutil
 import subprocess
 import sysconfig
+from typing import List, Optional
 
-# Of each generation the oldest, whose instructions its successors run as well; newer GPUs than the
-# compiler knows, or than these, translate the newest one's PTX when the kernels are first used.
+# The oldest GPU of each generation, whose instructions its successors run too. GPUs that are newer
+# than these translate the PTX of the newest one when the kernels are first used.
 _GENERATIONS = ((70, 75), (80,), (90,))
+_ARCHITECTURE = "compute_"
 
 
-def find_nvcc():
+def find_nvcc() -> Optional[str]:
     """Return the path of nvcc, or None.
 
-    It is looked for in the folders that the variables CUDA_HOME and CUDA_PATH name, on PATH, in
-    /usr/local/cuda, and among Python's packages, of which ``pip install nvidia-cuda-nvcc`` is one.
+    Searched are the folders in the variables CUDA_HOME and CUDA_PATH, PATH, /usr/local/cuda, and
+    Python's packages (``pip install nvidia-cuda-nvcc``).
     """
     folders = [os.environ.get(name) for name in ("CUDA_HOME", "CUDA_PATH")]
     candidates = [os.path.join(folder, "bin", "nvcc") for folder in folders if folder]
-    candidates += [shutil.which("nvcc"), "/usr/local/cuda/bin/nvcc"]
-    packages = sysconfig.get_paths()["purelib"]
-    candidates += sorted(glob.glob(os.path.join(glob.escape(packages), "nvidia", "*", "bin", "nvcc")), reverse=True)
+    candidates += [shutil.which("nvcc") or "", "/usr/local/cuda/bin/nvcc"]
+    packages = glob.escape(sysconfig.get_paths()["purelib"])
+    candidates += sorted(
+        glob.glob(os.path.join(packages, "nvidia", "*", "bin", "nvcc")), reverse=True
+    )
     return next((path for path in candidates if path and os.access(path, os.X_OK)), None)
 
 
-def architecture_flags(nvcc):
-    """Return the flags that name the GPUs to compile for, as far as this nvcc knows them."""
-    process = subprocess.Popen([nvcc, "--list-gpu-arch"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                               universal_newlines=True)
-    known = {int(word[len("compute_"):]) for word in process.communicate()[0].split()
-             if word[len("compute_"):].isdigit()}
-    chosen = [min(known.intersection(generation)) for generation in _GENERATIONS if known.intersection(generation)]
+def architecture_flags(nvcc: str) -> List[str]:
+    """Return the flags that name the GPUs to compile for, of those that this nvcc supports."""
+    process = subprocess.Popen(
+        [nvcc, "--list-gpu-arch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        universal_newlines=True,
+    )
+    numbers = [word[len(_ARCHITECTURE) :] for word in process.communicate()[0].split()]
+    known = {int(number) for number in numbers if number.isdigit()}
+    chosen = [
+        min(known.intersection(generation))
+        for generation in _GENERATIONS
+        if known.intersection(generation)
+    ]
     if not chosen:
-        return []  # before CUDA 11, which cannot be asked: its own choice
+        return []  # before CUDA 11, nvcc cannot list them: its default
+
     flags = []
     for number in chosen:
         flags += ["-gencode", "arch=compute_{0},code=sm_{0}".format(number)]

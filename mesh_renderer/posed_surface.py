@@ -1,32 +1,44 @@
-"""Surfaces posed and lit in one pass, as one TensorFlow operation with a gradient.
+"""Posing and lighting of surfaces in one pass, as one TensorFlow operation with a gradient.
 
-The full contract stands in ``csrc/posed_surface_op.cc``.
+``csrc/decode/posed_surface_op.cc`` holds the full contract.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, Union
 
-from mesh_renderer.operations import operations
+import numpy as np
+
+from mesh_renderer.operations import load_operations
+from utils.tf_compat import Tensor
 
 
 class PosedSurface(NamedTuple):
     """Posed and lit surfaces."""
 
-    world: Any  # [B, N, 3] positions
-    normals: Any  # [B, N, 3] unit normals
-    colors: Any  # [B, N, 3] albedo times light
+    world: Tensor  # [B, N, 3] positions
+    normals: Tensor  # [B, N, 3] unit normals
+    colors: Tensor  # [B, N, 3] albedo times light
 
 
-def posed_surface(vertices, albedo, triangles, vertex_triangles, *, rotation, translation, light):
+def pose_surface(
+    vertices: Tensor,
+    albedo: Tensor,
+    triangles: Union[np.ndarray, Tensor],
+    vertex_triangles: Union[np.ndarray, Tensor],
+    *,
+    rotation: Tensor,
+    translation: Tensor,
+    light: Tensor,
+) -> PosedSurface:
     """Pose and light surfaces.
 
     Args:
         vertices: [B, N, 3] float32, in model space; B may be unknown.
         albedo: [B, N, 3] float32.
         triangles: [F, 3] int32, counter-clockwise seen from outside, shared by the batch.
-        vertex_triangles: [N, 8] int32, the triangles around each vertex; F pads.
+        vertex_triangles: [N, 8] int32, triangles around each vertex; F pads.
         rotation: [B, 3, 3], for row vectors: world = vertices @ rotation + translation.
         translation: [B, 3].
-        light: [B, 3, 9], of each channel the weights of 1, x, y, z, xy, yz, zx, zz, xx - yy, where
+        light: [B, 3, 9], for each channel the weights of 1, x, y, z, xy, yz, zx, zz, xx - yy, where
             (x, y, z) is the unit normal in the world.
 
     Returns:
@@ -35,6 +47,14 @@ def posed_surface(vertices, albedo, triangles, vertex_triangles, *, rotation, tr
     Raises:
         tf.errors.InvalidArgumentError: when run, for wrong shapes or indices out of range.
     """
-    return PosedSurface(*operations().mesh_renderer_posed_surface(
-        vertices=vertices, albedo=albedo, rotation=rotation, translation=translation, light=light,
-        triangles=triangles, vertex_triangles=vertex_triangles))
+    return PosedSurface(
+        *load_operations().mesh_renderer_posed_surface(
+            vertices=vertices,
+            albedo=albedo,
+            rotation=rotation,
+            translation=translation,
+            light=light,
+            triangles=triangles,
+            vertex_triangles=vertex_triangles,
+        )
+    )

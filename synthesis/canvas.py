@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, IMAGE_SIZE
-from mesh_renderer.core import library, pointer
+from mesh_renderer.core import load_library, pointer
 from synthesis.head import Surface
 from synthesis.lighting import linearize_light
 from synthesis.pose import HeadPose
@@ -146,7 +146,7 @@ class Canvas:
         # 2. Paint, from the lower edge of the surface upwards.
         line = np.interp(_LINE_KNOTS, surface.depths, surface.heights).astype(np.float32)
         texture = np.require(surface.texture, np.float32, ["C"])
-        library().mesh_renderer_paint_ellipsoid(
+        load_library().mesh_renderer_paint_ellipsoid(
             self._struct(hides), ctypes.byref(struct), pointer(texture), pointer(line)
         )
 
@@ -172,7 +172,7 @@ class Canvas:
         points = np.ascontiguousarray(self.to_pixels(points))
         radii = _broadcast(np.asarray(radii) * self.zoom, (len(points), 2))
         colors = _broadcast(colors, (len(points), 3))
-        library().mesh_renderer_paint_strokes(
+        load_library().mesh_renderer_paint_strokes(
             self._struct(hides),
             pointer(points),
             pointer(radii),
@@ -198,7 +198,7 @@ class Canvas:
         color = np.require(color, np.float32, ["C"])
         height, width = opacity.shape
         box = (corner[0], corner[1], width, height)
-        library().mesh_renderer_paint_mask(
+        load_library().mesh_renderer_paint_mask(
             self._struct(hides),
             pointer(color),
             pointer(opacity),
@@ -234,7 +234,7 @@ class Canvas:
             left=int(corner[0]),
             top=int(corner[1]),
         )
-        library().mesh_renderer_paint_face(
+        load_library().mesh_renderer_paint_face(
             self._struct(False), pointer(rgba), ctypes.byref(struct), pointer(skin_texture())
         )
 
@@ -251,7 +251,7 @@ class Canvas:
         """
         tables = np.require(tables, np.uint8, ["C"])
         weights = np.require(shadow, np.float32, ["C"])
-        library().mesh_renderer_tone(
+        load_library().mesh_renderer_tone(
             self._struct(False), pointer(tables), pointer(weights), ctypes.c_int(int(gray))
         )
 
@@ -265,7 +265,7 @@ class Canvas:
         reach = int(np.ceil(radius))
         kernel = np.clip(radius + 1 - np.abs(np.arange(-reach, reach + 1)), 0, 1)
         kernel = (kernel / kernel.sum()).astype(np.float32)
-        library().mesh_renderer_filter(
+        load_library().mesh_renderer_filter(
             self._struct(False), pointer(kernel), ctypes.c_int(reach), ctypes.c_float(amount)
         )
 
@@ -277,7 +277,7 @@ class Canvas:
             level: standard deviation, gray levels.
         """
         noise = camera_noise()
-        library().mesh_renderer_grain(
+        load_library().mesh_renderer_grain(
             self._struct(False),
             pointer(noise),
             ctypes.c_int64(len(noise)),
@@ -299,7 +299,7 @@ class Canvas:
                 "need a table [256^3] uint8, got {} {}".format(table.shape, table.dtype)
             )
         mask = np.empty((self.size, self.size), np.uint8)
-        library().mesh_renderer_look_up(self._struct(True), pointer(table), pointer(mask))
+        load_library().mesh_renderer_look_up(self._struct(True), pointer(table), pointer(mask))
         return mask
 
     def _struct(self, hides: bool) -> Any:

@@ -9,7 +9,7 @@ from dataset import processed_faces
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import IMAGE_SIZE
-from mesh_renderer.build import core_library
+from mesh_renderer.build import build_core_library
 from synthesis import aflw2000_format
 from synthesis.compositing import PaintingSettings, RenderedFace
 from synthesis.pose import PoseLimits
@@ -144,7 +144,7 @@ class SyntheticDataset:
             report.note("table of skin colors")
             build_skin_table(table)
             report.note("")
-        core_library()  # compiled once, not by each worker
+        build_core_library()  # compiled once, not by each worker
 
         # 2. Faces: this process renders, workers paint.
         settings = PaintingSettings(

@@ -52,8 +52,8 @@ def warm_up() -> None:
         with contextlib.suppress(ImportError):  # the commands do without it
             importlib.import_module(name)
     assert tf.VERSION
-    importlib.import_module("mesh_renderer.rasterize_triangles").operations()
-    importlib.import_module("mesh_renderer.build").core_library()
+    importlib.import_module("mesh_renderer.operations").load_operations()
+    importlib.import_module("mesh_renderer.build").build_core_library()
 
 
 class Process:

@@ -91,8 +91,8 @@ class Runner:
                 pass  # and the commands do without it
         with tf_runtime._stderr_held_back():  # TensorFlow's greeting
             assert tf.VERSION
-        importlib.import_module("mesh_renderer.rasterize_triangles").operations()
-        importlib.import_module("mesh_renderer.build").core_library()
+        importlib.import_module("mesh_renderer.operations").load_operations()
+        importlib.import_module("mesh_renderer.build").build_core_library()
         stand_ins.install()
         if len(os.listdir("/proc/self/task")) > 1:
             raise RuntimeError("a thread was started, which forked cases would miss")

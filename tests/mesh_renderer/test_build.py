@@ -1,4 +1,4 @@
-"""Compiling the rasteriser: when, with what, and what is said when it fails."""
+"""Compilation of the native code: when it happens, and its error messages."""
 
 import glob
 import os
@@ -26,27 +26,27 @@ def append(path, text):
         file.write(text)
 
 
-def test_names_carry_the_tensorflow_version():
-    name = os.path.basename(build.operation_library())
+def test_library_name_contains_the_tensorflow_version():
+    name = os.path.basename(build.build_operation_library())
     assert name.startswith("rasterize_triangles_tf{}_".format(tf.VERSION)) and name.endswith(".so")
 
 
-def test_what_is_up_to_date_is_not_built_again(monkeypatch):
-    paths = build.operation_library(), build.core_library()
+def test_an_up_to_date_library_is_not_built_again(monkeypatch):
+    paths = build.build_operation_library(), build.build_core_library()
     monkeypatch.setattr(build, "_build", lambda *_: pytest.fail("compiled without need"))
-    assert (build.operation_library(), build.core_library()) == paths
+    assert (build.build_operation_library(), build.build_core_library()) == paths
 
 
-def test_changed_sources_are_built_anew_and_replace_the_old_library(elsewhere):
-    first = build.core_library()
-    assert build.core_library() == first
-    append(elsewhere / "csrc" / "pixel_grid.h", "// changed\n")
-    second = build.core_library()
+def test_changed_sources_are_rebuilt_and_replace_the_old_library(elsewhere):
+    first = build.build_core_library()
+    assert build.build_core_library() == first
+    append(elsewhere / "csrc" / "rasterize" / "pixel_grid.h", "// changed\n")
+    second = build.build_core_library()
     assert second != first
     assert glob.glob(str(elsewhere / "lib" / "*")) == [second]
 
 
-def test_another_processor_asks_for_another_library(elsewhere, monkeypatch):
+def test_another_processor_needs_another_library(elsewhere, monkeypatch):
     before = build._library_path("stem", ())
     monkeypatch.setattr(build, "_processor", lambda: "x86_64-none")
     assert build._library_path("stem", ()) != before
@@ -56,47 +56,64 @@ def test_another_processor_asks_for_another_library(elsewhere, monkeypatch):
 @pytest.mark.parametrize("compiler", ["no-such-compiler", "/no/such/place/g++ -O3"])
 def test_missing_compiler_is_one_sentence(elsewhere, monkeypatch, compiler):
     monkeypatch.setenv("CXX", compiler)
-    with pytest.raises(InputError, match="no C\\+\\+ compiler '{}'".format(compiler.replace("+", "\\+"))) as error:
-        build.core_library()
+    with pytest.raises(
+        InputError, match="no C\\+\\+ compiler '{}'".format(compiler.replace("+", "\\+"))
+    ) as error:
+        build.build_core_library()
     assert "\n" not in str(error.value) and "apt install g++" in str(error.value)
     assert not glob.glob(str(elsewhere / "lib" / "*.so"))
 
 
-def test_what_does_not_compile_is_told_in_a_sentence_and_a_log(elsewhere):
-    append(elsewhere / "csrc" / "rasterize_triangles.cc", "this is not C++\n")
+def test_a_compiler_error_is_one_sentence_and_a_log(elsewhere):
+    append(elsewhere / "csrc" / "rasterize" / "rasterize_triangles.cc", "this is not C++\n")
     with pytest.raises(InputError, match="did not compile") as error:
-        build.core_library()
+        build.build_core_library()
     assert "\n" not in str(error.value)
     with open(str(elsewhere / "lib" / "build.log")) as log:
         assert "this is not C++" in log.read()
     assert not glob.glob(str(elsewhere / "lib" / "*.so"))
 
 
-def test_command_prints_the_libraries(capsys, monkeypatch):
-    expected = [build.core_library(), build.operation_library(), build.cuda_library(), build.gpu_operation_library()]
+def test_command_prints_the_paths_of_the_libraries(capsys, monkeypatch):
+    expected = [
+        build.build_core_library(),
+        build.build_operation_library(),
+        build.build_device_count_library(),
+        build.build_gpu_operation_library(),
+    ]
     monkeypatch.setattr(build, "_build", lambda *_: pytest.fail("compiled without need"))
     monkeypatch.setattr(build, "_build_cuda", lambda *_: pytest.fail("compiled without need"))
     build.main([])
     printed = capsys.readouterr().out.split()
-    assert [os.path.abspath(path) for path in printed] == [path for path in expected if path is not None]
+    assert [os.path.abspath(path) for path in printed] == [
+        path for path in expected if path is not None
+    ]
 
 
-def test_without_a_cuda_compiler_there_are_no_gpu_libraries(elsewhere, monkeypatch):
+def test_without_a_cuda_compiler_no_gpu_library_is_built(elsewhere, monkeypatch):
     monkeypatch.setattr(build, "find_nvcc", lambda: None)
-    assert build.cuda_library() is None and build.gpu_operation_library() is None
+    assert (
+        build.build_device_count_library() is None and build.build_gpu_operation_library() is None
+    )
     assert not glob.glob(str(elsewhere / "lib" / "*"))
 
 
-def test_a_cuda_compiler_that_fails_keeps_nobody_from_the_cpu(elsewhere, capsys, monkeypatch):
+def test_a_failing_cuda_compiler_does_not_prevent_the_use_of_the_cpu(
+    elsewhere, capsys, monkeypatch
+):
     monkeypatch.setattr(build, "find_nvcc", lambda: shutil.which("false"))
     monkeypatch.setattr(build, "_build", lambda path, *_: None)
     assert build.main([]) is None
-    told = capsys.readouterr()
-    assert len(told.out.split()) == 2
-    assert told.err.count("\n") == 1 and "did not compile" in told.err and "Work goes on without GPU." in told.err
+    printed = capsys.readouterr()
+    assert len(printed.out.split()) == 2
+    assert (
+        printed.err.count("\n") == 1
+        and "did not compile" in printed.err
+        and "The GPU will not be used." in printed.err
+    )
 
 
-def test_nvcc_is_found_where_the_variable_says(tmp_path, monkeypatch):
+def test_nvcc_is_found_in_the_folder_of_the_variable(tmp_path, monkeypatch):
     nvcc = tmp_path / "bin" / "nvcc"
     nvcc.parent.mkdir()
     nvcc.write_text("#!/bin/sh\necho compute_60 compute_75 compute_80 compute_86 compute_121\n")
@@ -104,5 +121,10 @@ def test_nvcc_is_found_where_the_variable_says(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_HOME", str(tmp_path))
     assert find_nvcc() == str(nvcc)
     assert architecture_flags(str(nvcc)) == [
-        "-gencode", "arch=compute_75,code=sm_75", "-gencode", "arch=compute_80,code=sm_80",
-        "-gencode", "arch=compute_80,code=compute_80"]
+        "-gencode",
+        "arch=compute_75,code=sm_75",
+        "-gencode",
+        "arch=compute_80,code=sm_80",
+        "-gencode",
+        "arch=compute_80,code=compute_80",
+    ]

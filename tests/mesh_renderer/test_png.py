@@ -17,7 +17,7 @@ def test_pixels_survive_encoding(shape, kind):
         "noise": random.randint(0, 256, shape),
         "plain": np.full(shape, 7),
         "spots": 200 * (random.uniform(0, 1, shape) < 0.02),
-        # Frequencies that halve again and again need codes longer than PNG allows.
+        # Frequencies that halve repeatedly need longer codes than PNG allows.
         "steep": np.minimum(random.geometric(0.5, shape), 255),
     }[kind]
     picture = values.astype(np.uint8)

@@ -1,1 +1,1 @@
-"""The rasteriser's core under AddressSanitizer and UndefinedBehaviorSanitizer."""
+"""The native core under AddressSanitizer and UndefinedBehaviorSanitizer."""

@@ -1,4 +1,4 @@
-// Chance for the adversaries: numbers of all kinds, those that are none among them.
+// Random numbers of all kinds, including infinity and NaN.
 #ifndef TESTS_SANITIZER_ODD_NUMBERS_H_
 #define TESTS_SANITIZER_ODD_NUMBERS_H_
 
@@ -14,16 +14,32 @@ inline std::mt19937& Generator() {
   return generator;
 }
 
-inline int64_t Below(int64_t limit) { return std::uniform_int_distribution<int64_t>(0, limit - 1)(Generator()); }
+inline int64_t Below(int64_t limit) {
+  return std::uniform_int_distribution<int64_t>(0, limit - 1)(Generator());
+}
 
 inline float OddFloat() {
-  static const float kOdd[] = {0.0f, -0.0f, 1.0f, -1.0f, 1e-45f, 1e-38f, 1e-20f, 1e20f, -1e20f, 3e38f, -3e38f, 16777216.0f,
-                               2147483648.0f, -2147483648.0f, std::numeric_limits<float>::infinity(),
-                               -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+  static const float kOdd[] = {0.0f,
+                               -0.0f,
+                               1.0f,
+                               -1.0f,
+                               1e-45f,
+                               1e-38f,
+                               1e-20f,
+                               1e20f,
+                               -1e20f,
+                               3e38f,
+                               -3e38f,
+                               16777216.0f,
+                               2147483648.0f,
+                               -2147483648.0f,
+                               std::numeric_limits<float>::infinity(),
+                               -std::numeric_limits<float>::infinity(),
+                               std::numeric_limits<float>::quiet_NaN()};
   return kOdd[Below(sizeof(kOdd) / sizeof(kOdd[0]))];
 }
 
-// Exact sizes on the heap, so that a step beyond the end is seen.
+// Heap memory of the exact size, so that the sanitizer sees every access beyond the end.
 inline std::vector<float> Floats(int64_t count, int odd_percent) {
   std::normal_distribution<float> normal(0, 1);
   std::vector<float> values(count);
@@ -32,7 +48,7 @@ inline std::vector<float> Floats(int64_t count, int odd_percent) {
   return values;
 }
 
-// Bytes of all values.
+// Random bytes.
 template <typename Value>
 std::vector<Value> Bytes(int64_t count) {
   std::vector<Value> values(count);
