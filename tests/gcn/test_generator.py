@@ -94,7 +94,7 @@ def test_gradients_agree_with_finite_differences(published, pyramid, head):
 
 
 def _check_slope(session, value, feed, variable, slope):
-    """Compare a gradient with central differences along itself; switching ReLUs cost some percent."""
+    """Compare a gradient with central differences along itself; switching ReLUs cost some %."""
     start, steepest, step = session.run(variable), slope / np.linalg.norm(slope), 1e-3
     values = []
     for sign in (1, -1):
