@@ -236,7 +236,7 @@ def _resolve_method(request: NetworkRequest, weights: Optional[str]) -> str:
 
 
 def _network_missing(method: str, model: Optional[FaceModel] = None) -> InputError:
-    """Return the error of a method that needs a network, where there is no compatible one."""
+    """Return the error of a method whose network is missing or fits another face model."""
     if model is not None and os.path.isfile(PUBLISHED_NETWORK):
         return InputError(
             "{}: is for BFM09, and --method {} needs a network for {}; give one as "
