@@ -13,7 +13,8 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Seq
 import numpy as np
 import scipy.sparse
 
-from face_model import FACE_MODEL_HELP, FaceModel, load_face_model
+from face_model.loading import FACE_MODEL_HELP, load_face_model
+from face_model.model import FaceModel
 from gcn.connectivity import vertex_connectivity
 from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
 from gcn.pictures import draw_mesh

@@ -5,7 +5,6 @@ from typing import NamedTuple
 from face_decoder import Face, decode_face
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.model import FaceModel
-from gcn.embedding import FrozenFeatures
 from gcn.generator import PyramidTensors, generate_mesh
 from geometry.camera import project
 from geometry.rotation import rotation_matrix
@@ -23,22 +22,23 @@ class RefinedFace(NamedTuple):
 
 
 def refine_face(
-    features: FrozenFeatures, model: FaceModel, pyramid: PyramidTensors, *, head: str
+    coefficients: Tensor, embedding: Tensor, model: FaceModel, pyramid: PyramidTensors, *, head: str
 ) -> RefinedFace:
     """Decode coefficients and refine the mesh, creating the generator's variables.
 
     Args:
-        features: coefficients and embedding of the photos.
+        coefficients: [B, 257].
+        embedding: [B, E] features of the photos, see ``gcn.embedding``.
         model: the face model.
         pyramid: mesh pyramid of its mesh.
         head: one of ``gcn.generator.HEADS``.
     """
     # 1. the refined mesh in model space
-    plain = decode_face(features.coefficients, model)
-    vertices = generate_mesh(features.embedding, plain.shape, pyramid, head=head).vertices
+    plain = decode_face(coefficients, model)
+    vertices = generate_mesh(embedding, plain.shape, pyramid, head=head).vertices
 
     # 2. its pose
-    parts = split_coefficients(features.coefficients, coefficient_sizes(model))
+    parts = split_coefficients(coefficients, coefficient_sizes(model))
     rotation = rotation_matrix(parts.angles)
     world_shape = tf.matmul(vertices, rotation) + parts.translation[:, tf.newaxis, :]
     normals = tf.matmul(vertex_normals(vertices, model.triangles, model.vertex_triangles), rotation)

@@ -9,7 +9,7 @@ from checkpoints.variables import checkpoint_exists, restore, variable_shapes
 from face_decoder import draw_face
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
-from gcn.embedding import FrozenFeatures, build_frozen_features, identity_kind
+from gcn.embedding import build_frozen_features, identity_kind
 from gcn.generator import GENERATOR_SCOPE, head_of_variables, pyramid_tensors
 from gcn.pyramid import load_pyramid
 from gcn.refined_face import refine_face
@@ -71,7 +71,8 @@ class MeshRefiner:
                 self._photos, coefficient_weights, model, identity, allow_any_op
             )
             face = refine_face(
-                FrozenFeatures(self._coefficients, frozen.embedding),
+                self._coefficients,
+                frozen.embedding,
                 model,
                 pyramid_tensors(load_pyramid(model)),
                 head=layout.head,

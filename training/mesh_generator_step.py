@@ -14,7 +14,7 @@ from dataset.mesh_targets import MeshTargets, build_mesh_targets
 from face_decoder import render_face
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes
-from gcn.embedding import FrozenFeatures, build_frozen_features
+from gcn.embedding import build_frozen_features
 from gcn.generator import GENERATOR_SCOPE, pyramid_tensors
 from gcn.losses import mesh_losses, total_mesh_loss
 from gcn.pyramid import load_pyramid
@@ -72,9 +72,9 @@ def build_mesh_generator_step(
     )
     prediction = tf.concat(frozen, axis=1)
     count = sum(coefficient_sizes(model))
-    features = FrozenFeatures(prediction[:, :count], prediction[:, count:])
+    coefficients, embedding = prediction[:, :count], prediction[:, count:]
     pyramid = pyramid_tensors(load_pyramid(model))
-    refined = refine_face(features, model, pyramid, head=options.head)
+    refined = refine_face(coefficients, embedding, model, pyramid, head=options.head)
     targets = build_mesh_targets(batch.indices, model, options)
     target, target_normals = _target(refined, targets, model)
 
