@@ -126,7 +126,7 @@ def test_pasting_the_crop_back_restores_the_photo(size):
     assert np.array_equal(photo, smooth_photo(640, 480))  # the argument stays as it was
 
 
-def test_pasted_overlay_lands_where_the_map_says():
+def test_pasted_overlay_agrees_with_the_map():
     photo = np.zeros((480, 640, 3), np.uint8)
     trans_params = fit_crop(points_at(300, 220, 160), 640, 480)
     for factor in (1, 3):

@@ -55,7 +55,7 @@ def test_read(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_read_what_a_windows_editor_wrote(tmp_path, encoding):
+def test_files_of_windows_editors_are_read(tmp_path, encoding):
     points = project(20, 5, 3)
     (tmp_path / "face.txt").write_bytes(points_text(points).replace("\n", "\r\n").encode(encoding))
     np.testing.assert_allclose(

@@ -128,7 +128,7 @@ def test_landmarks_of_a_leaning_face(portrait, degrees):
 
 
 @needs_dlib
-def test_landmarks_where_no_face_is_are_not_trusted():
+def test_landmarks_of_noise_have_low_confidence():
     noise = np.random.RandomState(0).randint(0, 256, (300, 300, 3)).astype(np.uint8)
     confidence = LandmarkPredictor().predict(noise, PORTRAIT_POINTS).confidence
     assert confidence.mean() < 0.5
@@ -221,7 +221,7 @@ def test_points_beside_the_photo_are_used(tmp_path, portrait):
     assert location.source == "file"
 
 
-def test_wrong_points_beside_the_photo_are_told(tmp_path, portrait):
+def test_wrong_points_beside_the_photo_are_refused(tmp_path, portrait):
     np.savetxt(str(tmp_path / "a.txt"), PORTRAIT_POINTS[[1, 0, 2, 4, 3]])
     with pytest.raises(InputError, match="a.txt: left and right are exchanged"):
         FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))

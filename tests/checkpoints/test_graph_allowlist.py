@@ -46,7 +46,7 @@ def load(tmp_path, data, allow_any_op=False):
             )
 
 
-def test_what_a_network_needs_is_loaded(tmp_path, plain):
+def test_operations_of_networks_are_loaded(tmp_path, plain):
     assert load(tmp_path, plain).shape == (1, 4)
 
 
@@ -68,7 +68,7 @@ def test_other_operations_are_refused_and_named(tmp_path, plain, name, told):
         load(tmp_path, data)
 
 
-def test_a_trusted_graph_is_taken_as_it_is(tmp_path, plain):
+def test_any_operation_is_loaded_if_allowed(tmp_path, plain):
     data = GRAPHS["reads a file"](np.random.RandomState(0), plain)
     assert load(tmp_path, data, allow_any_op=True).shape == (1, 4)
 
@@ -81,13 +81,13 @@ def test_a_trusted_graph_is_taken_as_it_is(tmp_path, plain):
         ("a negative shape", "damaged"),
     ],
 )
-def test_sizes_are_looked_at_before_anything_is_allocated(tmp_path, plain, name, told):
+def test_sizes_are_checked_before_allocation(tmp_path, plain, name, told):
     with pytest.raises(InputError, match=told):
         load(tmp_path, GRAPHS[name](np.random.RandomState(0), plain))
 
 
 @pytest.mark.parametrize("scale", [np.nan, np.inf, 1e9])
-def test_a_network_that_gives_no_plausible_numbers_is_refused(tmp_path, scale):
+def test_implausible_outputs_are_refused(tmp_path, scale):
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
         tf.add(
@@ -98,14 +98,14 @@ def test_a_network_that_gives_no_plausible_numbers_is_refused(tmp_path, scale):
         load(tmp_path, data)
 
 
-def test_the_device_where_it_was_made_does_not_matter(tmp_path, plain):
+def test_devices_of_a_graph_are_ignored(tmp_path, plain):
     assert load(tmp_path, GRAPHS["another machine"](np.random.RandomState(0), plain)).shape == (
         1,
         4,
     )
 
 
-def test_a_file_beyond_protocol_buffers_is_not_read(tmp_path, plain):
+def test_a_file_too_large_for_protocol_buffers_is_refused(tmp_path, plain):
     path = tmp_path / "net.pb"
     path.write_bytes(plain)
     os.truncate(str(path), 8 << 30)
@@ -113,7 +113,7 @@ def test_a_file_beyond_protocol_buffers_is_not_read(tmp_path, plain):
         read_graph_def(str(path))
 
 
-def test_no_operation_of_the_list_has_effects():
+def test_no_allowed_operation_has_side_effects():
     assert {
         name
         for name in (

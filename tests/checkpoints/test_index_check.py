@@ -49,7 +49,7 @@ def test_a_forged_index_is_refused_or_read(checkpoint, tmp_path, name):
         assert refused
 
 
-def test_a_pipe_in_place_of_the_data_is_not_waited_for(checkpoint, tmp_path):
+def test_a_pipe_instead_of_the_data_is_refused(checkpoint, tmp_path):
     prefix = str(tmp_path / "net.ckpt")
     os.link(checkpoint + ".index", prefix + ".index")
     os.mkfifo(prefix + ".data-00000-of-00001")

@@ -73,7 +73,7 @@ def _save(prefix, values, version=None):
     return str(prefix)
 
 
-def test_a_written_graph_gives_the_networks_outputs(checkpoint, published, tmp_path):
+def test_an_exported_graph_has_the_outputs_of_the_network(checkpoint, published, tmp_path):
     path = str(tmp_path / "FaceReconModel.pb")
     main([checkpoint, path])
     with tf.Graph().as_default():
@@ -118,7 +118,7 @@ def test_a_graph_of_half_weights_is_half_as_large_and_nearly_the_same(
     assert {node.op for node in read_graph_def(path).node} <= OLD_OPERATIONS
 
 
-def test_training_can_go_on_from_a_folded_graph(checkpoint, tmp_path):
+def test_training_can_start_from_an_exported_graph(checkpoint, tmp_path):
     path = str(tmp_path / "half.pb")
     export_r_net(checkpoint, path, half=True)
     values, _ = read_r_net(checkpoint)
@@ -230,7 +230,7 @@ def test_a_wrong_shape_is_named_and_nothing_is_restored(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["absent.ckpt", "iter_1.ckpt.index", "folder"])
-def test_what_is_no_checkpoint_is_said(tmp_path, name):
+def test_a_missing_checkpoint_is_named(tmp_path, name):
     _save(tmp_path / "iter_1.ckpt", {"a": np.zeros(3)})
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="no such checkpoint"):

@@ -106,7 +106,7 @@ def _check_slope(session, value, feed, variable, slope):
 
 # The published head must first unlearn its random start, and its last ReLUs may die on the way.
 @pytest.mark.parametrize("head, share_left", [("absolute", 0.9), ("residual", 0.1)])
-def test_a_few_steps_bring_the_mesh_nearer_to_its_aim(published, pyramid, head, share_left):
+def test_a_few_training_steps_approach_the_target(published, pyramid, head, share_left):
     coefficient_mesh = 0.3 * published["gcn_pca_mesh"] / np.abs(published["gcn_pca_mesh"]).max()
     aim = coefficient_mesh + np.float32([0.0, 0.0, 0.05])  # the whole face 5 mm nearer
     with tf.Graph().as_default(), tf.Session() as session:

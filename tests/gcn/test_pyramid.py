@@ -222,7 +222,7 @@ def test_a_cache_whose_parts_do_not_fit_is_built_anew(toy, toy_pyramid, tmp_path
     )
 
 
-def test_without_libigl_the_remedy_is_said(toy, tmp_path, monkeypatch):
+def test_without_libigl_the_error_names_the_remedy(toy, tmp_path, monkeypatch):
     def missing(name):
         raise ImportError(name)
 

@@ -127,7 +127,7 @@ def test_two_calls_share_the_constants(dlib_path):
     assert pooled.shape == (2, network.pooled_width)
 
 
-def test_face_net_is_preferred_where_it_lies(tmp_path, monkeypatch):
+def test_face_net_is_preferred_if_present(tmp_path, monkeypatch):
     prefix = str(tmp_path / "model.ckpt")
     with tf.Graph().as_default(), tf.Session() as session:
         for name, value in golden_values(golden_variables("facenet")).items():
@@ -143,7 +143,7 @@ def test_face_net_is_preferred_where_it_lies(tmp_path, monkeypatch):
         assert network.pooled_features(images).shape.as_list() == [None, 1792]
 
 
-def test_what_is_missing_is_said(tmp_path, monkeypatch):
+def test_missing_weights_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(features, "FACE_NET_CHECKPOINT", str(tmp_path / "model.ckpt"))
     monkeypatch.setattr(features, "FACE_NET_GRAPH", str(tmp_path / "FaceNetModel.pb"))
     with pytest.raises(InputError, match="model.ckpt: no such checkpoint"):
@@ -156,7 +156,7 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
         identity.load_identity_network("dlib")
 
 
-def test_a_frozen_face_net_serves_if_it_is_complete(dlib_path, tmp_path, monkeypatch):
+def test_a_frozen_face_net_is_used_if_complete(dlib_path, tmp_path, monkeypatch):
     path = str(tmp_path / "FaceNetModel.pb")
     monkeypatch.setattr(features, "FACE_NET_CHECKPOINT", str(tmp_path / "model.ckpt"))
     monkeypatch.setattr(features, "FACE_NET_GRAPH", path)
@@ -178,7 +178,7 @@ def _freeze_zeros(path, shapes):
 
 
 @pytest.mark.skipif(not os.path.isdir(PHOTOS), reason="FACE_PHOTOS names no folder of photos")
-def test_people_are_farther_apart_than_versions_of_one_photo(dlib_path):
+def test_people_differ_more_than_variants_of_one_photo(dlib_path):
     crops = _crops(PHOTOS)
     versions = [crops] + [
         np.stack([change(crop) for crop in crops]) for change in (_mirror, _blur, _tilt, _darken)

@@ -60,7 +60,7 @@ def load(folder, name):
     return trimesh.load(os.path.join(folder, name), process=False, maintain_order=True)
 
 
-def test_files_are_these(written):
+def test_written_files(written):
     assert sorted(os.listdir(written[0])) == [
         "my face.glb",
         "my face.obj",
@@ -128,7 +128,7 @@ def dense(document, data, accessor):
     return values
 
 
-def test_morph_targets_are_named_and_give_the_photo_back(written):
+def test_morph_targets_are_named_and_restore_the_expression(written):
     """Base + weights * targets is the reconstruction, without its pose."""
     folder, model, reconstruction, _ = written
     path = os.path.join(folder, "my face.glb")
