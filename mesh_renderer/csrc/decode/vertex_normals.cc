@@ -131,8 +131,9 @@ void ScatterToTriangles(const Connectivity& mesh, const float* triangle_normals,
     const int32_t* around = mesh.vertex_triangles + kVertexValence * first;
     for (int i = 0; i < count; ++i, around += kVertexValence) {
       const Vector4 d_sum = Load(d_sums + 4 * i);
-      for (int k = 0; k < kVertexValence; ++k)
+      for (int k = 0; k < kVertexValence; ++k) {
         Add(d_sum, d_triangle_normals + 4 * int64_t{around[k]});
+      }
     }
   }
 }

@@ -27,8 +27,9 @@ char* WriteDigits(uint64_t value, int least, char* out) {
 // Writes `value` with `decimals` digits after the point, and returns the end.
 char* WriteReal(double value, int decimals, char* out) {
   const double scaled = std::nearbyint(std::fabs(value) * kPowers[decimals]);
-  if (!(scaled < kLargestScaled))
+  if (!(scaled < kLargestScaled)) {
     return out + std::snprintf(out, kLongestReal, "%.*f", decimals, value);
+  }
 
   if (std::signbit(value)) *out++ = '-';
   out = WriteDigits(static_cast<uint64_t>(scaled), decimals + 1, out);

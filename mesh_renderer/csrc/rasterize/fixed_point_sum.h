@@ -24,10 +24,9 @@ HOST_DEVICE inline uint32_t BitsOf(float value) {
 
 // An array of sums; all start at 0.
 struct FixedPointSums {
-  uint32_t*
-      largest;  // [count], bits of the largest |addend|: floats >= 0 have the order of their bits
-  uint64_t* sums;  // [count], two's complement
-  int headroom;    // 2^headroom is at least the number of addends of one sum
+  uint32_t* largest;  // [count], bits of the largest |addend|; floats >= 0 compare like their bits
+  uint64_t* sums;     // [count], two's complement
+  int headroom;       // 2^headroom is at least the number of addends of one sum
 };
 
 constexpr uint32_t kNotFinite = 255;  // the exponent of infinity and NaN
@@ -46,8 +45,7 @@ HOST_DEVICE inline double PowerOfTwo(int exponent) {
   return power;
 }
 
-// log2 of the units in 1. As |addend| < 2^(exponent - 126), the sum of all addends is below 2^62
-// units.
+// log2 of the units in 1. Because |addend| < 2^(exponent - 126), every sum is below 2^62 units.
 HOST_DEVICE inline int UnitsExponent(const FixedPointSums& s, uint32_t largest) {
   return 62 - s.headroom - (static_cast<int>(LargestExponent(largest)) - 126);
 }

@@ -60,7 +60,7 @@ class SharedWork {
 // Runs work(unit) for every unit in [0, total) on the operation's own threads and on this one.
 //
 // ThreadPool::ParallelFor takes a std::function with parameters, for which TensorFlow 1.12's
-// compiler (GCC 4.8) and today's have different calling conventions; one without parameters is
+// compiler (GCC 4.8) and today's have different calling conventions. One without parameters is
 // safe.
 template <typename Work>
 void ParallelFor(OpKernelContext* context, int64_t total, const Work& work) {
@@ -144,7 +144,7 @@ struct Pixels {
   }
 };
 
-// Checks them against the batch and the number of triangles.
+// Checks the outputs of RasterizeTriangles against the batch and the number of triangles.
 inline Status CheckPixels(const Tensor& triangle_ids, const Tensor& barycentrics, int64_t batch,
                           int64_t triangle_count, Memory memory, Pixels* pixels) {
   if (triangle_ids.dims() != 3 || triangle_ids.dim_size(0) != batch) {
@@ -182,8 +182,9 @@ inline Status CheckPixels(const Tensor& triangle_ids, const Tensor& barycentrics
   if (triangle_count == 0) {
     const auto b = barycentrics.flat<float>();
     for (int64_t i = 0; i < b.size(); ++i) {
-      if (b.data()[i] != 0)
+      if (b.data()[i] != 0) {
         return errors::InvalidArgument("pixels are covered, but there are no triangles");
+      }
     }
   }
   return Ok();

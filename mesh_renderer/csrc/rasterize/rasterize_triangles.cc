@@ -305,8 +305,9 @@ class BandRasterizer {
 
     // Whole vectors, because counts are small; surplus results are ignored.
     for (int first = 0; first < count; first += 2 * kLanes) {
-      for (int i = first; i < first + 2 * kLanes; ++i)
+      for (int i = first; i < first + 2 * kLanes; ++i) {
         TestPixel(triangle, px[i], py[i], i, fragments);
+      }
     }
     KeepNearest(&number, 0, pixels_.pixel, count);
     pixels_.count = 0;

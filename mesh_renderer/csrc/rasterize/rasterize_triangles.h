@@ -34,8 +34,7 @@ struct Image {
   int32_t* triangle_ids;  // [height, width]; 0 where empty
   float* z_buffer;        // [height, width], z / w; 1 where empty
   float* mask;            // [height, width], 1 where covered, else 0; may be null
-  float* front_mask;  // [height, width], 1 where a kFrontMask triangle covers, even if hidden; may
-                      // be null
+  float* front_mask;  // [height, width], 1 where a kFrontMask triangle is, even if hidden; or null
 };
 
 // The visible triangle of each pixel: outputs of RasterizeTriangles.
@@ -50,10 +49,9 @@ struct Visibility {
 //
 // A pixel is covered by a triangle where its center is on or inside all three edges (homogeneous
 // edge functions: M. Olano and T. Greer, "Triangle scan conversion using 2D homogeneous
-// coordinates", Graphics Hardware 1997), whichever way the triangle winds, and z / w lies in
-// [-1, 1]. The nearest triangle is shown; of equally near ones the last. Triangles that cross the
-// plane w = 0 are drawn where they are in front of it. Triangles with a vertex that is not finite
-// are skipped.
+// coordinates", Graphics Hardware 1997), in either winding, and z / w lies in [-1, 1]. The nearest
+// triangle is shown; of equally near ones the last. Triangles that cross the plane w = 0 are drawn
+// where they are in front of it. Triangles with a vertex that is not finite are skipped.
 void RasterizeTriangles(const Mesh& mesh, int row_begin, int row_end, const Image& image);
 
 // Gradient of the (perspective-correct) barycentric coordinates with respect to the vertices,

@@ -40,7 +40,7 @@ void RasterizeTrianglesGrad(const Mesh& mesh, int width, int height, const Visib
       const float* b = visible.barycentrics + 3 * p;
       const float* d_b = d_barycentrics + 3 * p;
       if (b[0] + b[1] + b[2] <= 0) continue;
-      if (d_b[0] == 0 && d_b[1] == 0 && d_b[2] == 0) continue;  // masked losses
+      if (d_b[0] == 0 && d_b[1] == 0 && d_b[2] == 0) continue;  // frequent with masked losses
       AccumulatePixelGradient(mesh, visible.triangle_ids[p], columns[column], rows[row], b, d_b,
                               d_clip_vertices);
     }

@@ -154,8 +154,9 @@ HOST_DEVICE inline void DrawTriangle(const Drawing& d, int64_t unit) {
   }
 
   for (int row = box.top; row < box.bottom; ++row) {
-    for (int column = box.left; column < box.right; ++column)
+    for (int column = box.left; column < box.right; ++column) {
       TestPixelOf(d, image, triangle, t, row, column);
+    }
   }
 }
 
@@ -201,9 +202,8 @@ struct DrawnBatch {
   const int32_t* triangles;  // [triangle_count, 3]
   int64_t batch, vertex_count, triangle_count;
   int width, height;
-  const float* barycentrics;  // [batch, height, width, 3]
-  const int32_t*
-      triangle_ids;  // [batch, height, width]; a pixel with an index out of range is empty
+  const float* barycentrics;    // [batch, height, width, 3]
+  const int32_t* triangle_ids;  // [batch, height, width]; pixels with invalid indices are empty
 
   HOST_DEVICE int64_t pixels() const { return int64_t{width} * height; }
 };
@@ -273,8 +273,9 @@ HOST_DEVICE inline void InterpolateGradBarycentrics(const DrawnBatch& d, const f
   const bool covered = any && FetchCorners(d, i, corners);
   for (int k = 0; k < 3; ++k) {
     float sum = 0;
-    for (int64_t c = 0; covered && c < channels; ++c)
+    for (int64_t c = 0; covered && c < channels; ++c) {
       sum += d_pixel[c] * attributes[channels * corners[k] + c];
+    }
     d_b[k] = sum;
   }
 }

@@ -94,12 +94,12 @@ NEVER_INLINE inline ScreenVertices ProjectVertices(const Mesh& mesh, int width, 
 // from products as large as the coordinates; errors proportional to the triangle's extent are kept
 // apart.
 struct RoundingMargins {
-  float position;  // error of projected vertices, pixels
-  float edge,
-      edge_per_pixel;  // E, twice an area in pixels^2: constant part, part per pixel of extent
-  float reach;         // sum(w) / smallest w
-  float area,
-      area_per_pixel;  // twice the area below which det may have the wrong sign; same two parts
+  float position;        // error of projected vertices, pixels
+  float edge;            // E, twice an area in pixels^2: its constant part
+  float edge_per_pixel;  // and its part per pixel of the triangle's extent
+  float reach;           // sum(w) / smallest w
+  float area;            // twice the area below which det may have the wrong sign: constant part
+  float area_per_pixel;  // and part per pixel of the triangle's extent
 };
 
 inline RoundingMargins MarginsOf(const ScreenVertices& screen, int width, int height) {
@@ -141,9 +141,12 @@ struct PlanarEdges {
   ALWAYS_INLINE PlanarEdges(const float* v0, const float* v1, const float* v2)
       : x0(v0[0]), y0(v0[1]), x1(v1[0]), y1(v1[1]), x2(v2[0]), y2(v2[1]) {
     const float turn = SignedArea() < 0 ? -1.0f : 1.0f;
-    dx0 = turn * (x2 - x1), dy0 = turn * (y1 - y2);
-    dx1 = turn * (x0 - x2), dy1 = turn * (y2 - y0);
-    dx2 = turn * (x1 - x0), dy2 = turn * (y0 - y1);
+    dx0 = turn * (x2 - x1);
+    dy0 = turn * (y1 - y2);
+    dx1 = turn * (x0 - x2);
+    dy1 = turn * (y2 - y0);
+    dx2 = turn * (x1 - x0);
+    dy2 = turn * (y0 - y1);
   }
 
   // Twice the area; not finite if a vertex is not.

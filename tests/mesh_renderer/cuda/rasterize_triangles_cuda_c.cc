@@ -1,10 +1,11 @@
+#include "rasterize_triangles_cuda_c.h"
+
 #include <cuda_runtime_api.h>
 
 #include <cstring>
 #include <vector>
 
 #include "rasterize/rasterize_triangles_cuda.h"
-#include "rasterize_triangles_cuda_c.h"
 
 namespace mesh_renderer {
 namespace {
@@ -38,8 +39,9 @@ class DeviceCall {
 
   template <typename T>
   void Download(const T* device, int64_t count, T* host) {
-    if (host && device && !error_)
+    if (host && device && !error_) {
       Try(cudaMemcpy(host, device, sizeof(T) * count, cudaMemcpyDeviceToHost));
+    }
   }
 
   // Runs work(), which returns a cudaError_t, and writes the durations on the device.

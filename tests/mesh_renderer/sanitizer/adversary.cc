@@ -126,16 +126,18 @@ void Linear(int64_t batch, int64_t components, int64_t values, int odd_percent) 
 void Text(int64_t rows, int odd_percent) {
   const int columns = 1 + static_cast<int>(Below(6));
   std::vector<double> values;
-  for (const float value : Floats(rows * columns, odd_percent))
+  for (const float value : Floats(rows * columns, odd_percent)) {
     values.push_back(value * (Below(9) ? 1.0 : 1e280));
+  }
   std::vector<int> decimals(columns);
   for (int& digits : decimals) digits = static_cast<int>(Below(10));
   std::vector<char> out(Below(rows * columns * 30 + 20));
   mesh_renderer_format_rows("v", values.data(), rows, columns, decimals.data(), out.size(),
                             out.data());
   std::vector<int32_t> triangles(3 * rows);
-  for (int32_t& corner : triangles)
+  for (int32_t& corner : triangles) {
     corner = static_cast<int32_t>(Below(1 + (int64_t{1} << Below(31))));
+  }
   mesh_renderer_format_triangles(triangles.data(), rows, out.size(), out.data());
 }
 

@@ -22,8 +22,11 @@ mesh_renderer_ellipsoid Ellipsoid(int odd_percent) {
   std::copy(values.begin(), values.end(), reinterpret_cast<float*>(&made));
   if (Below(2)) {  // in front of the camera, so that something is painted
     made.camera[2] = 5 + static_cast<float>(Below(10));
-    for (int i = 0; i < 3; ++i)
-      made.right[i] = i == 0, made.up[i] = i == 1, made.backward[i] = i == 2;
+    for (int i = 0; i < 3; ++i) {
+      made.right[i] = i == 0;
+      made.up[i] = i == 1;
+      made.backward[i] = i == 2;
+    }
     made.pixel = 0.01f;
   }
   return made;
