@@ -45,7 +45,7 @@ def preprocess_seconds(count):
         run = run_command(
             "preprocess_img.py", "--img_path", photos, "--save_path", output, "--quiet"
         )
-        if not run.output.startswith("{} photos preprocessed in".format(count)):
+        if not run.output.startswith("{} photo".format(count)):
             raise RuntimeError(run.output)
         return run.seconds
 
