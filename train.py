@@ -38,8 +38,8 @@ from training.options import (
     SUPERVISIONS,
     TrainingOptions,
 )
-from training.tasks import Task, find_task
-from training.trainer import Outcome, train
+from training.tasks import find_task
+from training.trainer import Outcome, Task, train
 from utils.arguments import non_negative_int, positive_float, positive_int, seed
 from utils.errors import SIGNALED_STATUS, InputError, log_notes, run_main
 

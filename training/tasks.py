@@ -1,9 +1,9 @@
 """The kinds of training: one entry for each network and supervision.
 
-A task holds all functions that depend on both; the training loop and ``train.py`` use no others.
+A task holds the functions and settings that depend on both.
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Dict, Optional, Tuple
 
 from dataset.cached_stream import CachedFaceStream, build_cached_batch_queue
 from dataset.face_cache import open_face_cache
@@ -19,20 +19,8 @@ from training.coefficient_losses import CoefficientLossWeights
 from training.mesh_generator_step import build_mesh_generator_step, initialize_mesh_generator
 from training.options import TrainingOptions
 from training.r_net_step import build_r_net_step, initialize_r_net
-from training.step import TrainingStep
 from training.supervised_step import build_supervised_step
-
-
-class Task(NamedTuple):
-    """The parts of training that depend on the network and its supervision."""
-
-    open_streams: Callable[[TrainingOptions, FaceModel], Tuple[Any, Any]]  # training, validation
-    build_queue: Callable[[Any, TrainingOptions], BatchQueue]  # of a stream
-    build_step: Callable[..., TrainingStep]  # of (batch, model, options, identity network)
-    initialize: Callable[[Any, str], None]  # of (session, path of the weights to start from)
-    loss_weights: Any  # NamedTuple class whose defaults are the published weights
-    image_sizes: Tuple[int, ...]  # of the network's input, pixels
-    identity_role: Optional[str]  # use of the identity network in words; None: it is not used
+from training.trainer import Task
 
 
 def find_task(model: str, supervision: str) -> Optional[Task]:

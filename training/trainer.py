@@ -2,7 +2,7 @@
 
 import os
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from training.run_record import describe_changes, describe_data, describe_run
 from training.saver import CheckpointSaver
 from training.step import TrainingStep
 from training.summaries import MESH_PLUGIN, SummaryWriter
-from training.tasks import Task
 from utils.errors import InputError
 from utils.installed import missing_dependencies
 from utils.json_files import write_json
@@ -31,6 +30,18 @@ from utils.tf_compat import session_config, tf, use_bfloat16
 from utils.workers import release_freed_memory
 
 _NAMED_FACES = 5  # left-out faces that are named; further ones are only counted
+
+
+class Task(NamedTuple):
+    """The parts of training that depend on the network and its supervision."""
+
+    open_streams: Callable[[TrainingOptions, FaceModel], Tuple[Any, Any]]  # training, validation
+    build_queue: Callable[[Any, TrainingOptions], BatchQueue]  # of a stream
+    build_step: Callable[..., TrainingStep]  # of (batch, model, options, identity network)
+    initialize: Callable[[Any, str], None]  # of (session, path of the weights to start from)
+    loss_weights: Any  # NamedTuple class whose defaults are the published weights
+    image_sizes: Tuple[int, ...]  # of the network's input, pixels
+    identity_role: Optional[str]  # use of the identity network in words; None: it is not used
 
 
 class Outcome(NamedTuple):
@@ -64,7 +75,7 @@ def train(options: TrainingOptions, model: FaceModel, task: Task) -> Outcome:
     Args:
         options: options of the run.
         model: face model.
-        task: task of the options' network and supervision.
+        task: task of the options' network and supervision, see ``training.tasks``.
 
     Raises:
         InputError: files are missing, damaged or cannot be written, or a loss is not finite.
