@@ -117,7 +117,9 @@ def decode_albedo(albedo: Tensor, model: FaceModel) -> Tensor:
 
 def _linear_model(coefficients: Tensor, basis: np.ndarray, mean: np.ndarray) -> Tensor:
     """Return mean + basis @ coefficients as [B, N, 3]."""
-    return tf.reshape(evaluate_linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3])
+    return tf.reshape(
+        evaluate_linear_model(coefficients, basis, mean.reshape(-1)), [-1, mean.shape[0], 3]
+    )
 
 
 def render_face(face: Face, model: FaceModel, image_size: int = IMAGE_SIZE) -> Rendering:

@@ -15,8 +15,8 @@ class RasterizedImages(NamedTuple):
     barycentric_coordinates: np.ndarray  # [B, H, W, 3] float32
     triangle_ids: np.ndarray  # [B, H, W] int32
     z_buffer: np.ndarray  # [B, H, W] float32
-    mask: Optional[np.ndarray]  # [B, H, W, 1] float32, or None
-    front_mask: Optional[np.ndarray]  # [B, H, W, 1] float32, or None
+    mask: Any  # [B, H, W, 1] float32, or None
+    front_mask: Any  # [B, H, W, 1] float32, or None
 
 
 def rasterize(

@@ -76,9 +76,10 @@ def run(arguments, **options):
 def test_importing_everything_imports_no_tensorflow_and_prints_nothing(tmp_path):
     modules = [name[:-3] for name in os.listdir(REPO_ROOT) if name.endswith(".py")]
     modules += ["face_model", "mesh_renderer.render", "alignment", "utils.report"]
-    code = "import sys; sys.path.insert(0, {!r}); import {}; assert 'tensorflow' not in sys.modules".format(
+    code = "import sys; sys.path.insert(0, {!r}); import {}\n".format(
         REPO_ROOT, ", ".join(sorted(modules))
     )
+    code += "assert 'tensorflow' not in sys.modules"
     process = run([sys.executable, "-c", code], cwd=str(tmp_path))
     assert (process.returncode, process.stdout, process.stderr) == (0, "", "")
     assert not os.listdir(str(tmp_path))
