@@ -44,6 +44,7 @@ from utils.errors import InputError, run_main
 from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
 from utils.report import Report
+from utils.version import VERSION
 
 _ROW = "{:<28}" + "{:>10}" * 3 + "{:>8}{:>10}{:>8}{:>7}"
 
@@ -207,6 +208,7 @@ def _settings(
         "predictions": source,
         "failures": sum(failed),
         "photos_without_annotation": len(bare),
+        "version": VERSION,
     }
 
 

@@ -21,6 +21,7 @@ from synthesis.workers import paint_all
 from utils.errors import InputError
 from utils.json_files import read_json_object, write_json
 from utils.lock import output_folder
+from utils.version import VERSION
 
 FORMATS = ("processed", "aflw2000")
 MANIFEST = "manifest.json"
@@ -212,7 +213,7 @@ class SyntheticDataset:
                         self._folder, MANIFEST
                     )
                 )
-            return dict(manifest, count=count)
+            return dict(manifest, count=count, version=VERSION)
         for key in manifest:
             if before.get(key) != manifest[key]:
                 difference = _describe_difference(key, before.get(key), manifest[key])
@@ -220,7 +221,7 @@ class SyntheticDataset:
                     "{}: was made with another {}; choose another folder or the same "
                     "options".format(self._folder, difference)
                 )
-        return dict(manifest, count=max(count, before.get("count", 0)))
+        return dict(manifest, count=max(count, before.get("count", 0)), version=VERSION)
 
 
 def _read_manifest(path: str) -> Optional[Dict[str, Any]]:

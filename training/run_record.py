@@ -11,6 +11,7 @@ from face_model.fingerprint import approximate_fingerprint
 from training.options import TrainingOptions
 from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
+from utils.version import VERSION
 
 _GIT_TIMEOUT = 10  # seconds
 _INCONSEQUENTIAL = ("resume", "quiet", "threads")  # options that results do not depend on
@@ -29,6 +30,7 @@ def describe_run(options: TrainingOptions, model: FaceModel) -> Dict[str, Any]:
             "sketch": approximate_fingerprint(model),
         },
         "coefficient_sizes": dict(coefficient_sizes(model)._asdict()),
+        "version": VERSION,
         "git_revision": git_revision(),
         "tensorflow": tf.VERSION,
     }

@@ -22,6 +22,7 @@ from training.run_folder import locked_run_folder
 from training.summaries import SummaryWriter, mesh_plugin_available
 from utils.errors import InputError
 from utils.tf_compat import tf
+from utils.version import VERSION
 
 COLUMNS = ("photo", "overlay", "render", "albedo", "error", "landmarks")  # of a picture strip
 
@@ -138,7 +139,8 @@ def test_records_lie_beside_the_checkpoints(straight):
     model = read_face_model(TOY_MODEL)
     assert record["step"] == 4 and record["options"]["seed"] == 5
     assert record["face_model"]["fingerprint"] == model.fingerprint()
-    assert record["loss_weights"]["reflectance"] == 5.0 and "git_revision" in record
+    assert record["loss_weights"]["reflectance"] == 5.0
+    assert record["version"] == VERSION and "git_revision" in record
     assert (
         json.loads((straight / "options.json").read_text())["options"]["model_name"] == "straight"
     )
