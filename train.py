@@ -4,11 +4,13 @@
     python train.py --data_path faces/ --val_data_path held_out/ --model_name my_model
     python train.py --model_name my_model --resume    # continue an interrupted run
     python train.py --model gcn --coefficient_weights result/my_model/iter_9.ckpt --model_name gcn
+    python train.py --model gcn --head absolute       # the published mesh generator
     tensorboard --logdir result/my_model
 
 Checkpoints are result/NAME/iter_N.ckpt, each with a record iter_N.json beside it; demo.py reads
 them with --use_pb 0 --pretrain_weights, and those of a mesh generator with --refine. Ctrl-C and
-SIGTERM save before they stop. The published run has 200,000 steps of 16 faces.
+SIGTERM save before they stop. The published runs have 200,000 steps of 16 faces, those of the
+mesh generator 500,000.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from training.options import (
     MODELS,
     NO_IDENTITY,
     PRECISIONS,
+    PUBLISHED_STEPS,
     SCHEDULES,
     SUPERVISIONS,
     TrainingOptions,
@@ -61,10 +64,14 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     _add_mesh_generator_arguments(parser)
     _add_run_arguments(parser)
     defaults = TrainingOptions()._asdict()
-    del defaults["loss_weights"]  # these two depend on other arguments
+    del defaults["loss_weights"]  # these three depend on other arguments
     del defaults["init_weights"]
+    del defaults["steps"]
     parser.set_defaults(**defaults)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.steps is None:
+        arguments.steps = PUBLISHED_STEPS[arguments.model]
+    return arguments
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +107,10 @@ def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimization")
     group.add_argument("--batch_size", type=positive_int, help="faces per step")
     group.add_argument(
-        "--steps", type=positive_int, help="steps in all, including those before --resume"
+        "--steps",
+        type=positive_int,
+        help="steps in all, including those before --resume; None: the published number, {r_net} "
+        "for --model r_net and {gcn} for --model gcn".format(**PUBLISHED_STEPS),
     )
     group.add_argument("--learning_rate", type=positive_float, help="learning rate of Adam")
     group.add_argument(

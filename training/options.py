@@ -1,7 +1,9 @@
 """Options of a training run, with the published values as defaults.
 
-Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (CVPRW 2019),
-section 4.1, and the schedule of the GCN-ResNet variant.
+Those of R-Net are from Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised
+Learning" (CVPRW 2019), section 4.1, and their released code. The released code of the GCN-ResNet
+variant trains the mesh generator with the same values, but for 500,000 steps
+(:data:`PUBLISHED_STEPS`) and with the head "absolute", which is not the default here.
 """
 
 import math
@@ -18,6 +20,7 @@ PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("published", "cool_down")
 IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")
 NO_IDENTITY = "none"
+PUBLISHED_STEPS = {"r_net": 200000, "gcn": 500000}  # steps of a run, by network
 
 
 class TrainingOptions(NamedTuple):
@@ -50,7 +53,7 @@ class TrainingOptions(NamedTuple):
 
     # Optimization
     batch_size: int = 16
-    steps: int = 200000
+    steps: int = PUBLISHED_STEPS["r_net"]
     learning_rate: float = 1e-4
     late_learning_rate: float = 2e-5
     late_from: int = 100000  # first step with the late rate

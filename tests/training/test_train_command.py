@@ -291,6 +291,25 @@ def test_defaults_are_the_published_ones():
 
 
 @pytest.mark.parametrize(
+    "flags, steps",
+    [
+        (["--model", "r_net"], 200000),
+        (["--model", "gcn"], 500000),
+        (["--model", "gcn", "--steps", "7"], 7),
+    ],
+)
+def test_number_of_steps_is_that_of_the_published_network(flags, steps):
+    assert train.parse_arguments(flags).steps == read_options(*flags).steps == steps
+
+
+def test_help_names_both_published_numbers_of_steps(capsys):
+    with pytest.raises(SystemExit):
+        train.parse_arguments(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "200000 for --model r_net and 500000 for --model gcn" in said
+
+
+@pytest.mark.parametrize(
     "flags",
     [
         ["--batch_size", "0"],
