@@ -41,6 +41,7 @@ from training.options import (
     SUPERVISIONS,
     TrainingOptions,
 )
+from training.run_folder import plain_run_name
 from training.tasks import Task, find_task
 from training.trainer import Outcome, train
 from utils.arguments import non_negative_int, positive_float, positive_int, seed
@@ -224,7 +225,9 @@ def _add_mesh_generator_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument(
-        "--model_name", metavar="NAME", help="name of the run and of its folder in --result_path"
+        "--model_name",
+        metavar="NAME",
+        help="name of the run and of its folder in --result_path; ./NAME is the same",
     )
     group.add_argument("--result_path", metavar="DIR", help="folder of the runs")
     group.add_argument(
@@ -299,6 +302,7 @@ def _choose_task(arguments: argparse.Namespace) -> Task:
 def _read_options(arguments: argparse.Namespace, task: Task) -> TrainingOptions:
     """Convert the arguments to training options."""
     values = {name: value for name, value in vars(arguments).items() if name != "trust_graph"}
+    values["model_name"] = plain_run_name(arguments.model_name)
     values["loss_weights"] = _set_loss_weights(arguments.loss_weights, task.loss_weights())
     is_gcn = arguments.model == "gcn"
     if is_gcn and arguments.coefficient_weights:

@@ -259,7 +259,20 @@ def test_run_does_not_write_through_links(workshop, tmp_path):
             pass
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b"])
+@pytest.mark.parametrize("name", ["./test1", "test1/", ".//./test1"])
+def test_published_way_to_name_a_run_is_accepted(tmp_path, name):
+    options = read_options("--model_name", name)
+    assert options.model_name == "test1"
+    for model_name in (options.model_name, name):
+        options = TrainingOptions(result_path=str(tmp_path), model_name=model_name)
+        with locked_run_folder(options) as path:
+            assert path == str(tmp_path / "test1")
+    assert os.listdir(str(tmp_path)) == ["test1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "./", "..", "a/b", "./a/b", "./..", "../a", "a/../b", "a/..", "/a", "//a"]
+)
 def test_run_stays_in_the_result_folder(workshop, name):
     with pytest.raises(InputError, match="plain folder name"):
         run(workshop, name)
