@@ -135,13 +135,13 @@ def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--late_learning_rate",
         type=positive_float,
-        help="learning rate of Adam from step --late_from on",
+        help="learning rate of Adam after step --late_from",
     )
     group.add_argument(
         "--late_from",
         type=non_negative_int,
         metavar="STEP",
-        help="first step with the late learning rate",
+        help="last step, counted from 0, that has the first learning rate",
     )
     group.add_argument("--seed", type=seed, help="seed of weights, order and augmentation")
     group.add_argument(

@@ -56,7 +56,7 @@ class TrainingOptions(NamedTuple):
     steps: int = PUBLISHED_STEPS["r_net"]
     learning_rate: float = 1e-4
     late_learning_rate: float = 2e-5
-    late_from: int = 100000  # first step with the late rate
+    late_from: int = 100000  # last step, counted from 0, that has the first rate
     schedule: str = "published"  # or "cool_down"
     warm_up: int = 500  # steps, of "cool_down"
     cool_down: int = 2000  # last steps, of "cool_down"
@@ -81,13 +81,14 @@ class TrainingOptions(NamedTuple):
 def learning_rate_at(step: int, options: TrainingOptions) -> float:
     """Return the learning rate of the update after ``step`` updates.
 
-    The published schedule has two levels. "cool_down" rises linearly, stays constant, and falls to
+    The published schedule has two levels, the first one up to and including the step
+    ``late_from``, as ``tf.train.piecewise_constant`` has it. "cool_down" rises linearly, stays constant, and falls to
     zero along a cosine in the last steps. In contrast to a cosine over the whole run, it allows a
     run to be lengthened or ended early (``--resume`` with other ``--steps``) with the same result
     as if that had been planned from the start.
     """
     if options.schedule == "published":
-        return options.learning_rate if step < options.late_from else options.late_learning_rate
+        return options.learning_rate if step <= options.late_from else options.late_learning_rate
     rate = options.learning_rate * min(1.0, (step + 1.0) / max(1, options.warm_up))
     left = options.steps - step
     if left < options.cool_down:

@@ -186,11 +186,20 @@ def save_r_net(running, path, wanted):
 
 def test_default_schedule_is_the_published_one():
     options = TrainingOptions()
-    assert [learning_rate_at(step, options) for step in (0, 99999, 100000, 199999)] == [
-        1e-4,
-        1e-4,
-        2e-5,
-        2e-5,
-    ]
+    steps = (0, 99999, 100000, 100001, 199999)
+    assert [learning_rate_at(step, options) for step in steps] == [1e-4, 1e-4, 1e-4, 2e-5, 2e-5]
+
+
+def test_learning_rate_changes_where_piecewise_constant_changes_it():
+    options = TrainingOptions(late_from=3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.placeholder(tf.int64, [])
+        published = tf.train.piecewise_constant(step, [np.int64(3)], [1e-4, 2e-5])
+        for number in range(6):
+            rate = session.run(published, {step: number})
+            assert learning_rate_at(number, options) == pytest.approx(float(rate), rel=1e-6)
+
+
+def test_decay_ramp_rises_to_the_published_constant():
     decays = [batch_norm_decay_at(step) for step in range(5000)]
     assert decays == sorted(decays) and decays[0] == 0.1 and decays[-1] == 0.997
