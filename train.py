@@ -21,11 +21,19 @@ import signal
 from typing import Any, List, Optional, Sequence
 
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
+from checkpoints.record import read_record
 from checkpoints.variables import checkpoint_exists
 from dataset.mesh_targets import MESH_TARGETS
 from face_model import FACE_MODEL_HELP, FaceModel, load_face_model
 from gcn.generator import HEADS
 from gcn.losses import MeshLossWeights
+from gcn.pyramid import (
+    OWN_PYRAMID,
+    PUBLISHED_PYRAMID,
+    has_published_pyramid,
+    recorded_pyramid,
+)
+from gcn.refiner import load_pyramid_of
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
 from networks import R_NET_INPUT_SIZES
@@ -46,6 +54,8 @@ from training.tasks import Task, find_task
 from training.trainer import Outcome, train
 from utils.arguments import non_negative_int, positive_float, positive_int, seed
 from utils.errors import SIGNALED_STATUS, InputError, log_notes, run_main
+
+PYRAMID_CHOICES = ("auto", "own", "published")
 
 
 def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -68,6 +78,7 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     del defaults["loss_weights"]  # these three depend on other arguments
     del defaults["init_weights"]
     del defaults["steps"]
+    defaults["pyramid"] = "auto"
     parser.set_defaults(**defaults)
     arguments = parser.parse_args(argv)
     if arguments.steps is None:
@@ -215,6 +226,13 @@ def _add_mesh_generator_arguments(parser: argparse.ArgumentParser) -> None:
         help="residual: offsets to the coefficient mesh; absolute: positions, as published",
     )
     group.add_argument(
+        "--pyramid",
+        choices=PYRAMID_CHOICES,
+        help="mesh pyramid; published: the 18 files in network/gcn_pyramid or data; own: built "
+        "from the face model; auto: that of the generator in --init_weights, else the published "
+        "one if its files have the vertices of the face model, else own",
+    )
+    group.add_argument(
         "--mesh_targets",
         choices=MESH_TARGETS,
         help="truth: mesh/NAME.npy beside the photos ([N, 3], dm, model space); coefficients: the "
@@ -265,7 +283,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     model = load_face_model(options.face_model)
     if options.model == "gcn":
         weights = _choose_coefficient_weights(options.coefficient_weights, model)
-        options = options._replace(coefficient_weights=weights)
+        pyramid = _choose_pyramid(arguments.pyramid, options.init_weights, model)
+        options = options._replace(coefficient_weights=weights, pyramid=pyramid)
         if arguments.trust_graph:
             builder = functools.partial(task.build_step, allow_any_op=True)
             task = task._replace(build_step=builder)
@@ -301,7 +320,8 @@ def _choose_task(arguments: argparse.Namespace) -> Task:
 
 def _read_options(arguments: argparse.Namespace, task: Task) -> TrainingOptions:
     """Convert the arguments to training options."""
-    values = {name: value for name, value in vars(arguments).items() if name != "trust_graph"}
+    elsewhere = ("trust_graph", "pyramid")  # settled when the face model is known
+    values = {name: value for name, value in vars(arguments).items() if name not in elsewhere}
     values["model_name"] = plain_run_name(arguments.model_name)
     values["loss_weights"] = _set_loss_weights(arguments.loss_weights, task.loss_weights())
     is_gcn = arguments.model == "gcn"
@@ -320,6 +340,36 @@ def _choose_coefficient_weights(named: Optional[str], model: FaceModel) -> Optio
     weights, notices = choose_coefficient_network(named, model)
     log_notes(notices)
     return weights
+
+
+def _choose_pyramid(requested: str, init_weights: Optional[str], model: FaceModel) -> str:
+    """Return the name of the mesh pyramid of a run.
+
+    Args:
+        requested: one of :data:`PYRAMID_CHOICES`.
+        init_weights: checkpoint of the mesh generator to start from, or None.
+        model: the face model.
+
+    Raises:
+        InputError: the generator to start from was trained on another pyramid.
+    """
+    # 1. the requested pyramid, None for the best one
+    names = {"own": OWN_PYRAMID, "published": PUBLISHED_PYRAMID}
+    name = names.get(requested)
+
+    # 2. a generator continues on its own pyramid only
+    if init_weights and checkpoint_exists(init_weights):
+        trained = recorded_pyramid(read_record(init_weights))
+        if name not in (None, trained):
+            raise InputError(
+                "{}: was trained on another mesh pyramid ({}) than --pyramid {}; leave that flag "
+                "out".format(init_weights, trained, requested)
+            )
+        load_pyramid_of(init_weights, model, trained)
+        return trained
+    if name is None:
+        return PUBLISHED_PYRAMID if has_published_pyramid(model) else OWN_PYRAMID
+    return name
 
 
 def _set_loss_weights(settings: Sequence[str], weights: Any) -> Any:

@@ -10,11 +10,14 @@ from checkpoints.record import image_size_notices, read_record, require_face_mod
 from dataset.face_stream import BatchQueue
 from dataset.processed_faces import FaceFolder
 from face_model import FaceModel
+from gcn.pyramid import recorded_pyramid
 from identity import load_identity_network
+from networks import R_NET_BATCH_NORM_DECAY
 from training.options import (
     NO_IDENTITY,
     TrainingOptions,
     batch_norm_decay_at,
+    choose_batch_norm_decay,
     learning_rate_at,
 )
 from training.progress import Progress, StopRequest
@@ -30,6 +33,14 @@ from utils.json_files import write_json
 from utils.tf_compat import session_config, tf, use_bfloat16
 from utils.workers import release_freed_memory
 
+# Notice of each of training.options.BATCH_NORM_DECAYS.
+_DECAY_NOTICES = {
+    "constant": "batch normalization: the moving averages decay by the published constant {}".format(
+        R_NET_BATCH_NORM_DECAY
+    ),
+    "ramp": "batch normalization: the decay of the moving averages rises to the published {}, "
+    "because the run began with random weights".format(R_NET_BATCH_NORM_DECAY),
+}
 _NAMED_FACES = 5  # left-out faces that are named; further ones are only counted
 
 
@@ -124,17 +135,44 @@ class _Trainer:
         notices: List[str] = []
         if self._options.resume:
             self._checkpoint, reasons = self._saver.restore_newest(
-                self._session, lambda prefix: require_face_model(prefix, self._model)
+                self._session, self._require_resumable
             )
             notices = ["passed over: " + reason for reason in reasons]
-        if self._checkpoint:
-            notices += describe_changes(read_record(self._checkpoint) or {}, self._record)
+        before = (read_record(self._checkpoint) or {}) if self._checkpoint else None
+        notices += self._settle_batch_norm_decay(before)
+        if before is not None:
+            notices += describe_changes(before, self._record)
             notices.append("resumed from {}".format(self._checkpoint))
         elif self._options.init_weights:
             task.initialize(self._session, self._options.init_weights)
             notices.append("started from the weights of {}".format(self._options.init_weights))
             notices += image_size_notices(self._options.init_weights, self._options.image_size)
         return notices + missing_dependencies([MESH_PLUGIN])
+
+    def _require_resumable(self, prefix: str) -> None:
+        """Raise an InputError if a checkpoint is of another face model or mesh pyramid."""
+        require_face_model(prefix, self._model)
+        if self._options.model != "gcn":
+            return
+        trained = recorded_pyramid(read_record(prefix))
+        if trained != self._options.pyramid:
+            raise InputError(
+                "{}: was trained on the mesh pyramid {}, and this run is on {}; continue with the "
+                "same --pyramid, or start a new run".format(prefix, trained, self._options.pyramid)
+            )
+
+    def _settle_batch_norm_decay(self, resumed: Optional[Dict[str, Any]]) -> List[str]:
+        """Set the decay of R-Net's moving averages in options and record; returns a notice.
+
+        Args:
+            resumed: record of the checkpoint from which the run continues; None for a new run.
+        """
+        if self._options.model != "r_net":
+            return []
+        decay = choose_batch_norm_decay(self._options, resumed)
+        self._options = self._options._replace(batch_norm_decay=decay)
+        self._record["options"]["batch_norm_decay"] = decay  # the saver's record too
+        return [_DECAY_NOTICES[decay]]
 
     def _start_queue(self, step: int) -> None:
         """Start reading training faces at the position of a step."""
@@ -191,7 +229,7 @@ class _Trainer:
         # 1. Update.
         feeds = {
             graph.learning_rate: learning_rate_at(step, self._options),
-            graph.batch_norm_decay: batch_norm_decay_at(step),
+            graph.batch_norm_decay: batch_norm_decay_at(step, self._options),
         }
         values = self._evaluate(self._step_fetches(scalars_due, pictures_due), feeds)
 

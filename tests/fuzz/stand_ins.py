@@ -109,7 +109,7 @@ def use_landmark_network(path: str) -> None:
 
 def use_pyramids(folder: str) -> None:
     """Store mesh pyramids in another folder."""
-    pyramid.load_pyramid.__defaults__ = (folder,)
+    pyramid.load_pyramid.__defaults__ = (pyramid.OWN_PYRAMID, folder)
 
 
 def use_face_cache(folder: str) -> None:
