@@ -225,7 +225,7 @@ def write_generator_checkpoint(prefix):
 
 
 def write_landmark_network(path):
-    """Write ``landmark68_detector.pb``: landmarks of a mean face, moved by the crop's brightness."""
+    """Write ``landmark68_detector.pb``: a mean face's landmarks, moved by the crop's brightness."""
     points = mean_landmarks()[:, ::-1].reshape(1, -1).astype(np.float32)
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], name="input_imgs")
@@ -278,10 +278,14 @@ def write_aflw2000(folder):
 
 def _load_values(session):
     """Set the variables of the session's graph to noise that depends on their names only."""
-    for variable in tf.global_variables():
+    variables = tf.global_variables()
+    values = {}
+    for variable in variables:
         name = variable.op.name
         scale = _HEAD_SCALE if name.startswith("fc-") else 1.0
-        variable.load(scale * golden_value(name, variable.shape.as_list()), session)
+        initial = variable.initializer.inputs[1]
+        values[initial] = scale * golden_value(name, variable.shape.as_list())
+    session.run([variable.initializer for variable in variables], values)
 
 
 def _save(session, prefix, variables=None, **options):
