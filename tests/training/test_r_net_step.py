@@ -12,7 +12,12 @@ from face_model.coefficients import coefficient_sizes
 from losses import LossWeights, landmark_weights
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
-from training.options import TrainingOptions, batch_norm_decay_at, learning_rate_at
+from training.options import (
+    TrainingOptions,
+    batch_norm_decay_at,
+    choose_batch_norm_decay,
+    learning_rate_at,
+)
 from training.r_net_step import build_r_net_step, initialize_r_net
 from utils.errors import InputError
 from utils.tf_compat import tf
@@ -129,9 +134,10 @@ def test_inference_mode_equals_training_mode_with_settled_averages(running):
 
 def test_two_faces_are_learned(running):
     running.restart()
+    ramp = TrainingOptions(batch_norm_decay="ramp")
     totals = []
     for step in range(14):
-        totals.append(running.update(3e-4, batch_norm_decay_at(step))["total"])
+        totals.append(running.update(3e-4, batch_norm_decay_at(step, ramp))["total"])
     assert np.isfinite(totals).all() and np.mean(totals[-3:]) < 0.8 * totals[0]
 
 
@@ -201,5 +207,27 @@ def test_learning_rate_changes_where_piecewise_constant_changes_it():
 
 
 def test_decay_ramp_rises_to_the_published_constant():
-    decays = [batch_norm_decay_at(step) for step in range(5000)]
+    ramp = TrainingOptions(batch_norm_decay="ramp")
+    decays = [batch_norm_decay_at(step, ramp) for step in range(5000)]
     assert decays == sorted(decays) and decays[0] == 0.1 and decays[-1] == 0.997
+
+
+def test_decay_is_the_published_constant_by_default():
+    for options in (TrainingOptions(), TrainingOptions(batch_norm_decay="constant")):
+        assert {batch_norm_decay_at(step, options) for step in (0, 1, 5000)} == {0.997}
+
+
+@pytest.mark.parametrize(
+    "init_weights, resumed, expected",
+    [
+        (None, None, "ramp"),
+        ("resnet_v1_50.ckpt", None, "constant"),
+        (None, {"options": {"batch_norm_decay": "constant"}}, "constant"),
+        ("resnet_v1_50.ckpt", {"options": {"batch_norm_decay": "ramp"}}, "ramp"),
+        ("resnet_v1_50.ckpt", {"options": {}}, "ramp"),  # records of earlier versions
+        (None, {}, "ramp"),
+    ],
+)
+def test_decay_is_a_ramp_only_after_random_weights(init_weights, resumed, expected):
+    options = TrainingOptions(init_weights=init_weights)
+    assert choose_batch_norm_decay(options, resumed) == expected

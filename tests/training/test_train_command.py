@@ -118,6 +118,30 @@ def test_resumed_run_ends_with_the_same_bits(workshop, straight, capsys):
     shutil.rmtree(str(workshop / "resumed"))
 
 
+def test_decay_of_moving_averages_follows_the_first_weights(workshop, straight, capsys):
+    """Random weights: the ramp; given weights: the constant; a resumed run: as it began."""
+    record = json.loads((straight / "iter_4.json").read_text())
+    assert record["options"]["batch_norm_decay"] == "ramp"
+    weights = str(straight / "iter_4.ckpt")
+    name = "resnet_v1_50/conv1/BatchNorm/moving_variance"
+    before = variables(weights)[name]
+    capsys.readouterr()
+    assert run(workshop, "tuned", "--steps", "1", "--init_weights", weights) == 0
+    assert "decay by the published constant 0.997" in capsys.readouterr().err
+    assert run(workshop, "tuned", "--steps", "2", "--resume") == 0
+    said = capsys.readouterr().err
+    assert "decay by the published constant 0.997" in said and "batch_norm_decay" not in said
+    for step in (1, 2):
+        record = json.loads((workshop / "tuned" / "iter_{}.json".format(step)).read_text())
+        assert record["options"]["batch_norm_decay"] == "constant"
+    options = json.loads((workshop / "tuned" / "options.json").read_text())["options"]
+    assert options["batch_norm_decay"] == "constant"
+    after = variables(workshop / "tuned" / "iter_1.ckpt")[name]
+    assert 0 < np.abs(after - 0.997 * before).max()
+    assert np.all(after >= 0.997 * before * (1 - 1e-6))  # 0.003 of a variance is added
+    shutil.rmtree(str(workshop / "tuned"))
+
+
 def test_finished_run_resumes_to_nothing(workshop, straight, capsys):
     assert run(workshop, "straight", "--steps", "4", "--resume") == 0
     assert "nothing to do" in capsys.readouterr().out
