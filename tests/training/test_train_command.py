@@ -149,7 +149,7 @@ def test_finished_run_resumes_to_nothing(workshop, straight, capsys):
 
 def test_records_lie_beside_the_checkpoints(straight):
     names = [name for name in sorted(os.listdir(str(straight))) if not name.startswith(".")]
-    assert names == [
+    assert names == ["checkpoint"] + [
         name
         for step in (2, 4)
         for name in (
@@ -158,6 +158,7 @@ def test_records_lie_beside_the_checkpoints(straight):
             "iter_{}.json".format(step),
         )
     ] + ["options.json", "summary"]
+    assert tf.train.latest_checkpoint(str(straight)) == str(straight / "iter_4.ckpt")
     record = json.loads((straight / "iter_4.json").read_text())
     model = read_face_model(TOY_MODEL)
     assert record["step"] == 4 and record["options"]["seed"] == 5
