@@ -65,7 +65,7 @@ class MeshRefiner:
         require_face_model(path, model)
         matrices = load_pyramid_of(path, model, pyramid)
         kind = identity_kind(layout.embedding_width, path)
-        identity = load_identity_network(kind) if kind else None
+        identity = load_identity_network(kind, pooled_only=True) if kind else None
 
         # 2. the graph: photos and coefficients in, refined faces and their pictures out
         with tf.Graph().as_default() as graph:

@@ -33,6 +33,7 @@ class Task(NamedTuple):
     loss_weights: Any  # NamedTuple class whose defaults are the published weights
     image_sizes: Tuple[int, ...]  # of the network's input, pixels
     identity_role: Optional[str]  # use of the identity network in words; None: it is not used
+    pooled_only: bool = False  # whether only the identity network's pooled features are used
 
 
 def find_task(model: str, supervision: str) -> Optional[Task]:
@@ -112,5 +113,6 @@ TASKS: Dict[Tuple[str, str], Task] = {
         loss_weights=MeshLossWeights,
         image_sizes=(IMAGE_SIZE,),
         identity_role="identity features",
+        pooled_only=True,
     ),
 }

@@ -30,6 +30,7 @@ from training.tasks import Task
 from utils.errors import InputError
 from utils.installed import missing_dependencies
 from utils.json_files import write_json
+from utils.paths import from_root
 from utils.tf_compat import session_config, tf, use_bfloat16
 from utils.workers import release_freed_memory
 
@@ -66,7 +67,7 @@ class _RunGraph(NamedTuple):
     queue: BatchQueue
     val_queue: BatchQueue
     step: TrainingStep
-    identity_kind: str  # of the identity network, or NO_IDENTITY
+    identity: str  # kind and file of the identity network, or NO_IDENTITY
 
 
 def train(options: TrainingOptions, model: FaceModel, task: Task) -> Outcome:
@@ -389,10 +390,12 @@ def _build_graph(options: TrainingOptions, model: FaceModel, task: Task) -> _Run
     # 2. Network, losses and update.
     identity = None
     if task.identity_role is not None and options.identity != NO_IDENTITY:
-        identity = load_identity_network(options.identity)
+        identity = load_identity_network(options.identity, task.pooled_only)
     step = task.build_step(queue.batch, model, options, identity)
-    kind = identity.kind if identity else NO_IDENTITY
-    return _RunGraph(stream, val_stream, queue, val_queue, step, kind)
+    description = NO_IDENTITY
+    if identity:
+        description = "{} ({})".format(identity.kind, from_root(identity.path))
+    return _RunGraph(stream, val_stream, queue, val_queue, step, description)
 
 
 def _session_config(options: TrainingOptions) -> Any:
@@ -427,7 +430,7 @@ def _describe_supervision(graph: _RunGraph, task: Task) -> List[str]:
         validation = str(len(val_faces.faces))
     supervision = "losses against their true coefficients"
     if task.identity_role is not None:
-        supervision = "{}: {}".format(task.identity_role, graph.identity_kind)
+        supervision = "{}: {}".format(task.identity_role, graph.identity)
     return notices + [
         "{} training faces, {} for validation; {}".format(len(faces.faces), validation, supervision)
     ]
