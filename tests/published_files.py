@@ -17,14 +17,14 @@ import scipy.io
 from PIL import Image
 
 import networks
-from alignment.align import crop_to_photo, fit_crop
+from alignment.align import crop_to_photo, fit_crop, photo_to_crop
 from face_model import FaceModel, write_face_model
 from face_model.model import vertex_triangle_table
 from gcn.generator import generate_mesh, pyramid_tensors
 from gcn.published_pyramid import LEVELS, read_published_pyramid
 from gcn.pyramid import MeshPyramid
 from geometry.camera import IMAGE_SIZE, flip_y, project
-from geometry.landmarks import LANDMARK_COUNT, STANDARD_POINTS_3D
+from geometry.landmarks import LANDMARK_COUNT, STANDARD_POINTS_3D, five_from_68
 from tests.golden_weights import golden_value
 from tests.paths import GOLDEN
 from utils.photos import example_photo
@@ -33,7 +33,8 @@ from utils.tf_compat import tf
 VERTEX_COUNT = 35709
 COMPONENT_COUNTS = (80, 64, 80)  # identity, expression, albedo
 EMBEDDING_WIDTH = networks.POOL5_WIDTH + networks.AVERAGE_POOL_WIDTH
-# Of the example portrait, 512 pixels wide: eyes, nose tip and corners of the mouth.
+# Of the example portrait: width and height; eyes, nose tip and corners of the mouth.
+PORTRAIT_SIZE = (512, 512)
 PORTRAIT_FIVE_POINTS = np.array([[204, 100], [246, 102], [225, 128], [201, 138], [245, 140]])
 
 PYRAMID_FILES = tuple(
@@ -47,7 +48,7 @@ PYRAMID_FILES = tuple(
     for level in range(count)
 )
 _WIDTH, _HEIGHT = 1.5, 2.0  # of the face, dm
-_HEAD_SCALE = 0.1  # of R-Net's golden heads, so that faces stay near the mean and in view
+_HEAD_SCALE = 0.01  # of R-Net's golden heads, so that faces stay near the mean and in view
 
 
 def write_published_files(folder):
@@ -225,8 +226,9 @@ def write_generator_checkpoint(prefix):
 
 
 def write_landmark_network(path):
-    """Write ``landmark68_detector.pb``: a mean face's landmarks, moved by the crop's brightness."""
-    points = mean_landmarks()[:, ::-1].reshape(1, -1).astype(np.float32)
+    """Write ``landmark68_detector.pb``: the portrait's landmarks, moved by its brightness."""
+    points = crop_landmarks(PORTRAIT_FIVE_POINTS, *PORTRAIT_SIZE)
+    points = points[:, ::-1].reshape(1, -1).astype(np.float32)  # row and column
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], name="input_imgs")
         brightness = tf.reduce_mean(images, axis=[1, 2, 3], keepdims=True)[:, :, 0, 0]
@@ -234,10 +236,17 @@ def write_landmark_network(path):
         _freeze(session, path, [landmarks])
 
 
-def mean_landmarks():
-    """Return [68, 2]: the mean face's landmarks in a crop, x and y down."""
+def crop_landmarks(five_points, width, height):
+    """Return [68, 2], x and y down in the crop: the mean face's, fitted to five points."""
+    # 1. the mean face's landmarks, and the five points in the crop
     model = smooth_face_model(2500)
-    return flip_y(project(model.mean_shape[model.landmarks].astype(np.float64)))
+    mean = flip_y(project(model.mean_shape[model.landmarks].astype(np.float64)))
+    target = photo_to_crop(five_points, fit_crop(five_points, width, height))
+
+    # 2. the affine map between them, by least squares
+    source = np.hstack([five_from_68(mean), np.ones((len(target), 1))])
+    matrix = np.linalg.lstsq(source, target, rcond=None)[0]
+    return np.hstack([mean, np.ones((LANDMARK_COUNT, 1))]).dot(matrix)
 
 
 def write_pyramid(folder):
@@ -260,15 +269,16 @@ def write_aflw2000(folder):
     os.makedirs(folder, exist_ok=True)
     with Image.open(example_photo().path) as image:
         portrait = image.convert("RGB")
-    mirrored = PORTRAIT_FIVE_POINTS[[1, 0, 2, 4, 3]] * [-1, 1] + [portrait.width - 1, 0]
+    mirrored = PORTRAIT_FIVE_POINTS[[1, 0, 2, 4, 3]] * [-1, 1] + [PORTRAIT_SIZE[0] - 1, 0]
     photos = (
         ("image00002", portrait, PORTRAIT_FIVE_POINTS),
         ("image00004", portrait.transpose(Image.FLIP_LEFT_RIGHT), mirrored),
     )
     for name, photo, five_points in photos:
         photo.save(os.path.join(folder, name + ".jpg"), quality=95)
-        trans_params = fit_crop(five_points, photo.width, photo.height)
-        landmarks = crop_to_photo(mean_landmarks(), trans_params)
+        landmarks = crop_to_photo(
+            crop_landmarks(five_points, *PORTRAIT_SIZE), fit_crop(five_points, *PORTRAIT_SIZE)
+        )
         truth = {
             "pt3d_68": np.vstack([landmarks.T, np.zeros(LANDMARK_COUNT)]),
             "Pose_Para": np.zeros((1, 7)),
