@@ -12,6 +12,7 @@ A folder holds, for each face NAME:
 ``preprocess_img.py`` and ``python -m synthesis`` write this format, ``train.py`` reads it.
 """
 
+import contextlib
 import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
@@ -151,6 +152,22 @@ def is_whole(folder: str, name: str, coefficient_count: Optional[int] = None) ->
         else ends_with(path, _ENDINGS[os.path.splitext(path)[1]])
         for path in written_files(folder, name, coefficient_count is not None)
     )
+
+
+def oldest_change(folder: str, name: str) -> int:
+    """Return the time of the first change among the files of :func:`write_face`, nanoseconds.
+
+    Raises:
+        OSError: a file is missing.
+    """
+    return min(os.stat(path).st_mtime_ns for path in written_files(folder, name))
+
+
+def remove_face(folder: str, name: str) -> None:
+    """Remove the files of :func:`write_face` that exist, the image first."""
+    for path in reversed(written_files(folder, name)):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 def ends_with(path: str, ending: bytes) -> bool:
