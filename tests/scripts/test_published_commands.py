@@ -69,10 +69,10 @@ class Clone:
         )
 
     def run(self, command):
-        """Run a command that succeeds; return its stdout."""
+        """Run a command that succeeds; return its output, stdout first."""
         process = self.call(command)
         assert process.returncode == 0, process.stderr
-        return process.stdout
+        return process.stdout + process.stderr
 
     def refuse(self, command):
         """Run a command that ends with one sentence and the status 1; return the sentence."""
@@ -242,21 +242,26 @@ def test_photos_are_preprocessed_into_another_folder(clone, processed):
                 assert first.read() == second.read(), name
 
 
-def test_r_net_is_trained_from_imagenet_with_facenet(clone, processed):
-    said = clone.run("python train.py " + ONE_STEP)
-    assert "perceptual loss: facenet" in said
-    assert "started from the weights of {}".format(clone.path("weights", "resnet")) in said
-    assert "step 1 of 1 reached" in said
+@pytest.fixture(scope="module")
+def trained(clone, processed):
+    """The output of a training step of R-Net on named folders, in a run of the default name."""
+    return clone.run(
+        "python train.py --data_path processed_data --val_data_path processed_data "
+        "--model_name ./model_test " + ONE_STEP
+    )
+
+
+def test_r_net_is_trained_from_imagenet_with_facenet(clone, trained):
+    assert "perceptual loss: facenet" in trained
+    assert "started from the weights of {}".format(clone.path("weights", "resnet")) in trained
+    assert "step 1 of 1 reached" in trained
     assert clone.files("result", "model_test", "summary") == {"train", "val"}
     assert {"iter_1.ckpt.index", "iter_1.json"} < clone.files("result", "model_test")
 
 
-def test_r_net_is_trained_on_named_folders(clone, processed):
-    clone.run(
-        "python train.py --data_path processed_data --val_data_path processed_data "
-        "--model_name ./test1 --identity none --init_weights none " + ONE_STEP
-    )
-    assert "iter_1.ckpt.index" in clone.files("result", "test1")
+def test_a_second_training_of_the_same_name_is_refused(clone, trained):
+    sentence = clone.refuse("python train.py")
+    assert sentence.startswith(clone.path("result", "model_test")) and "--resume" in sentence
 
 
 def test_the_published_generator_is_trained(clone, processed):
@@ -267,7 +272,7 @@ def test_the_published_generator_is_trained(clone, processed):
     assert options["coefficient_weights"].endswith(os.path.join("network", "FaceReconModel.pb"))
 
 
-def test_training_goes_on_from_a_published_generator(clone, processed):
+def test_training_continues_a_published_generator(clone, processed):
     said = clone.run(
         "python train.py --model gcn --head absolute --init_weights weights/generator.ckpt "
         "--model_name continued " + ONE_STEP
