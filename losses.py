@@ -166,9 +166,12 @@ def _squared_norm(values: Tensor) -> Tensor:
 def reflectance_loss(albedo: Tensor, skin_mask: np.ndarray) -> Tensor:
     """Variance of the albedo over the skin, so that light explains gradual shading.
 
+    As published, sum ||(albedo - mean) mask / 255||^2 / (B sum mask): the mean has the weights of
+    the mask, the squared deviations have its square.
+
     Args:
         albedo: [B, N, 3], 0..255.
-        skin_mask: [N] weights.
+        skin_mask: [N] weights, 0..1.
     """
     return tf.reduce_mean(reflectance_losses(albedo, skin_mask))
 
@@ -176,9 +179,10 @@ def reflectance_loss(albedo: Tensor, skin_mask: np.ndarray) -> Tensor:
 def reflectance_losses(albedo: Tensor, skin_mask: np.ndarray) -> Tensor:
     """The reflectance loss image by image, [B]; arguments of :func:`reflectance_loss`."""
     weights = (skin_mask / np.sum(skin_mask)).astype(np.float32)[np.newaxis, :, np.newaxis]
+    squared_weights = weights * skin_mask.astype(np.float32)[np.newaxis, :, np.newaxis]
     albedo = albedo / 255.0
     mean = tf.reduce_sum(albedo * weights, axis=1, keepdims=True)
-    return tf.reduce_sum(tf.square(albedo - mean) * weights, axis=[1, 2])
+    return tf.reduce_sum(tf.square(albedo - mean) * squared_weights, axis=[1, 2])
 
 
 def gamma_loss(gamma: Tensor) -> Tensor:

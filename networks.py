@@ -75,7 +75,7 @@ class RNetOutput(NamedTuple):
 class FaceNetOutput(NamedTuple):
     """Output of FaceNet."""
 
-    bottleneck: Tensor  # [B, 128], not normalized
+    bottleneck: Optional[Tensor]  # [B, 128], not normalized; None if it was left out
     average_pool: Tensor  # [B, 1, 1, 1792], the features below the bottleneck
 
 
@@ -175,6 +175,7 @@ def face_net(
     training: bool = False,
     frozen: Optional[Mapping[str, Tensor]] = None,
     reuse: Optional[bool] = None,
+    with_bottleneck: bool = True,
 ) -> FaceNetOutput:
     """Build FaceNet: Inception-ResNet v1 with a 128-wide bottleneck.
 
@@ -187,6 +188,7 @@ def face_net(
         frozen: result of :func:`frozen_parameters`, to build a network without variables, which
             normalizes by the moving averages; ``training`` is then ignored.
         reuse: argument of ``tf.variable_scope``; None makes new variables.
+        with_bottleneck: whether to build the layer above the average pool.
     """
     parameters = _Parameters(
         frozen, training, decay=_FACE_NET_DECAY, epsilon=_FACE_NET_EPSILON, has_gamma=False
@@ -211,6 +213,8 @@ def face_net(
 
         # 2. features and embedding
         average_pool = tf.reduce_mean(net, [1, 2], keepdims=True)
+        if not with_bottleneck:
+            return FaceNetOutput(None, average_pool)
         bottleneck = _normalized_convolution(
             parameters, average_pool, "Bottleneck", BOTTLENECK_WIDTH, dense=True, activation=False
         )

@@ -42,10 +42,11 @@ from reconstruction.pipeline import FacePipeline
 from reconstruction.weights import read_network_request
 from utils.errors import InputError, run_main
 from utils.lock import output_folder
-from utils.paths import OUTPUT_DIR
+from utils.paths import INPUT_DIR, OUTPUT_DIR
 from utils.report import Report
 from utils.version import VERSION
 
+AFLW2000_DIR = os.path.join(INPUT_DIR, "AFLW2000")
 _ROW = "{:<28}" + "{:>10}" * 3 + "{:>8}{:>10}{:>8}{:>7}"
 
 
@@ -57,7 +58,7 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data_path",
-        required=True,
+        default=AFLW2000_DIR,
         metavar="DIR",
         help="photos with their AFLW2000-3D .mat files",
     )
@@ -76,8 +77,9 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--ground_truth",
-        metavar="FILE.npy",
-        help="other landmarks, [n, 68, 2] in the order of the file names, e.g. re-annotated ones",
+        metavar="DIR|FILE.npy",
+        help="folder of the .mat files, if they are not beside the photos; or other landmarks, "
+        "[n, 68, 2] in the order of the file names, e.g. re-annotated ones",
     )
     parser.add_argument(
         "--yaw",

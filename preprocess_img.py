@@ -5,7 +5,8 @@
 
 For each photo NAME: NAME.png (224x224 crop), lm/NAME.txt and lm_bin/NAME.bin (68 landmarks in
 the crop, x and y with y up; text, and 136 float64) and mask/NAME.png. A second call continues an
-interrupted one: it skips finished photos and repeats half-written ones.
+interrupted one: it skips finished photos, and repeats half-written ones and those that, or whose
+five points, changed since.
 """
 
 import argparse
@@ -20,13 +21,14 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from alignment.detect import DETECTORS, FaceDetector, missing_detectors
 from alignment.landmark_network import LANDMARK_NETWORK
 from alignment.landmarks import LandmarkPredictor
-from dataset.preprocessing import PhotoPreprocessor, write_contact_sheet
+from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
+from dataset.preprocessing import PhotoPreprocessor, is_done, write_contact_sheet
 from dataset.processed_faces import is_whole, written_folders
 from utils.atomic import atomic_path
 from utils.errors import InputError, log_notes, printable, run_main
 from utils.lock import output_folder
 from utils.paths import INPUT_DIR, PROCESSED_DATA_DIR
-from utils.photos import Photo, find_photos
+from utils.photos import Photo, find_photos_or_example
 from utils.report import Report
 from utils.workers import begin_worker, starting_workers
 
@@ -39,7 +41,7 @@ _THREAD_LIMITS = (
 )
 SKIPPED_FILE = "skipped.txt"
 
-_Settings = Tuple[str, str, bool]  # arguments of PhotoPreprocessor
+_Settings = Tuple[str, str, bool, bool]  # arguments of PhotoPreprocessor
 
 
 def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -73,10 +75,14 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         help="keep photos (profiles, mostly) whose 68 landmarks disagree with the five points",
     )
     parser.add_argument(
+        "--overwrite", action="store_true", help="preprocess photos again that are done already"
+    )
+    parser.add_argument(
         "--check",
         metavar="FILE.png",
         help="draw the crops with landmarks and masks into one picture",
     )
+    parser.add_argument("--trust_graph", action="store_true", help=TRUST_GRAPH_HELP)
     parser.add_argument("--quiet", action="store_true", help="hide the progress bar")
     return parser.parse_args(argv)
 
@@ -86,14 +92,12 @@ def main(argv: Optional[List[str]] = None) -> int:
     # 1. Photos and detectors.
     arguments = parse_arguments(argv)
     folder = arguments.save_path
-    photos = find_photos(arguments.img_path)
-    if not photos:
-        raise InputError("{}: no photos here".format(arguments.img_path))
+    photos = find_photos_or_example([arguments.img_path], "--img_path")
     _require_landmarks(arguments.detector)
 
     # 2. Unfinished photos.
     with output_folder(folder, written_folders(), photos):
-        todo = [photo for photo in photos if not is_whole(folder, photo.name)]
+        todo = [photo for photo in photos if arguments.overwrite or not is_done(folder, photo)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
         _work(todo, arguments, report)
         report.close()
@@ -128,11 +132,24 @@ def _require_landmarks(detector: str) -> None:
 
 
 def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report) -> None:
-    """Preprocess photos in worker processes; a photo that fails is reported and skipped."""
-    settings = (arguments.save_path, arguments.detector, arguments.keep_uncertain)
+    """Preprocess photos in worker processes; a photo that fails is reported and skipped.
+
+    Raises:
+        InputError: the landmark network cannot be used, or a worker process was ended.
+    """
+    settings = (
+        arguments.save_path,
+        arguments.detector,
+        arguments.keep_uncertain,
+        arguments.trust_graph,
+    )
     with _executor(max(1, min(arguments.workers, len(photos)))) as executor:
         futures: Dict[concurrent.futures.Future, Photo] = {}
         try:
+            if photos and os.path.isfile(LANDMARK_NETWORK):
+                with starting_workers():  # this process must not load TensorFlow before it forks
+                    check = executor.submit(_check_landmark_network, settings)
+                check.result()
             with starting_workers():
                 futures.update(
                     (executor.submit(_preprocess, settings, photo), photo) for photo in photos
@@ -176,6 +193,11 @@ def _executor(workers: int) -> concurrent.futures.Executor:
 def _preprocessor(settings: _Settings) -> PhotoPreprocessor:
     """Return this worker's preprocessor; its detector is loaded once for all photos."""
     return PhotoPreprocessor(*settings)
+
+
+def _check_landmark_network(settings: _Settings) -> None:
+    """Raise an InputError, one for all photos, if the landmark network cannot be used."""
+    _preprocessor(settings).check_landmark_network()
 
 
 def _preprocess(settings: _Settings, photo: Photo) -> Optional[str]:

@@ -4,11 +4,13 @@
     python train.py --data_path faces/ --val_data_path held_out/ --model_name my_model
     python train.py --model_name my_model --resume    # continue an interrupted run
     python train.py --model gcn --coefficient_weights result/my_model/iter_9.ckpt --model_name gcn
+    python train.py --model gcn --head absolute       # the published mesh generator
     tensorboard --logdir result/my_model
 
 Checkpoints are result/NAME/iter_N.ckpt, each with a record iter_N.json beside it; demo.py reads
 them with --use_pb 0 --pretrain_weights, and those of a mesh generator with --refine. Ctrl-C and
-SIGTERM save before they stop. The published run has 200,000 steps of 16 faces.
+SIGTERM save before they stop. The published runs have 200,000 steps of 16 faces, those of the
+mesh generator 500,000.
 """
 
 import argparse
@@ -19,11 +21,19 @@ import signal
 from typing import Any, List, Optional, Sequence
 
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
+from checkpoints.record import read_record
 from checkpoints.variables import checkpoint_exists
 from dataset.mesh_targets import MESH_TARGETS
 from face_model import FACE_MODEL_HELP, FaceModel, load_face_model
 from gcn.generator import HEADS
 from gcn.losses import MeshLossWeights
+from gcn.pyramid import (
+    OWN_PYRAMID,
+    PUBLISHED_PYRAMID,
+    has_published_pyramid,
+    recorded_pyramid,
+)
+from gcn.refiner import load_pyramid_of
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
 from networks import R_NET_INPUT_SIZES
@@ -34,14 +44,18 @@ from training.options import (
     MODELS,
     NO_IDENTITY,
     PRECISIONS,
+    PUBLISHED_STEPS,
     SCHEDULES,
     SUPERVISIONS,
     TrainingOptions,
 )
+from training.run_folder import plain_run_name
 from training.tasks import find_task
 from training.trainer import Outcome, Task, train
 from utils.arguments import non_negative_int, positive_float, positive_int, seed
 from utils.errors import SIGNALED_STATUS, InputError, log_notes, run_main
+
+PYRAMID_CHOICES = ("auto", "own", "published")
 
 
 def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -61,10 +75,15 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     _add_mesh_generator_arguments(parser)
     _add_run_arguments(parser)
     defaults = TrainingOptions()._asdict()
-    del defaults["loss_weights"]  # these two depend on other arguments
+    del defaults["loss_weights"]  # these three depend on other arguments
     del defaults["init_weights"]
+    del defaults["steps"]
+    defaults["pyramid"] = "auto"
     parser.set_defaults(**defaults)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.steps is None:
+        arguments.steps = PUBLISHED_STEPS[arguments.model]
+    return arguments
 
 
 def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +119,10 @@ def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimization")
     group.add_argument("--batch_size", type=positive_int, help="faces per step")
     group.add_argument(
-        "--steps", type=positive_int, help="steps in all, including those before --resume"
+        "--steps",
+        type=positive_int,
+        help="steps in all, including those before --resume; None: the published number, {r_net} "
+        "for --model r_net and {gcn} for --model gcn".format(**PUBLISHED_STEPS),
     )
     group.add_argument("--learning_rate", type=positive_float, help="learning rate of Adam")
     group.add_argument(
@@ -124,13 +146,13 @@ def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--late_learning_rate",
         type=positive_float,
-        help="learning rate of Adam from step --late_from on",
+        help="learning rate of Adam after step --late_from",
     )
     group.add_argument(
         "--late_from",
         type=non_negative_int,
         metavar="STEP",
-        help="first step with the late learning rate",
+        help="last step, counted from 0, that has the first learning rate",
     )
     group.add_argument("--seed", type=seed, help="seed of weights, order and augmentation")
     group.add_argument(
@@ -204,6 +226,13 @@ def _add_mesh_generator_arguments(parser: argparse.ArgumentParser) -> None:
         help="residual: offsets to the coefficient mesh; absolute: positions, as published",
     )
     group.add_argument(
+        "--pyramid",
+        choices=PYRAMID_CHOICES,
+        help="mesh pyramid; published: the 18 files in network/gcn_pyramid or data; own: built "
+        "from the face model; auto: that of the generator in --init_weights, else the published "
+        "one if its files have the vertices of the face model, else own",
+    )
+    group.add_argument(
         "--mesh_targets",
         choices=MESH_TARGETS,
         help="truth: mesh/NAME.npy beside the photos ([N, 3], dm, model space); coefficients: the "
@@ -214,7 +243,9 @@ def _add_mesh_generator_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument(
-        "--model_name", metavar="NAME", help="name of the run and of its folder in --result_path"
+        "--model_name",
+        metavar="NAME",
+        help="name of the run and of its folder in --result_path; ./NAME is the same",
     )
     group.add_argument("--result_path", metavar="DIR", help="folder of the runs")
     group.add_argument(
@@ -252,7 +283,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     model = load_face_model(options.face_model)
     if options.model == "gcn":
         weights = _choose_coefficient_weights(options.coefficient_weights, model)
-        options = options._replace(coefficient_weights=weights)
+        pyramid = _choose_pyramid(arguments.pyramid, options.init_weights, model)
+        options = options._replace(coefficient_weights=weights, pyramid=pyramid)
         if arguments.trust_graph:
             builder = functools.partial(task.build_step, allow_any_op=True)
             task = task._replace(build_step=builder)
@@ -288,7 +320,9 @@ def _choose_task(arguments: argparse.Namespace) -> Task:
 
 def _read_options(arguments: argparse.Namespace, task: Task) -> TrainingOptions:
     """Convert the arguments to training options."""
-    values = {name: value for name, value in vars(arguments).items() if name != "trust_graph"}
+    elsewhere = ("trust_graph", "pyramid")  # settled when the face model is known
+    values = {name: value for name, value in vars(arguments).items() if name not in elsewhere}
+    values["model_name"] = plain_run_name(arguments.model_name)
     values["loss_weights"] = _set_loss_weights(arguments.loss_weights, task.loss_weights())
     is_gcn = arguments.model == "gcn"
     if is_gcn and arguments.coefficient_weights:
@@ -306,6 +340,36 @@ def _choose_coefficient_weights(named: Optional[str], model: FaceModel) -> Optio
     weights, notices = choose_coefficient_network(named, model)
     log_notes(notices)
     return weights
+
+
+def _choose_pyramid(requested: str, init_weights: Optional[str], model: FaceModel) -> str:
+    """Return the name of the mesh pyramid of a run.
+
+    Args:
+        requested: one of :data:`PYRAMID_CHOICES`.
+        init_weights: checkpoint of the mesh generator to start from, or None.
+        model: the face model.
+
+    Raises:
+        InputError: the generator to start from was trained on another pyramid.
+    """
+    # 1. the requested pyramid, None for the best one
+    names = {"own": OWN_PYRAMID, "published": PUBLISHED_PYRAMID}
+    name = names.get(requested)
+
+    # 2. a generator continues on its own pyramid only
+    if init_weights and checkpoint_exists(init_weights):
+        trained = recorded_pyramid(read_record(init_weights))
+        if name not in (None, trained):
+            raise InputError(
+                "{}: was trained on another mesh pyramid ({}) than --pyramid {}; leave that flag "
+                "out".format(init_weights, trained, requested)
+            )
+        load_pyramid_of(init_weights, model, trained)
+        return trained
+    if name is None:
+        return PUBLISHED_PYRAMID if has_published_pyramid(model) else OWN_PYRAMID
+    return name
 
 
 def _set_loss_weights(settings: Sequence[str], weights: Any) -> Any:

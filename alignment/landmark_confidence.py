@@ -2,7 +2,8 @@
 
 Predictors trained on frontal faces return points for profiles too, and wrong ones. Three signs
 show it: the points disagree with five independent points, they change when the face's box is
-shifted slightly, or they lie on the side of the face that is turned away.
+shifted slightly, or they lie on the side of the face that is turned away. The last one does not
+apply to predictors of 3-D points, which mark hidden points where they are.
 """
 
 from typing import Optional, Tuple, Union
@@ -47,7 +48,7 @@ _PARTS = (
 def landmark_confidence(
     landmarks: np.ndarray,
     five_points: np.ndarray,
-    yaw: float,
+    yaw: Optional[float],
     spread: Optional[np.ndarray] = None,
 ) -> np.ndarray:
     """Return the confidence in 68 landmarks.
@@ -55,7 +56,8 @@ def landmark_confidence(
     Args:
         landmarks: [68, 2], y down.
         five_points: [5, 2] in the same pixels, found independently.
-        yaw: degrees, positive if the face turns to the right of the image.
+        yaw: degrees, positive if the face turns to the right of the image; None for points that
+            are valid on the far side of the face too.
         spread: [68] standard deviation over repeated predictions, pixels of the crop; None for a
             single prediction.
 
@@ -63,7 +65,9 @@ def landmark_confidence(
         [68] float64: 1 for a landmark without any of the three signs, 0 for one that must not be
         used.
     """
-    confidence = _agreement(landmarks, five_points) * _visibility(yaw)
+    confidence = _agreement(landmarks, five_points)
+    if yaw is not None:
+        confidence *= _visibility(yaw)
     if spread is not None:
         confidence *= _falling(spread, _SPREAD)
     return np.where(confidence < _MIN_CONFIDENCE, 0.0, confidence)

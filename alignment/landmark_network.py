@@ -6,7 +6,6 @@ from typing import Optional
 import numpy as np
 
 from alignment.align import Alignment, align, crop_to_photo
-from alignment.five_points import estimate_yaw_and_roll
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmarks import Landmarks
 from checkpoints.frozen_graph import INPUT_TENSOR, evaluate_network, load_frozen_graph
@@ -68,5 +67,5 @@ class LandmarkNetwork:
         """
         crop, _, trans_params = alignment or align(photo, five_points)
         points = crop_to_photo(self.predict_in_crops(crop[np.newaxis])[0], trans_params)
-        yaw, _ = estimate_yaw_and_roll(five_points)
-        return Landmarks(points, landmark_confidence(points, five_points, yaw))
+        # Its labels are projections of 3-D points: valid on the far side of the face too.
+        return Landmarks(points, landmark_confidence(points, five_points, yaw=None))

@@ -10,6 +10,7 @@ from alignment.detect import FaceDetector
 from alignment.five_points import diagnose_five_points, five_points_path, read_five_points
 from alignment.landmark_network import LANDMARK_NETWORK, LandmarkNetwork
 from alignment.landmarks import LandmarkPredictor
+from geometry.camera import IMAGE_SIZE
 from utils.errors import InputError
 
 
@@ -38,6 +39,16 @@ class FaceLocator:
         self._detector = FaceDetector(detector)
         self._allow_any_op = allow_any_op
         self._predictor: Union[None, LandmarkNetwork, LandmarkPredictor] = None
+
+    def check_landmark_network(self) -> None:
+        """Load the landmark network, if its file exists, and evaluate it once.
+
+        Raises:
+            InputError: it cannot be loaded or evaluated, or its output is not plausible.
+        """
+        if os.path.isfile(LANDMARK_NETWORK):
+            self._predictor = network = LandmarkNetwork(allow_any_op=self._allow_any_op)
+            network.predict_in_crops(np.full((1, IMAGE_SIZE, IMAGE_SIZE, 3), 127, np.uint8))
 
     def locate(self, photo: np.ndarray, path: str, all_faces: bool = False) -> List[FaceLocation]:
         """Locate one or all faces of a photo.

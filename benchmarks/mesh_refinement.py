@@ -119,7 +119,7 @@ class Embedder:
     def __init__(self, model, weights=None):
         with tf.Graph().as_default() as graph:
             self._photos = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3])
-            identity = load_identity_network()
+            identity = load_identity_network(pooled_only=True)
             self._embedding = identity.pooled_features(self._photos)
             if weights:
                 self._embedding = build_frozen_features(

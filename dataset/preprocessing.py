@@ -1,14 +1,22 @@
 """Preprocessing of photos into training data, and a picture to check it by."""
 
+import os
 from typing import Sequence
 
 import numpy as np
 from PIL import Image
 
 from alignment.align import photo_to_crop
+from alignment.five_points import five_points_path
 from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
-from dataset.processed_faces import face_paths, write_face
+from dataset.processed_faces import (
+    face_paths,
+    is_whole,
+    oldest_change,
+    remove_face,
+    write_face,
+)
 from geometry.camera import IMAGE_SIZE, flip_y
 from geometry.landmarks import INNER_LANDMARKS, LANDMARK_COUNT
 from utils.atomic import atomic_path
@@ -29,20 +37,41 @@ class PhotoPreprocessor:
         folder: processed folder that receives the data.
         detector: ``"auto"``, ``"mtcnn"`` or ``"dlib"``.
         keep_uncertain: whether to keep photos whose 68 landmarks have a low confidence.
+        allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the landmark network.
     """
 
-    def __init__(self, folder: str, detector: str = "auto", keep_uncertain: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str,
+        detector: str = "auto",
+        keep_uncertain: bool = False,
+        allow_any_op: bool = False,
+    ) -> None:
         self._folder = folder
-        self._locator = FaceLocator(detector)
+        self._locator = FaceLocator(detector, allow_any_op)
         self._keep_uncertain = keep_uncertain
+
+    def check_landmark_network(self) -> None:
+        """Raise an InputError if there is a landmark network that cannot be used."""
+        self._locator.check_landmark_network()
 
     def run(self, photo: Photo) -> None:
         """Preprocess the largest face of a photo and write its files.
+
+        Files of the same name that an earlier version of the photo left are replaced, or removed
+        if the photo cannot be used.
 
         Raises:
             InputError: the photo cannot be read or shows no face, or its landmarks have a low
                 confidence.
         """
+        try:
+            self._preprocess(photo)
+        except InputError:
+            remove_face(self._folder, photo.name)
+            raise
+
+    def _preprocess(self, photo: Photo) -> None:
         # 1. The largest face and its landmarks.
         pixels = read_photo(photo.path)
         location = self._locator.locate(pixels, photo.path)[0]
@@ -60,6 +89,21 @@ class PhotoPreprocessor:
         landmarks = flip_y(photo_to_crop(location.landmarks, alignment.trans_params))
         mask = np.repeat(skin_mask(alignment.crop)[..., np.newaxis], 3, axis=2)
         write_face(self._folder, photo.name, alignment.crop, mask, landmarks)
+
+
+def is_done(folder: str, photo: Photo) -> bool:
+    """Return True if a photo was preprocessed, and neither it nor its five points changed since.
+
+    Args:
+        folder: processed folder.
+        photo: the photo; it and ``NAME.txt`` beside it are compared with the files in the folder
+            by the times of their last change.
+    """
+    if not is_whole(folder, photo.name):
+        return False
+    sources = [path for path in (photo.path, five_points_path(photo.path)) if os.path.exists(path)]
+    done = oldest_change(folder, photo.name)
+    return all(os.stat(path).st_mtime_ns <= done for path in sources)
 
 
 def write_contact_sheet(folder: str, names: Sequence[str], path: str) -> None:

@@ -5,13 +5,14 @@ A folder holds, for each face NAME:
 - ``NAME.png``: the crop, 224x224 RGB;
 - ``mask/NAME.png``: the skin attention mask, gray, or RGB of equal channels;
 - ``lm_bin/NAME.bin``: 68 landmarks, 136 float64: x and y of each, crop pixels, y up;
-- ``lm/NAME.txt``: the same landmarks as text, read if there is no ``.bin``;
+- ``lm/NAME.txt``: the same landmarks as text in full precision, read if there is no ``.bin``;
 - ``coeff/NAME.bin`` (synthetic faces only): the true coefficients, float32;
 - ``mesh/NAME.npy`` (optional): the true vertices, [N, 3] float, see ``dataset.mesh_targets``.
 
 ``preprocess_img.py`` and ``python -m synthesis`` write this format, ``train.py`` reads it.
 """
 
+import contextlib
 import os
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
@@ -28,7 +29,7 @@ MASK_FOLDER, BINARY_FOLDER, TEXT_FOLDER = "mask", "lm_bin", "lm"
 COEFFICIENT_FOLDER, MESH_FOLDER = "coeff", "mesh"
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg")
 LANDMARK_VALUES = 2 * LANDMARK_COUNT
-MAX_TEXT_SIZE = 1 << 16  # bytes; 68 lines have some 3,000
+MAX_TEXT_SIZE = 1 << 16  # bytes; 68 lines have some 3,500
 MAX_COORDINATE = 1e4  # pixels; a point farther outside the crop is no landmark
 
 _LANDMARK_TYPE, _COEFFICIENT_TYPE = np.dtype("<f8"), np.dtype("<f4")
@@ -123,7 +124,8 @@ def write_face(
         coefficients: [C] coefficients, or None if they are unknown.
     """
     landmarks = np.ascontiguousarray(landmarks, _LANDMARK_TYPE)
-    text = len(landmarks) * "%.4f %.4f\n" % tuple(landmarks.reshape(-1).tolist())
+    # The numbers as np.savetxt writes them.
+    text = len(landmarks) * "%.18e %.18e\n" % tuple(landmarks.reshape(-1).tolist())
     contents = [text.encode("ascii"), landmarks.tobytes(), encode_png(mask), encode_png(crop)]
     if coefficients is not None:
         contents.insert(0, np.asarray(coefficients, _COEFFICIENT_TYPE).tobytes())
@@ -150,6 +152,22 @@ def is_whole(folder: str, name: str, coefficient_count: Optional[int] = None) ->
         else ends_with(path, _ENDINGS[os.path.splitext(path)[1]])
         for path in written_files(folder, name, coefficient_count is not None)
     )
+
+
+def oldest_change(folder: str, name: str) -> int:
+    """Return the time of the first change among the files of :func:`write_face`, nanoseconds.
+
+    Raises:
+        OSError: a file is missing.
+    """
+    return min(os.stat(path).st_mtime_ns for path in written_files(folder, name))
+
+
+def remove_face(folder: str, name: str) -> None:
+    """Remove the files of :func:`write_face` that exist, the image first."""
+    for path in reversed(written_files(folder, name)):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 def ends_with(path: str, ending: bytes) -> bool:

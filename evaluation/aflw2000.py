@@ -43,13 +43,15 @@ class AnnotatedPhoto(NamedTuple):
 
 
 def read_annotated_photos(
-    folder: str, landmarks_path: Optional[str] = None, yaws_path: Optional[str] = None
+    folder: str, truth_path: Optional[str] = None, yaws_path: Optional[str] = None
 ) -> Tuple[List[AnnotatedPhoto], List[str]]:
-    """Read the annotations of a folder of photos; NAME.mat lies beside NAME.jpg.
+    """Read the annotations of a folder of photos.
 
     Args:
-        folder: photos with their AFLW2000-3D ``.mat`` files.
-        landmarks_path: ``.npy`` with other landmarks, in the order of the file names, or None.
+        folder: photos; NAME.mat of AFLW2000-3D is beside NAME.jpg unless ``truth_path`` names
+            another place.
+        truth_path: folder of the NAME.mat files, or ``.npy`` with other landmarks in the order of
+            the file names, or None.
         yaws_path: ``.npy`` with other yaw angles in degrees, in that order, or None.
 
     Returns:
@@ -62,19 +64,26 @@ def read_annotated_photos(
     # 1. photos, and those that have a NAME.mat if any is needed
     photos = _find_photos(folder)
     bare: List[str] = []
+    landmarks_path = truth_path
+    annotations = folder
+    if truth_path and os.path.isdir(truth_path):
+        landmarks_path = None
+        annotations = truth_path
     if not (landmarks_path and yaws_path):
-        with_truth = [photo for photo in photos if os.path.isfile(_annotation_path(photo))]
+        with_truth = [
+            photo for photo in photos if os.path.isfile(_annotation_path(photo, annotations))
+        ]
         bare = [photo.path for photo in photos if photo not in with_truth]
         photos = with_truth
     if not photos:
         raise InputError(
             "{}: no annotations here; each NAME.jpg needs its NAME.mat of AFLW2000-3D".format(
-                folder
+                annotations
             )
         )
 
     # 2. landmarks and yaw of each, from the .npy files or from its .mat
-    annotated = _annotate(photos, landmarks_path, yaws_path)
+    annotated = _annotate(photos, annotations, landmarks_path, yaws_path)
     for item in annotated:
         _require_usable(item)
     return annotated, bare
@@ -84,7 +93,8 @@ def _find_photos(folder: str) -> List[Photo]:
     """Return the photos of a folder, at least one."""
     if not os.path.isdir(folder):
         raise InputError(
-            "{}: no such folder; give the folder of AFLW2000-3D with --data_path".format(folder)
+            "{}: no such folder; put the photos of AFLW2000-3D there with their .mat files, or "
+            "name their folder by --data_path".format(folder)
         )
     photos = find_photos(folder)
     if not photos:
@@ -92,17 +102,22 @@ def _find_photos(folder: str) -> List[Photo]:
     return photos
 
 
-def _annotation_path(photo: Photo) -> str:
-    return os.path.splitext(photo.path)[0] + ".mat"
+def _annotation_path(photo: Photo, folder: str) -> str:
+    """Return the path of a photo's annotation in a folder."""
+    stem = os.path.splitext(os.path.basename(photo.path))[0]
+    return os.path.join(folder, stem + ".mat")
 
 
 def _annotate(
-    photos: List[Photo], landmarks_path: Optional[str], yaws_path: Optional[str]
+    photos: List[Photo],
+    annotations: str,
+    landmarks_path: Optional[str],
+    yaws_path: Optional[str],
 ) -> List[AnnotatedPhoto]:
     """Return the photos with their ground truth."""
     truths: List[GroundTruth] = []
     if not (landmarks_path and yaws_path):
-        truths = [read_ground_truth(_annotation_path(photo)) for photo in photos]
+        truths = [read_ground_truth(_annotation_path(photo, annotations)) for photo in photos]
     landmarks = (
         list(read_annotations(landmarks_path, len(photos)))
         if landmarks_path

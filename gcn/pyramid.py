@@ -15,9 +15,15 @@ import scipy.sparse
 
 from face_model.loading import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
+from gcn import published_pyramid
 from gcn.connectivity import vertex_connectivity
 from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
 from gcn.pictures import draw_mesh
+from gcn.published_pyramid import (
+    find_published_pyramid,
+    published_vertex_count,
+    read_published_pyramid,
+)
 from gcn.upsampling import upsampling_matrix
 from geometry.camera import MILLIMETERS_PER_DM
 from geometry.landmarks import EYES_AND_MOUTH
@@ -28,7 +34,9 @@ from utils.paths import CACHE_DIR
 
 STEPS = 4  # from 35,709 vertices to 140, as published
 REDUCTION = 4  # each level keeps a quarter of the vertices
-_FORMAT = 1  # of the cached file; to be counted up when the construction changes
+_CONSTRUCTION = 2  # to be counted up when the construction changes; 1: edges of equal weight
+# Names of pyramids in records: that of build_pyramid, and that of the published code.
+OWN_PYRAMID, PUBLISHED_PYRAMID = "own-{}".format(_CONSTRUCTION), "published"
 
 
 class MeshPyramid(NamedTuple):
@@ -52,16 +60,26 @@ class LevelReport(NamedTuple):
     boundary_error: float  # mm, mean over the vertices at the mesh's boundaries
 
 
-def load_pyramid(model: FaceModel, folder: str = CACHE_DIR) -> MeshPyramid:
-    """Return the pyramid of a face model, from the cache if possible.
+def load_pyramid(model: FaceModel, name: str = OWN_PYRAMID, folder: str = CACHE_DIR) -> MeshPyramid:
+    """Return a pyramid of a face model, from the cache if possible.
 
     Args:
         model: the face model.
-        folder: cache of pyramids, one file per face model.
+        name: :data:`OWN_PYRAMID` or :data:`PUBLISHED_PYRAMID`.
+        folder: cache of pyramids of our own, one file per face model.
 
     Raises:
-        InputError: it must be built, and libigl is missing or the mesh is not a surface.
+        InputError: it must be built, and libigl is missing or the mesh is not a surface; the
+            published pyramid is missing, damaged or has another number of vertices; or the name is
+            that of an earlier construction.
     """
+    if name == PUBLISHED_PYRAMID:
+        return _load_published(model)
+    if name != OWN_PYRAMID:
+        raise InputError(
+            "it was trained on the mesh pyramid {!r} of another version of this code; train it "
+            "again".format(name)
+        )
     path = _cache_path(model, folder)
     pyramid = _read(path, model.vertex_count)
     if pyramid is None:
@@ -71,6 +89,64 @@ def load_pyramid(model: FaceModel, folder: str = CACHE_DIR) -> MeshPyramid:
             raise InputError("{}: {}".format(model.name, error)) from None
         _write(pyramid, path)
     return pyramid
+
+
+def recorded_pyramid(record: Optional[Mapping[str, Any]]) -> str:
+    """Return the name of the pyramid that a generator was trained on.
+
+    Args:
+        record: record of its checkpoint; None without one, as published generators are.
+
+    Returns:
+        A name for :func:`load_pyramid`; ``"own-1"``, the first construction, if the record has
+        none.
+    """
+    if record is None:
+        return PUBLISHED_PYRAMID
+    return str((record.get("options") or {}).get("pyramid") or "own-1")
+
+
+def has_published_pyramid(model: FaceModel) -> bool:
+    """Return True if the published pyramid is in its folder and has the vertices of a face model.
+
+    Raises:
+        InputError: its first file is damaged.
+    """
+    folder = find_published_pyramid()
+    return folder is not None and published_vertex_count(folder) == model.vertex_count
+
+
+def _load_published(model: FaceModel) -> MeshPyramid:
+    """Return the published pyramid, without coarse triangles, for the vertices of a face model."""
+    # 1. the files, if they belong to this face model
+    folder = find_published_pyramid()
+    if folder is None:
+        raise InputError(
+            "it needs the mesh pyramid of the published code, which is missing; put its 18 .npz "
+            "files into {}".format(published_pyramid.FOLDERS[0])
+        )
+    matrices = read_published_pyramid(folder)
+    count = matrices.laplacians[0].shape[0]
+    if count != model.vertex_count:
+        raise InputError(
+            "the published mesh pyramid in {} has {} vertices, and the face model {} has {}; "
+            "choose BFM09 with --face_model bfm".format(
+                folder, count, model.name, model.vertex_count
+            )
+        )
+
+    # 2. the vertices of each level
+    vertices = [model.mean_shape.astype(np.float32)]
+    for kept in matrices.kept:
+        vertices.append(vertices[-1][kept])
+    no_triangles = np.zeros((0, 3), np.int32)
+    return MeshPyramid(
+        vertices=tuple(vertices),
+        triangles=(model.triangles.astype(np.int32),) + (no_triangles,) * len(matrices.kept),
+        laplacians=matrices.laplacians,
+        upsampling=matrices.upsampling,
+        kept=matrices.kept,
+    )
 
 
 def build_pyramid(
@@ -120,7 +196,8 @@ def scaled_laplacian(triangles: np.ndarray, count: int) -> scipy.sparse.csr_matr
     """Return the normalized Laplacian of a mesh's edges, shifted to eigenvalues in -1..1.
 
     L - I with L = I - D^-1/2 A D^-1/2 and the largest eigenvalue taken as 2 (Defferrard et al.
-    2016, section 2.1). A vertex without edges gets an empty row.
+    2016, section 2.1). As published, A counts the triangles at each edge: 2 inside, 1 at the
+    boundary. A vertex without edges gets an empty row.
 
     Args:
         triangles: [f, 3].
@@ -129,11 +206,23 @@ def scaled_laplacian(triangles: np.ndarray, count: int) -> scipy.sparse.csr_matr
     Returns:
         [count, count] ``scipy.sparse.csr_matrix`` float32, symmetric.
     """
-    joined = vertex_connectivity(triangles, count).tocoo()
-    degrees = np.bincount(joined.row, minlength=count)
-    weights = -1.0 / np.sqrt(degrees[joined.row] * degrees[joined.col])
-    entries = (np.float32(weights), (joined.row, joined.col))
-    return scipy.sparse.csr_matrix(entries, shape=(count, count))
+    return normalize_adjacency(vertex_connectivity(triangles, count))
+
+
+def normalize_adjacency(adjacency: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:
+    """Return -D^-1/2 A D^-1/2, with the row sums of A as D.
+
+    Args:
+        adjacency: A, [n, n], symmetric.
+
+    Returns:
+        [n, n] float32.
+    """
+    entries = adjacency.tocoo()
+    degrees = np.asarray(adjacency.sum(axis=1)).reshape(-1)
+    weights = -entries.data / np.sqrt(degrees[entries.row] * degrees[entries.col])
+    positions = (entries.row, entries.col)
+    return scipy.sparse.csr_matrix((np.float32(weights), positions), shape=adjacency.shape)
 
 
 def report_levels(pyramid: MeshPyramid, landmarks: np.ndarray) -> List[LevelReport]:
@@ -168,7 +257,7 @@ def report_levels(pyramid: MeshPyramid, landmarks: np.ndarray) -> List[LevelRepo
 
 
 def _cache_path(model: FaceModel, folder: str) -> str:
-    return os.path.join(folder, "pyramid-{}-v{}.npz".format(model.fingerprint(), _FORMAT))
+    return os.path.join(folder, "pyramid-{}-v{}.npz".format(model.fingerprint(), _CONSTRUCTION))
 
 
 def _write(pyramid: MeshPyramid, path: str) -> None:

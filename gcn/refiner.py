@@ -11,7 +11,7 @@ from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
 from gcn.embedding import build_frozen_features, identity_kind
 from gcn.generator import GENERATOR_SCOPE, head_of_variables, pyramid_tensors
-from gcn.pyramid import load_pyramid
+from gcn.pyramid import OWN_PYRAMID, MeshPyramid, load_pyramid
 from gcn.refined_face import refine_face
 from gcn.refined_mesh import RefinedMesh
 from geometry.camera import IMAGE_SIZE, OVERLAY_SIZE
@@ -38,6 +38,7 @@ class MeshRefiner:
         coefficient_weights: path of the weights of the R-Net that gives the embedding. It must be
             the one that the generator was trained on; another one gives wrong meshes. The
             coefficients of the faces may come from elsewhere, such as fitting.
+        pyramid: name of the mesh pyramid that it was trained on, see ``gcn.pyramid.load_pyramid``.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the R-Net.
 
     Attributes:
@@ -45,19 +46,26 @@ class MeshRefiner:
 
     Raises:
         InputError: the checkpoint is missing, damaged, holds no mesh generator, or was trained for
-            another face model; or the weights of the frozen networks are missing or unfit.
+            another face model; or the weights of the frozen networks, or the mesh pyramid, are
+            missing or unfit.
     """
 
     def __init__(
-        self, path: str, model: FaceModel, coefficient_weights: str, allow_any_op: bool = False
+        self,
+        path: str,
+        model: FaceModel,
+        coefficient_weights: str,
+        pyramid: str = OWN_PYRAMID,
+        allow_any_op: bool = False,
     ) -> None:
         self.path = path
 
         # 1. the networks that the checkpoint requires
         layout = require_mesh_generator(path)
         require_face_model(path, model)
+        matrices = load_pyramid_of(path, model, pyramid)
         kind = identity_kind(layout.embedding_width, path)
-        identity = load_identity_network(kind) if kind else None
+        identity = load_identity_network(kind, pooled_only=True) if kind else None
 
         # 2. the graph: photos and coefficients in, refined faces and their pictures out
         with tf.Graph().as_default() as graph:
@@ -74,7 +82,7 @@ class MeshRefiner:
                 self._coefficients,
                 frozen.embedding,
                 model,
-                pyramid_tensors(load_pyramid(model)),
+                pyramid_tensors(matrices),
                 head=layout.head,
             ).face
             self._tensors = [
@@ -105,6 +113,23 @@ class MeshRefiner:
     def close(self) -> None:
         """Free the session."""
         self._session.close()
+
+
+def load_pyramid_of(path: str, model: FaceModel, pyramid: str) -> MeshPyramid:
+    """Return the mesh pyramid that a generator was trained on.
+
+    Args:
+        path: prefix of the generator's checkpoint, for messages.
+        model: the face model.
+        pyramid: name of the pyramid, see ``gcn.pyramid.load_pyramid``.
+
+    Raises:
+        InputError: as ``load_pyramid``; the sentence names the checkpoint.
+    """
+    try:
+        return load_pyramid(model, pyramid)
+    except InputError as error:
+        raise InputError("{}: {}".format(path, error)) from None
 
 
 def is_mesh_generator(path: str) -> bool:

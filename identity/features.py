@@ -1,7 +1,8 @@
 """Identity features of aligned crops: FaceNet if its weights are present, else dlib's network.
 
 The published system compares faces by FaceNet (Schroff et al., CVPR 2015), whose weights must be
-downloaded by hand. Without them, dlib's recognition network replaces it: its weights are in the
+downloaded by hand: for the perceptual loss a checkpoint, for the embedding of the mesh generator
+the frozen graph ``network/FaceNetModel.pb``, which may be another FaceNet. Without them, dlib's recognition network replaces it: its weights are in the
 public domain, and part of the PyPI package ``face_recognition_models``.
 """
 
@@ -97,14 +98,20 @@ class IdentityNetwork(abc.ABC):
 
 
 class FaceNetIdentity(IdentityNetwork):
-    """FaceNet with the published inputs: BGR, 224x224 for the loss, 160x160 for the generator."""
+    """FaceNet with the published inputs: BGR, 224x224 for the loss, 160x160 for the generator.
+
+    Args:
+        path: prefix of a checkpoint, or a frozen graph whose constants have the variables' names.
+        pooled_only: whether the file need not hold the bottleneck; :meth:`features` is then not
+            available.
+    """
 
     kind = "facenet"
     pooled_width = networks.AVERAGE_POOL_WIDTH
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, pooled_only: bool = False) -> None:
         super().__init__(path)
-        self._values = read_variables(path, face_net_shapes())
+        self._values = read_variables(path, face_net_shapes(with_bottleneck=not pooled_only))
 
     def features(self, images_bgr: Tensor) -> Tensor:
         """See :meth:`IdentityNetwork.features`."""
@@ -113,8 +120,8 @@ class FaceNetIdentity(IdentityNetwork):
     def pooled_features(self, images_bgr: Tensor) -> Tensor:
         """See :meth:`IdentityNetwork.pooled_features`."""
         images = tf.image.resize_bilinear(_clip(images_bgr), [_FACE_NET_POOLED_SIZE] * 2)
-        pooled = networks.face_net(images, frozen=self._constants()).average_pool
-        return tf.reshape(pooled, [-1, self.pooled_width])
+        network = networks.face_net(images, frozen=self._constants(), with_bottleneck=False)
+        return tf.reshape(network.average_pool, [-1, self.pooled_width])
 
     def _make_constants(self) -> Dict[str, Tensor]:
         return networks.frozen_parameters(self._values)
@@ -146,13 +153,17 @@ class DlibIdentity(IdentityNetwork):
         return recognition_constants(self._network)
 
 
-def load_identity_network(which: str = "auto") -> IdentityNetwork:
+def load_identity_network(which: str = "auto", pooled_only: bool = False) -> IdentityNetwork:
     """Read the weights of an identity network.
 
+    FaceNet's are ``weights/id_net/model-20170512-110547.ckpt-250000.*`` or, if that is missing, a
+    ``network/FaceNetModel.pb`` with all its variables. For pooled features alone,
+    ``network/FaceNetModel.pb`` precedes the checkpoint, as published, and needs no bottleneck.
+
     Args:
-        which: ``"facenet"``, ``"dlib"``, or ``"auto"`` for FaceNet if its weights are present
-            (``weights/id_net/model-20170512-110547.ckpt-250000.*`` or a ``network/FaceNetModel.pb``
-            with all its variables) and dlib's network otherwise.
+        which: ``"facenet"``, ``"dlib"``, or ``"auto"`` for FaceNet if its weights are present and
+            dlib's network otherwise.
+        pooled_only: whether only :meth:`IdentityNetwork.pooled_features` will be used.
 
     Raises:
         InputError: no weights were found, or they are damaged.
@@ -165,6 +176,8 @@ def load_identity_network(which: str = "auto") -> IdentityNetwork:
         )
     has_checkpoint = checkpoint_exists(FACE_NET_CHECKPOINT)
     has_graph = os.path.isfile(FACE_NET_GRAPH)
+    if pooled_only and which != "dlib" and has_graph:
+        return FaceNetIdentity(FACE_NET_GRAPH, pooled_only=True)
     if which == "facenet":
         uses_graph = has_graph and not has_checkpoint
         return FaceNetIdentity(FACE_NET_GRAPH if uses_graph else FACE_NET_CHECKPOINT)
@@ -177,10 +190,11 @@ def load_identity_network(which: str = "auto") -> IdentityNetwork:
     return DlibIdentity(find_dlib_file())
 
 
-def face_net_shapes() -> Dict[str, List[int]]:
-    """Return variable name -> shape of FaceNet."""
+def face_net_shapes(with_bottleneck: bool = True) -> Dict[str, List[int]]:
+    """Return variable name -> shape of FaceNet, with or without the layer above its pool."""
     with tf.Graph().as_default():
-        networks.face_net(tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3]))
+        images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3])
+        networks.face_net(images, with_bottleneck=with_bottleneck)
         return {v.op.name: v.shape.as_list() for v in tf.global_variables()}
 
 

@@ -1,7 +1,6 @@
 """The flags shared by the commands that reconstruct faces, and the objects they describe."""
 
 import argparse
-import sys
 from concurrent import futures
 from typing import List, NamedTuple, Optional
 
@@ -15,9 +14,9 @@ from reconstruction.pipeline import FacePipeline
 from reconstruction.saved_results import SavedReconstructions
 from reconstruction.weights import NetworkRequest, choose_networks, read_network_request
 from utils.arguments import non_negative_int, positive_int
-from utils.errors import InputError, log_notes
+from utils.errors import log_notes
 from utils.paths import INPUT_DIR
-from utils.photos import Photo, example_photo, find_photos
+from utils.photos import Photo, find_photos_or_example
 from utils.tf_compat import tensorflow_version
 
 
@@ -114,7 +113,7 @@ def prepare_reconstruction(arguments: argparse.Namespace) -> ReconstructionSetup
     Raises:
         InputError: no photos are found, or weights or the face model are missing or unfit.
     """
-    photos = find_input_photos(arguments.input)
+    photos = find_photos_or_example(arguments.input, "--input")
     request = read_network_request(arguments)  # complains before the face model is read
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
         loading = executor.submit(load_face_model, arguments.face_model)
@@ -125,33 +124,6 @@ def prepare_reconstruction(arguments: argparse.Namespace) -> ReconstructionSetup
         model.name, model.vertex_count, source.description
     )
     return ReconstructionSetup(photos, model, source, description)
-
-
-def find_input_photos(paths: List[str]) -> List[Photo]:
-    """Return the photos named by ``--input``, or the example portrait if ``input/`` is empty.
-
-    Args:
-        paths: files and folders.
-
-    Returns:
-        At least one photo.
-
-    Raises:
-        InputError: no photos are found.
-    """
-    photos = find_photos(paths)
-    if photos:
-        return photos
-    if paths != [INPUT_DIR]:
-        raise InputError(
-            "{}: no photos here (looked for .jpg, .png, .webp, .tif, .bmp)".format(", ".join(paths))
-        )
-    example = example_photo()
-    sys.stderr.write(
-        "{}: no photos here yet; using the public-domain portrait of Eileen Collins (NASA) that "
-        "scikit-image ships\n".format(INPUT_DIR)
-    )
-    return [example]
 
 
 def make_face_source(

@@ -8,6 +8,7 @@ class GeneratorChoice(NamedTuple):
 
     path: str  # prefix of the generator's checkpoint
     coefficient_weights: str  # path of the weights of the R-Net that it was trained on
+    pyramid: str  # name of the mesh pyramid that it was trained on
 
 
 class NetworkChoice(NamedTuple):

@@ -69,6 +69,7 @@ class FacePipeline(FaceSource):
                 network.generator.path,
                 model,
                 network.generator.coefficient_weights,
+                network.generator.pyramid,
                 allow_any_op,
             )
 

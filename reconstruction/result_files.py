@@ -92,12 +92,12 @@ def build_mat_fields(
             "face_shape_refined": refined.world_shape,
             "face_color_refined": refined.colors,
             "lm_68p_refined": refined.landmarks,
-            "recon_img_refined": refined.rendered,
+            "recon_img_refined": _with_unit_alpha(refined.rendered),
         }
     fields.update(
         {
             "cropped_img": face.alignment.crop,
-            "recon_img": reconstruction.rendered,
+            "recon_img": _with_unit_alpha(reconstruction.rendered),
             "coeff": reconstruction.coefficients[np.newaxis].astype(np.float32),
             "face_shape": reconstruction.world_shape,
             "face_texture": reconstruction.albedo,
@@ -115,6 +115,13 @@ def build_mat_fields(
         }
     )
     return fields
+
+
+def _with_unit_alpha(rendered: np.ndarray) -> np.ndarray:
+    """Return an RGBA picture with alpha 0 or 1, so that it composes as the published one does."""
+    picture = rendered.copy()
+    picture[..., 3] = rendered[..., 3] > 0
+    return picture
 
 
 def draw_comparison(reconstruction: Reconstruction) -> np.ndarray:

@@ -64,7 +64,11 @@ class SavedReconstructions(FaceSource):
         refiner = None
         if generator:
             refiner = MeshRefiner(
-                generator.path, model, generator.coefficient_weights, allow_any_op
+                generator.path,
+                model,
+                generator.coefficient_weights,
+                generator.pyramid,
+                allow_any_op,
             )
         super().__init__(model, FaceDecoder(model), refiner, "read from {}".format(folder))
         self._folder = folder

@@ -15,6 +15,7 @@ from checkpoints.record import is_presumed_for_bfm09, matches_face_model, read_r
 from checkpoints.variables import checkpoint_exists
 from face_model.model import FaceModel
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS
+from gcn.pyramid import recorded_pyramid
 from gcn.refiner import is_mesh_generator, require_mesh_generator
 from reconstruction.network_choice import GeneratorChoice, NetworkChoice
 from utils.errors import InputError
@@ -38,6 +39,11 @@ class Weights(NamedTuple):
         """Path of the coefficient network that a mesh generator was trained on; None if lost."""
         path = ((self.record or {}).get("options") or {}).get("coefficient_weights")
         return path if isinstance(path, str) and _weights_exist(path) else None
+
+    @property
+    def pyramid(self) -> str:
+        """Name of the mesh pyramid that a mesh generator was trained on."""
+        return recorded_pyramid(self.record)
 
 
 def read_weights(path: str) -> Weights:
@@ -73,7 +79,10 @@ def read_network_request(arguments: argparse.Namespace) -> NetworkRequest:
         InputError: weights are missing or damaged, or have lost the network they were trained on.
     """
     named = read_weights(arguments.pretrain_weights) if arguments.pretrain_weights else None
-    if named and named.is_mesh_generator and named.coefficient_weights is None:
+    if named and named.is_mesh_generator and named.record is None:
+        if not os.path.isfile(PUBLISHED_NETWORK):
+            raise _published_network_missing(named.path)
+    elif named and named.is_mesh_generator and named.coefficient_weights is None:
         raise InputError(
             "{}: a mesh generator, but the coefficient network it was trained on is not where its "
             "record says; give that as --pretrain_weights and this as --refine".format(named.path)
@@ -104,8 +113,9 @@ def choose_networks(request: NetworkRequest, model: FaceModel) -> NetworkChoice:
     """
     # 1. the coefficient network
     named = request.named
-    if named and named.is_mesh_generator and named.coefficient_weights:
-        named = read_weights(named.coefficient_weights)
+    if named and named.is_mesh_generator:
+        below = named.coefficient_weights
+        named = read_weights(below) if below else None
     found = _CoefficientNetwork()
     if request.method != "fit":
         found = _choose_coefficient_network(named, model)
@@ -137,7 +147,7 @@ def choose_networks(request: NetworkRequest, model: FaceModel) -> NetworkChoice:
         steps=steps,
         weights=found.path,
         source=found.source,
-        generator=_choose_below_generator(generator, named, found) if generator else None,
+        generator=_choose_below_generator(generator, named) if generator else None,
         notices=notices,
     )
 
@@ -203,9 +213,7 @@ def _choose_coefficient_network(named: Optional[Weights], model: FaceModel) -> _
     return _CoefficientNetwork(shipped, "shipped" if shipped else None, notices)
 
 
-def _choose_below_generator(
-    generator: Weights, named: Optional[Weights], found: _CoefficientNetwork
-) -> GeneratorChoice:
+def _choose_below_generator(generator: Weights, named: Optional[Weights]) -> GeneratorChoice:
     """Choose the coefficient network that gives the embedding: the one it was trained on.
 
     Where the record does not lead to it, only the user can name it; the embedding of another
@@ -215,14 +223,26 @@ def _choose_below_generator(
     weights = generator.coefficient_weights
     if weights is None and named:
         weights = named.path
-    if weights is None and generator.record is None and found.source == "published":
-        weights = found.path
+    if weights is None and generator.record is None:
+        if not os.path.isfile(PUBLISHED_NETWORK):
+            raise _published_network_missing(generator.path)
+        weights = PUBLISHED_NETWORK
     if weights is None:
         raise InputError(
             "{}: the coefficient network it was trained on is not where its record says; give it "
             "as --pretrain_weights".format(generator.path)
         )
-    return GeneratorChoice(generator.path, weights)
+    return GeneratorChoice(generator.path, weights, generator.pyramid)
+
+
+def _published_network_missing(generator: str) -> InputError:
+    """Return the error of a mesh generator without a record, which is a published one."""
+    return InputError(
+        "{}: a mesh generator without a record is a published one and needs {}; put it "
+        "there, or name the network that it was trained on by --pretrain_weights".format(
+            generator, PUBLISHED_NETWORK
+        )
+    )
 
 
 def _resolve_method(request: NetworkRequest, weights: Optional[str]) -> str:

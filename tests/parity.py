@@ -28,7 +28,9 @@ from alignment.skin import skin_mask  # noqa: E402
 from face_decoder import decode_face, render_face  # noqa: E402
 from face_model import read_face_model  # noqa: E402
 from face_model.coefficients import coefficient_sizes, split_coefficients  # noqa: E402
+from tests.composed_step import composed_step, reflectance_by_hand  # noqa: E402
 from tests.network_parity import network_outputs  # noqa: E402
+from tests.pyramid_parity import laplacians, published_generator  # noqa: E402
 from utils.errors import InputError, run_main  # noqa: E402
 from utils.tf_compat import tf  # noqa: E402
 
@@ -141,10 +143,43 @@ def network_checks(golden: str) -> Iterator[Check]:
             yield relative(output.name, output.ours, output.published, output.tolerance)
 
 
+def pyramid_checks(golden: str) -> Iterator[Check]:
+    """Yield checks of the Laplacians of the published pyramid."""
+    for one in laplacians(golden):
+        yield Check(one.name, float(one.ours), one.tolerance, "absolute")
+
+
+def generator_checks(golden: str) -> Iterator[Check]:
+    """Yield the check of the published generator on the published pyramid."""
+    one = published_generator(golden)
+    yield relative(one.name, one.ours, one.published, one.tolerance)
+
+
+def composed_checks(golden: str) -> Iterator[Check]:
+    """Yield checks of the losses that a training step composes."""
+    for name, ours, by_hand in composed_step(golden):
+        yield relative("step: " + name, ours, by_hand)
+
+
+def fractional_mask_checks(golden: str) -> Iterator[Check]:
+    """Yield the check of the reflectance loss under a fractional skin mask."""
+    model = read_face_model(os.path.join(golden, "toy_model.mat"))
+    random = np.random.RandomState(3)
+    mask = random.uniform(0, 1, model.vertex_count).astype(np.float32)
+    albedo = random.uniform(0, 255, (2, model.vertex_count, 3)).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        ours = session.run(losses.reflectance_loss(tf.constant(albedo), mask))
+    yield relative("reflectance, fractional mask", ours, reflectance_by_hand(albedo, mask))
+
+
 SUITES = (
     ("decoder and losses", ("toy_model.mat", "decoder_and_losses.npz"), decoder_checks),
     ("alignment and skin", ("networks_alignment_skin.npz",), alignment_checks),
     ("networks", ("networks_alignment_skin.npz", "variables.json"), network_checks),
+    ("mesh pyramid", ("gcn_pyramid/adjacency4.npz", "gcn_pyramid/laplacians4.npz"), pyramid_checks),
+    ("mesh generator", ("gcn_pyramid/published_generator.npz",), generator_checks),
+    ("fractional mask", ("toy_model.mat",), fractional_mask_checks),
+    ("training step", ("toy_model.mat", "decoder_and_losses.npz"), composed_checks),
 )
 
 

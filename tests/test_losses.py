@@ -104,23 +104,41 @@ def test_regularization_weighs_the_parts():
     )
 
 
-def test_reflectance_is_the_weighted_variance():
+def published_reflectance(albedo, skin):
+    """Return sum ((albedo - mean) * mask / 255)^2 / (batch * sum mask), number by number."""
+    total = 0.0
+    for face in albedo.astype(np.float64):
+        for channel in range(3):
+            mean = sum(value * weight for value, weight in zip(face[:, channel], skin)) / sum(skin)
+            for value, weight in zip(face[:, channel], skin):
+                total += ((value - mean) * weight / 255) ** 2
+    return total / (len(albedo) * sum(skin))
+
+
+def test_reflectance_squares_a_fractional_mask():
     albedo = RANDOM.uniform(0, 255, (2, 50, 3)).astype(np.float32)
     skin = RANDOM.uniform(0, 1, 50).astype(np.float32)
-    expected = np.mean(
+    expected = published_reflectance(albedo, skin.astype(np.float64))
+    alone = [published_reflectance(face[np.newaxis], skin.astype(np.float64)) for face in albedo]
+    assert expected == pytest.approx(np.mean(alone))
+    found, each = run(
         [
-            sum(
-                np.average(
-                    (face[:, c] / 255 - np.average(face[:, c] / 255, weights=skin)) ** 2,
-                    weights=skin,
-                )
-                for c in range(3)
-            )
-            for face in albedo.astype(np.float64)
+            losses.reflectance_loss(tf.constant(albedo), skin),
+            losses.reflectance_losses(tf.constant(albedo), skin),
         ]
     )
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(each, alone, rtol=1e-5)
+
+
+def test_reflectance_is_the_variance_over_a_mask_of_zeros_and_ones():
+    albedo = RANDOM.uniform(0, 255, (2, 50, 3)).astype(np.float32)
+    skin = (RANDOM.uniform(0, 1, 50) < 0.6).astype(np.float32)
+    inside = albedo[:, skin == 1].astype(np.float64) / 255
     np.testing.assert_allclose(
-        run(losses.reflectance_loss(tf.constant(albedo), skin)), expected, rtol=1e-5
+        run(losses.reflectance_loss(tf.constant(albedo), skin)),
+        inside.var(axis=1).sum(axis=1).mean(),
+        rtol=1e-5,
     )
 
 

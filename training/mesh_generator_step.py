@@ -73,7 +73,7 @@ def build_mesh_generator_step(
     prediction = tf.concat(frozen, axis=1)
     count = sum(coefficient_sizes(model))
     coefficients, embedding = prediction[:, :count], prediction[:, count:]
-    pyramid = pyramid_tensors(load_pyramid(model))
+    pyramid = pyramid_tensors(load_pyramid(model, options.pyramid))
     refined = refine_face(coefficients, embedding, model, pyramid, head=options.head)
     targets = build_mesh_targets(batch.indices, model, options)
     target, target_normals = _target(refined, targets, model)

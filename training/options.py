@@ -1,13 +1,16 @@
 """Options of a training run, with the published values as defaults.
 
-Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (CVPRW 2019),
-section 4.1, and the schedule of the GCN-ResNet variant.
+Those of R-Net are from Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised
+Learning" (CVPRW 2019), section 4.1, and their released code. The released code of the GCN-ResNet
+variant trains the mesh generator with the same values, but for 500,000 steps
+(:data:`PUBLISHED_STEPS`) and with the head "absolute", which is not the default here.
 """
 
 import math
 import os
-from typing import Any, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional
 
+from gcn.pyramid import OWN_PYRAMID
 from losses import LossWeights
 from networks import R_NET_BATCH_NORM_DECAY
 from utils.paths import PROCESSED_DATA_DIR, RESULT_DIR, WEIGHTS_DIR
@@ -18,6 +21,8 @@ PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("published", "cool_down")
 IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")
 NO_IDENTITY = "none"
+BATCH_NORM_DECAYS = ("constant", "ramp")  # of R-Net's moving averages; the first as published
+PUBLISHED_STEPS = {"r_net": 200000, "gcn": 500000}  # steps of a run, by network
 
 
 class TrainingOptions(NamedTuple):
@@ -43,6 +48,7 @@ class TrainingOptions(NamedTuple):
 
     # Mesh generator
     coefficient_weights: Optional[str] = None  # of the R-Net below it
+    pyramid: str = OWN_PYRAMID  # name of its mesh pyramid, see gcn.pyramid.load_pyramid
     # One of gcn.generator.HEADS. The published one, "absolute", is less accurate: see
     # benchmarks/mesh_refinement.py.
     head: str = "residual"
@@ -50,14 +56,16 @@ class TrainingOptions(NamedTuple):
 
     # Optimization
     batch_size: int = 16
-    steps: int = 200000
+    steps: int = PUBLISHED_STEPS["r_net"]
     learning_rate: float = 1e-4
     late_learning_rate: float = 2e-5
-    late_from: int = 100000  # first step with the late rate
+    late_from: int = 100000  # last step, counted from 0, that has the first rate
     schedule: str = "published"  # or "cool_down"
     warm_up: int = 500  # steps, of "cool_down"
     cool_down: int = 2000  # last steps, of "cool_down"
     augment: bool = False
+    # One of BATCH_NORM_DECAYS; None: see choose_batch_norm_decay. The mesh generator has none.
+    batch_norm_decay: Optional[str] = None
     seed: int = 0
 
     # Intervals in steps
@@ -78,13 +86,14 @@ class TrainingOptions(NamedTuple):
 def learning_rate_at(step: int, options: TrainingOptions) -> float:
     """Return the learning rate of the update after ``step`` updates.
 
-    The published schedule has two levels. "cool_down" rises linearly, stays constant, and falls to
+    The published schedule has two levels, the first one up to and including the step
+    ``late_from``, as ``tf.train.piecewise_constant`` has it. "cool_down" rises linearly, stays constant, and falls to
     zero along a cosine in the last steps. In contrast to a cosine over the whole run, it allows a
     run to be lengthened or ended early (``--resume`` with other ``--steps``) with the same result
     as if that had been planned from the start.
     """
     if options.schedule == "published":
-        return options.learning_rate if step < options.late_from else options.late_learning_rate
+        return options.learning_rate if step <= options.late_from else options.late_learning_rate
     rate = options.learning_rate * min(1.0, (step + 1.0) / max(1, options.warm_up))
     left = options.steps - step
     if left < options.cool_down:
@@ -92,11 +101,35 @@ def learning_rate_at(step: int, options: TrainingOptions) -> float:
     return rate
 
 
-def batch_norm_decay_at(step: int) -> float:
+def choose_batch_norm_decay(
+    options: TrainingOptions, resumed: Optional[Mapping[str, Any]] = None
+) -> str:
+    """Return how the moving averages of a run of R-Net decay, one of :data:`BATCH_NORM_DECAYS`.
+
+    It is the published constant for given weights, whose averages are meaningful and must not be
+    forgotten within a few steps, and the ramp for random weights. A resumed run continues as it
+    began.
+
+    Args:
+        options: options of the run.
+        resumed: record of the checkpoint from which the run continues; None for a new run.
+            Records without this option are of earlier versions, which always used the ramp.
+    """
+    constant, ramp = BATCH_NORM_DECAYS
+    if resumed is not None:
+        is_constant = resumed.get("options", {}).get("batch_norm_decay") == constant
+    else:
+        is_constant = options.init_weights is not None
+    return constant if is_constant else ramp
+
+
+def batch_norm_decay_at(step: int, options: TrainingOptions) -> float:
     """Return the decay of the batch normalization's moving averages after ``step`` updates.
 
-    It rises to the published constant within some 3,000 steps. With that constant from the start,
-    a tenth of the arbitrary initial averages would remain after 770 steps, and networks of short
-    runs would be useless in inference mode.
+    The ramp rises to the published constant within some 3,000 steps. With that constant from the
+    start, a tenth of the arbitrary averages of random weights would remain after 770 steps, and
+    networks of short runs would be useless in inference mode.
     """
-    return min(R_NET_BATCH_NORM_DECAY, (1.0 + step) / (10.0 + step))
+    if options.batch_norm_decay == "ramp":
+        return min(R_NET_BATCH_NORM_DECAY, (1.0 + step) / (10.0 + step))
+    return R_NET_BATCH_NORM_DECAY

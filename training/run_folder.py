@@ -28,13 +28,8 @@ def locked_run_folder(options: TrainingOptions) -> Iterator[str]:
         InputError: the folder cannot be made, another process trains there, or it holds checkpoints
             and the options do not include ``resume``.
     """
-    # 1. A name that stays inside the result folder.
-    name = options.model_name
-    if os.path.basename(name) != name or name in ("", ".", ".."):
-        raise InputError("--model_name {!r}: must be a plain folder name".format(name))
-
-    # 2. Folder and lock file.
-    path = os.path.join(options.result_path, name)
+    # 1. Folder and lock file.
+    path = os.path.join(options.result_path, plain_run_name(options.model_name))
     try:
         os.makedirs(path, exist_ok=True)
         lock = os.fdopen(os.open(os.path.join(path, _LOCK_FILE), _LOCK_FLAGS, 0o666), "wb")
@@ -43,7 +38,7 @@ def locked_run_folder(options: TrainingOptions) -> Iterator[str]:
             "{}: cannot be written ({}); choose another --result_path".format(path, error.strerror)
         ) from None
 
-    # 3. Checks under the lock.
+    # 2. Checks under the lock.
     with lock:
         _lock(lock, path)
         require_own_folders(path, SUMMARY_FOLDERS)
@@ -54,6 +49,21 @@ def locked_run_folder(options: TrainingOptions) -> Iterator[str]:
                 "--model_name".format(path, steps[-1])
             )
         yield path
+
+
+def plain_run_name(name: str) -> str:
+    """Return the name of a run without the ``./`` of the published examples.
+
+    Args:
+        name: ``--model_name``.
+
+    Raises:
+        InputError: the run's folder would not lie directly in the result folder.
+    """
+    plain = os.path.normpath(name)
+    if os.path.basename(plain) != plain or plain == "." or os.pardir in name.split(os.sep):
+        raise InputError("--model_name {!r}: must be a plain folder name".format(name))
+    return plain
 
 
 def _lock(file: IO[bytes], path: str) -> None:

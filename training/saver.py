@@ -3,6 +3,9 @@
 A checkpoint consists of three files: ``iter_N.ckpt.data-00000-of-00001`` and ``iter_N.ckpt.index``
 as TensorFlow writes them, and the record ``iter_N.json``, which holds the sizes of the other two.
 The record is put in place last and removed first, so a checkpoint with a record is complete.
+
+The file ``checkpoint`` beside them is TensorFlow's list of checkpoints, which
+``tf.train.latest_checkpoint`` reads; it names complete ones only.
 """
 
 import contextlib
@@ -11,16 +14,18 @@ import os
 import re
 import shutil
 import tempfile
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from checkpoints.record import CHECKPOINT_EXTENSION, read_record, record_path
 from checkpoints.variables import assign, read_variables
+from utils.atomic import write_atomically
 from utils.errors import InputError
 from utils.json_files import write_json
 from utils.tf_compat import tf
 
+STATE_FILE = "checkpoint"
 _RECORD_NAME = re.compile(r"iter_(\d+)\.json\Z")
 _PARTIAL_PREFIX = ".partial-"
 
@@ -50,8 +55,12 @@ class CheckpointSaver:
         Raises:
             InputError: the checkpoint cannot be written; older ones remain unchanged.
         """
-        # 1. The new checkpoint, first under a temporary name.
+        # 1. The checkpoints to keep and to remove.
         prefix = self.prefix(step)
+        older = [other for other in finished_steps(self._folder) if other < step]
+        surplus = max(0, len(older) + 1 - self._keep)
+
+        # 2. The new checkpoint, first under a temporary name, and the list without surplus ones.
         try:
             _remove_partial(self._folder)
             temporary = tempfile.mkdtemp(prefix=_PARTIAL_PREFIX, dir=self._folder)
@@ -63,6 +72,7 @@ class CheckpointSaver:
                     write_state=False,
                 )
                 self._put_in_place(temporary, prefix, step)
+                self._write_state(older[surplus:] + [step])
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         except (OSError, tf.errors.OpError) as error:
@@ -71,9 +81,8 @@ class CheckpointSaver:
                 "--resume".format(prefix, describe_write_error(error))
             ) from None
 
-        # 2. The oldest ones.
-        older = [other for other in finished_steps(self._folder) if other < step]
-        for old in older[: max(0, len(older) + 1 - self._keep)]:
+        # 3. Surplus ones.
+        for old in older[:surplus]:
             _remove(self.prefix(old))
         return prefix
 
@@ -134,6 +143,16 @@ class CheckpointSaver:
             os.replace(os.path.join(temporary, name), os.path.join(self._folder, name))
         _flush_to_disk(self._folder)
         write_json(record_path(prefix), dict(self._record, step=step, files=sizes))
+
+    def _write_state(self, steps: Sequence[int]) -> None:
+        """Write TensorFlow's list of checkpoints, ``steps`` from oldest to newest.
+
+        Names are relative, so that the folder can be moved.
+        """
+        names = [os.path.basename(self.prefix(step)) for step in steps]
+        lines = ['model_checkpoint_path: "{}"\n'.format(names[-1])]
+        lines += ['all_model_checkpoint_paths: "{}"\n'.format(name) for name in names]
+        write_atomically(os.path.join(self._folder, STATE_FILE), "".join(lines).encode("ascii"))
 
 
 def finished_steps(folder: str) -> List[int]:

@@ -100,5 +100,6 @@ TASKS: Dict[Tuple[str, str], Task] = {
         loss_weights=MeshLossWeights,
         image_sizes=(IMAGE_SIZE,),
         identity_role="identity features",
+        pooled_only=True,
     ),
 }

@@ -10,11 +10,14 @@ from checkpoints.record import image_size_notices, read_record, require_face_mod
 from dataset.face_stream import BatchQueue
 from dataset.processed_faces import FaceFolder
 from face_model import FaceModel
+from gcn.pyramid import recorded_pyramid
 from identity import load_identity_network
+from networks import R_NET_BATCH_NORM_DECAY
 from training.options import (
     NO_IDENTITY,
     TrainingOptions,
     batch_norm_decay_at,
+    choose_batch_norm_decay,
     learning_rate_at,
 )
 from training.progress import Progress, StopRequest
@@ -26,9 +29,18 @@ from training.summaries import MESH_PLUGIN, SummaryWriter
 from utils.errors import InputError
 from utils.installed import missing_dependencies
 from utils.json_files import write_json
+from utils.paths import from_root
 from utils.tf_compat import session_config, tf, use_bfloat16
 from utils.workers import release_freed_memory
 
+# Notice of each of training.options.BATCH_NORM_DECAYS.
+_DECAY_NOTICES = {
+    "constant": "batch normalization: the moving averages decay by the published constant {}".format(
+        R_NET_BATCH_NORM_DECAY
+    ),
+    "ramp": "batch normalization: the decay of the moving averages rises to the published {}, "
+    "because the run began with random weights".format(R_NET_BATCH_NORM_DECAY),
+}
 _NAMED_FACES = 5  # left-out faces that are named; further ones are only counted
 
 
@@ -42,6 +54,7 @@ class Task(NamedTuple):
     loss_weights: Any  # NamedTuple class whose defaults are the published weights
     image_sizes: Tuple[int, ...]  # of the network's input, pixels
     identity_role: Optional[str]  # use of the identity network in words; None: it is not used
+    pooled_only: bool = False  # whether only the identity network's pooled features are used
 
 
 class Outcome(NamedTuple):
@@ -66,7 +79,7 @@ class _RunGraph(NamedTuple):
     queue: BatchQueue
     val_queue: BatchQueue
     step: TrainingStep
-    identity_kind: str  # of the identity network, or NO_IDENTITY
+    identity: str  # kind and file of the identity network, or NO_IDENTITY
 
 
 def train(options: TrainingOptions, model: FaceModel, task: Task) -> Outcome:
@@ -135,17 +148,44 @@ class _Trainer:
         notices: List[str] = []
         if self._options.resume:
             self._checkpoint, reasons = self._saver.restore_newest(
-                self._session, lambda prefix: require_face_model(prefix, self._model)
+                self._session, self._require_resumable
             )
             notices = ["passed over: " + reason for reason in reasons]
-        if self._checkpoint:
-            notices += describe_changes(read_record(self._checkpoint) or {}, self._record)
+        before = (read_record(self._checkpoint) or {}) if self._checkpoint else None
+        notices += self._settle_batch_norm_decay(before)
+        if before is not None:
+            notices += describe_changes(before, self._record)
             notices.append("resumed from {}".format(self._checkpoint))
         elif self._options.init_weights:
             task.initialize(self._session, self._options.init_weights)
             notices.append("started from the weights of {}".format(self._options.init_weights))
             notices += image_size_notices(self._options.init_weights, self._options.image_size)
         return notices + missing_dependencies([MESH_PLUGIN])
+
+    def _require_resumable(self, prefix: str) -> None:
+        """Raise an InputError if a checkpoint is of another face model or mesh pyramid."""
+        require_face_model(prefix, self._model)
+        if self._options.model != "gcn":
+            return
+        trained = recorded_pyramid(read_record(prefix))
+        if trained != self._options.pyramid:
+            raise InputError(
+                "{}: was trained on the mesh pyramid {}, and this run is on {}; continue with the "
+                "same --pyramid, or start a new run".format(prefix, trained, self._options.pyramid)
+            )
+
+    def _settle_batch_norm_decay(self, resumed: Optional[Dict[str, Any]]) -> List[str]:
+        """Set the decay of R-Net's moving averages in options and record; returns a notice.
+
+        Args:
+            resumed: record of the checkpoint from which the run continues; None for a new run.
+        """
+        if self._options.model != "r_net":
+            return []
+        decay = choose_batch_norm_decay(self._options, resumed)
+        self._options = self._options._replace(batch_norm_decay=decay)
+        self._record["options"]["batch_norm_decay"] = decay  # the saver's record too
+        return [_DECAY_NOTICES[decay]]
 
     def _start_queue(self, step: int) -> None:
         """Start reading training faces at the position of a step."""
@@ -202,7 +242,7 @@ class _Trainer:
         # 1. Update.
         feeds = {
             graph.learning_rate: learning_rate_at(step, self._options),
-            graph.batch_norm_decay: batch_norm_decay_at(step),
+            graph.batch_norm_decay: batch_norm_decay_at(step, self._options),
         }
         values = self._evaluate(self._step_fetches(scalars_due, pictures_due), feeds)
 
@@ -362,10 +402,12 @@ def _build_graph(options: TrainingOptions, model: FaceModel, task: Task) -> _Run
     # 2. Network, losses and update.
     identity = None
     if task.identity_role is not None and options.identity != NO_IDENTITY:
-        identity = load_identity_network(options.identity)
+        identity = load_identity_network(options.identity, task.pooled_only)
     step = task.build_step(queue.batch, model, options, identity)
-    kind = identity.kind if identity else NO_IDENTITY
-    return _RunGraph(stream, val_stream, queue, val_queue, step, kind)
+    description = NO_IDENTITY
+    if identity:
+        description = "{} ({})".format(identity.kind, from_root(identity.path))
+    return _RunGraph(stream, val_stream, queue, val_queue, step, description)
 
 
 def _session_config(options: TrainingOptions) -> Any:
@@ -400,7 +442,7 @@ def _describe_supervision(graph: _RunGraph, task: Task) -> List[str]:
         validation = str(len(val_faces.faces))
     supervision = "losses against their true coefficients"
     if task.identity_role is not None:
-        supervision = "{}: {}".format(task.identity_role, graph.identity_kind)
+        supervision = "{}: {}".format(task.identity_role, graph.identity)
     return notices + [
         "{} training faces, {} for validation; {}".format(len(faces.faces), validation, supervision)
     ]

@@ -4,13 +4,15 @@ import importlib.util
 import os
 import re
 import stat
+import sys
 import warnings
-from typing import Any, Iterable, List, NamedTuple, Set, Tuple, Union
+from typing import Any, Iterable, List, NamedTuple, Sequence, Set, Tuple, Union
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from utils.errors import InputError
+from utils.paths import INPUT_DIR
 
 EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 COMPANIONS = (".mat", ".txt")  # lie beside photos; a shell includes them when it expands photos/*
@@ -280,8 +282,41 @@ def _top(samples: np.ndarray) -> float:
     return next((top for top in _TOPS if highest <= top), float(highest))
 
 
-def example_photo() -> Photo:
+def find_photos_or_example(paths: Sequence[str], flag: str) -> List[Photo]:
+    """Return the photos in folders and among files, or the example if ``input/`` is empty.
+
+    The use of the example is noted on stderr.
+
+    Args:
+        paths: files and folders, as :func:`find_photos` takes them.
+        flag: option of the command that names them, for the message.
+
+    Returns:
+        At least one photo.
+
+    Raises:
+        InputError: no photos are found.
+    """
+    photos = find_photos(paths)
+    if photos:
+        return photos
+    if list(paths) != [INPUT_DIR]:
+        raise InputError(
+            "{}: no photos here (looked for .jpg, .png, .webp, .tif, .bmp)".format(", ".join(paths))
+        )
+    example = example_photo(flag)
+    sys.stderr.write(
+        "{}: no photos here yet; using the public-domain portrait of Eileen Collins (NASA) that "
+        "scikit-image ships\n".format(INPUT_DIR)
+    )
+    return [example]
+
+
+def example_photo(flag: str = "--input") -> Photo:
     """Return NASA's portrait of the astronaut Eileen Collins (public domain) in scikit-image.
+
+    Args:
+        flag: option of the command that names photos, for the message.
 
     Raises:
         InputError: scikit-image is not installed.
@@ -292,6 +327,6 @@ def example_photo() -> Photo:
     if not folder or not os.path.isfile(path):
         raise InputError(
             "there are no photos and scikit-image, which ships an example, is not installed; "
-            "give photos with --input"
+            "give photos with {}".format(flag)
         )
     return Photo(path, "astronaut")

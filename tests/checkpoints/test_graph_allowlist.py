@@ -73,6 +73,65 @@ def test_any_operation_is_loaded_if_allowed(tmp_path, plain):
     assert load(tmp_path, data, allow_any_op=True).shape == (1, 4)
 
 
+def _landmark_layers(images):
+    """Layers of landmark networks beyond convolutions and activations, with 4 numbers a photo."""
+    from tensorflow.python.ops import gen_array_ops  # tf.ones_like may become another operation
+
+    count = tf.shape(images)[0]
+    small = tf.image.resize_area(images, [8, 8])
+    grid = tf.tile(tf.range(8.0)[tf.newaxis, :, tf.newaxis, tf.newaxis], [1, 1, 8, 3])
+    dilated = tf.nn.convolution(
+        small + grid, tf.ones([3, 3, 3, 4]), "SAME", dilation_rate=[2, 2]
+    )  # SpaceToBatchND and BatchToSpaceND
+    larger = tf.nn.conv2d_transpose(
+        dilated, tf.ones([2, 2, 4, 4]), tf.stack([count, 16, 16, 4]), [1, 2, 2, 1]
+    )
+    shuffled = tf.depth_to_space(tf.space_to_depth(larger, 2), 2)
+    flat = tf.reshape(shuffled, [count, 16 * 16, 4])
+    top = tf.nn.top_k(tf.transpose(flat, [0, 2, 1]), 3).values
+    chosen = tf.reduce_sum(tf.one_hot(tf.argmin(top, axis=2), 3) * top, axis=2)
+    ones = gen_array_ops.ones_like(chosen)
+    filled = tf.fill(tf.stack([count, 4]), 0.5) + tf.zeros_like(chosen, optimize=False) * ones
+    return tf.clip_by_value(tf.where(tf.not_equal(chosen, 0), chosen, filled), -1e3, 1e3)
+
+
+def test_layers_of_landmark_networks_are_loaded(tmp_path):
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
+        tf.identity(_landmark_layers(images), name="coeff")
+        graph_def = graph.as_graph_def()
+        with tf.Session() as session:
+            expected = session.run("coeff:0", {images: np.ones((1, 224, 224, 3))})
+    used = {node.op for node in graph_def.node}
+    named = "ZerosLike OnesLike Fill Range Tile TopKV2 BatchToSpaceND SpaceToBatchND OneHot"
+    assert set(named.split()) | {"Conv2DBackpropInput"} <= used
+    np.testing.assert_array_equal(load(tmp_path, graph_def.SerializeToString()), expected)
+
+
+@pytest.mark.parametrize(
+    "build, told",
+    [
+        (lambda x: tf.fill([1 << 14, 1 << 14], 1.0), "Fill"),
+        (lambda x: tf.tile(x[:1, 0, 0], [1 << 14, 1 << 14]), "Tile"),
+        (lambda x: tf.range(0.0, 1.0, 1e-9), "Range"),
+        (lambda x: tf.range(1 << 30), "Range"),
+        (lambda x: tf.one_hot([0], 1 << 30), "OneHot"),
+        (lambda x: tf.random_uniform([1 << 30]), "RandomUniform"),
+        (lambda x: tf.image.resize_bicubic(x, [1 << 14, 9]), "ResizeBicubic"),
+        (lambda x: tf.image.resize_area(x, tf.shape(x)[:2]), "ResizeArea"),
+        (lambda x: tf.space_to_batch_nd(x, [2, 2], [[1 << 20, 0], [0, 0]]), "SpaceToBatchND"),
+    ],
+)
+def test_unusual_sizes_are_refused_and_the_operation_named(tmp_path, build, told):
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
+        with tf.control_dependencies([build(images)]):
+            tf.reduce_mean(images, [1, 2], name="coeff")
+        data = graph.as_graph_def().SerializeToString()
+    with pytest.raises(InputError, match=r"net.pb: refused.*\({}\).*--trust_graph".format(told)):
+        load(tmp_path, data)
+
+
 @pytest.mark.parametrize(
     "name, told",
     [
@@ -129,6 +188,34 @@ def test_no_allowed_operation_has_side_effects():
             "LoadLibrary",
         )
     } & OPERATIONS == set()
+
+
+def test_operations_of_the_list_compute_on_numbers_alone():
+    """TensorFlow's registry: no state, no text (such as file names), no handles of resources."""
+    foreign = (
+        tf.string.as_datatype_enum,
+        tf.resource.as_datatype_enum,
+        tf.variant.as_datatype_enum,
+    )
+    found = 0
+    for name in sorted(OPERATIONS):
+        definition = _definition(name)
+        if definition is None:  # of another version of TensorFlow
+            continue
+        found += 1
+        assert not definition.is_stateful or name == "RandomUniform", name
+        for argument in list(definition.input_arg) + list(definition.output_arg):
+            assert argument.type not in foreign and not argument.is_ref, name
+    assert found > 0.9 * len(OPERATIONS)
+
+
+def _definition(name):
+    """Return TensorFlow's ``OpDef`` of an operation, or None if it has no such operation."""
+    from tensorflow.python.framework import op_def_registry
+
+    if hasattr(op_def_registry, "get"):
+        return op_def_registry.get(name)
+    return op_def_registry.get_registered_ops().get(name)
 
 
 def test_the_flag_of_reconstructing_commands_reaches_the_pipeline(monkeypatch):

@@ -48,8 +48,9 @@ def test_landmark_text_is_that_of_savetxt(tmp_path):
     landmarks[:3] = [[-1e-5, 1e4], [-12.34567, 0], [223.99996, 5e-5]]
     processed_faces.write_face(str(tmp_path), "a", crop, mask, landmarks)
     expected = io.BytesIO()
-    np.savetxt(expected, landmarks, fmt="%.4f")
+    np.savetxt(expected, landmarks)
     assert (tmp_path / "lm" / "a.txt").read_bytes() == expected.getvalue()
+    np.testing.assert_array_equal(np.loadtxt(str(tmp_path / "lm" / "a.txt")), landmarks)
 
 
 def test_without_coefficients_no_folder_is_made_for_them(tmp_path):

@@ -231,7 +231,7 @@ def _write_generator(folder, pyramids, model_path):
         generate_mesh(
             tf.zeros([1, stand_ins.POOL5_WIDTH]),
             tf.zeros([1, model.vertex_count, 3]),
-            pyramid_tensors(load_pyramid(model, pyramids)),
+            pyramid_tensors(load_pyramid(model, folder=pyramids)),
             head="residual",
         )
         session.run(tf.global_variables_initializer())

@@ -42,7 +42,7 @@ def install() -> None:
     # 1. smaller networks and face models
     _replace(networks, _RESNET_BLOCKS=_SLIM_BLOCKS, POOL5_WIDTH=POOL5_WIDTH)
     _replace(embedding, _IDENTITY_BY_WIDTH={POOL5_WIDTH: None})
-    _replace(features, face_net_shapes=FACE_NET_SHAPES.copy)
+    _replace(features, face_net_shapes=lambda with_bottleneck=True: FACE_NET_SHAPES.copy())
     _replace(
         bfm,
         SHAPE_VERTEX_COUNT=BASEL_VERTICES,
@@ -109,7 +109,7 @@ def use_landmark_network(path: str) -> None:
 
 def use_pyramids(folder: str) -> None:
     """Store mesh pyramids in another folder."""
-    pyramid.load_pyramid.__defaults__ = (folder,)
+    pyramid.load_pyramid.__defaults__ = (pyramid.OWN_PYRAMID, folder)
 
 
 def use_face_cache(folder: str) -> None:

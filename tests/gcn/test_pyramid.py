@@ -91,7 +91,7 @@ def test_laplacians_are_the_normalized_ones(toy_pyramid):
         count = laplacian.shape[0]
         adjacency = np.zeros((count, count))
         for a, b, c in triangles:
-            adjacency[[a, b, b, c, c, a], [b, a, c, b, a, c]] = 1
+            adjacency[[a, b, b, c, c, a], [b, a, c, b, a, c]] += 1  # triangles at each edge
         scale = np.diag(1 / np.sqrt(adjacency.sum(axis=1)))
         np.testing.assert_allclose(laplacian.toarray(), -scale @ adjacency @ scale, atol=1e-6)
         eigenvalues = np.linalg.eigvalsh(laplacian.toarray())
@@ -164,11 +164,11 @@ def test_a_mesh_without_surface_is_refused():
 
 def test_the_cache_is_used_and_renewed(toy, toy_pyramid, tmp_path, monkeypatch):
     folder = str(tmp_path)
-    first = pyramid.load_pyramid(toy, folder)
+    first = pyramid.load_pyramid(toy, folder=folder)
     [name] = os.listdir(folder)
     with monkeypatch.context() as patch:
         patch.setattr(pyramid, "build_pyramid", lambda *_: pytest.fail("built although cached"))
-        second = pyramid.load_pyramid(toy, folder)
+        second = pyramid.load_pyramid(toy, folder=folder)
     for a, b in zip(first.laplacians + first.upsampling, second.laplacians + second.upsampling):
         assert (a != b).nnz == 0
     for a, b in zip(
@@ -177,18 +177,18 @@ def test_the_cache_is_used_and_renewed(toy, toy_pyramid, tmp_path, monkeypatch):
     ):
         np.testing.assert_array_equal(a, b)
     moved = toy._replace(mean_shape=toy.mean_shape * np.float32(1.1))
-    pyramid.load_pyramid(moved, folder)
+    pyramid.load_pyramid(moved, folder=folder)
     assert len(os.listdir(folder)) == 2  # another face, another pyramid
 
 
 @pytest.mark.parametrize("keep", [0, 100, 5000])
 def test_a_damaged_cache_is_built_anew(toy, toy_pyramid, tmp_path, keep):
     folder = str(tmp_path)
-    pyramid.load_pyramid(toy, folder)
+    pyramid.load_pyramid(toy, folder=folder)
     [name] = os.listdir(folder)
     with open(os.path.join(folder, name), "r+b") as file:
         file.truncate(keep)
-    levels = pyramid.load_pyramid(toy, folder)
+    levels = pyramid.load_pyramid(toy, folder=folder)
     assert [len(vertices) for vertices in levels.vertices] == [625, 157, 40, 10, 4]
 
 
@@ -207,12 +207,12 @@ def test_a_damaged_cache_is_built_anew(toy, toy_pyramid, tmp_path, keep):
 )
 def test_a_cache_whose_parts_do_not_fit_is_built_anew(toy, toy_pyramid, tmp_path, name, value):
     folder = str(tmp_path)
-    pyramid.load_pyramid(toy, folder)
+    pyramid.load_pyramid(toy, folder=folder)
     path = os.path.join(folder, os.listdir(folder)[0])
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
     np.savez(path, **dict(arrays, **{name: value}))
-    levels = pyramid.load_pyramid(toy, folder)
+    levels = pyramid.load_pyramid(toy, folder=folder)
     assert [len(vertices) for vertices in levels.vertices] == [625, 157, 40, 10, 4] and len(
         levels.kept
     ) == 4
@@ -228,7 +228,7 @@ def test_without_libigl_the_error_names_the_remedy(toy, tmp_path, monkeypatch):
 
     monkeypatch.setattr(decimation.importlib, "import_module", missing)
     with pytest.raises(InputError, match="pip install libigl"):
-        pyramid.load_pyramid(toy, str(tmp_path))
+        pyramid.load_pyramid(toy, folder=str(tmp_path))
     assert os.listdir(str(tmp_path)) == []
 
 

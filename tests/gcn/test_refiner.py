@@ -15,6 +15,7 @@ from face_model.coefficients import coefficient_sizes
 from gcn import refiner as refiner_module
 from gcn.embedding import FrozenFeatures, identity_kind
 from gcn.generator import generate_mesh, pyramid_tensors
+from gcn.pyramid import OWN_PYRAMID, PUBLISHED_PYRAMID
 from gcn.refiner import MeshRefiner, is_mesh_generator
 from reconstruction import weights
 from reconstruction.arguments import add_reconstruction_flags
@@ -48,7 +49,7 @@ def no_large_networks(monkeypatch):
         return FrozenFeatures(None, tf.tile(means[:, :1], [1, WIDTH]))
 
     monkeypatch.setattr(refiner_module, "build_frozen_features", features)
-    monkeypatch.setattr(refiner_module, "load_pyramid", lambda model: _pyramid())
+    monkeypatch.setattr(refiner_module, "load_pyramid", lambda model, name: _pyramid())
     return asked
 
 
@@ -147,11 +148,12 @@ def test_a_generator_without_record_takes_the_given_network(
             os.link(
                 os.path.join(os.path.dirname(trained[0]), name), prefix + name[len("iter_7.ckpt") :]
             )
-    with pytest.raises(
-        InputError, match="published.ckpt: the coefficient network .* --pretrain_weights"
-    ):
+    needed = (
+        "published.ckpt: .* is a published one and needs .*FaceReconModel.pb.*--pretrain_weights"
+    )
+    with pytest.raises(InputError, match=needed):
         make_refiner(model, "--refine", prefix)
-    with pytest.raises(InputError, match="published.ckpt: a mesh generator, but .* --refine"):
+    with pytest.raises(InputError, match=needed):
         choose(model, "--pretrain_weights", prefix)
     make_refiner(model, "--refine", prefix, "--pretrain_weights", "given.ckpt").close()
     assert no_large_networks == [("given.ckpt", None)]
@@ -176,7 +178,7 @@ def test_only_the_user_can_replace_the_network_of_the_record(model, trained, tmp
     monkeypatch.setattr(weights, "PUBLISHED_NETWORK", published)
 
     def choose_below(*words):
-        return tuple(choose(model, "--refine", *words).generator)
+        return tuple(choose(model, "--refine", *words).generator)[:2]
 
     with pytest.raises(
         InputError, match="iter_7.ckpt: the coefficient network .* --pretrain_weights"
@@ -191,12 +193,15 @@ def test_only_the_user_can_replace_the_network_of_the_record(model, trained, tmp
     assert choose_below(trained[0]) == (trained[0], recorded) and os.path.isfile(recorded)
     assert choose(model, "--refine", trained[0]).weights == shipped  # for the coefficients
     os.remove(record_path(prefix))
-    with pytest.raises(InputError, match="iter_7.ckpt: the coefficient network"):
+    with pytest.raises(InputError, match="iter_7.ckpt: .* is a published one and needs"):
         choose_below(prefix)
     with open(published, "wb") as file:
         file.write(b"a graph")
     monkeypatch.setattr(weights, "is_presumed_for_bfm09", lambda record, model: False)
     assert choose_below(prefix) == (prefix, published)  # both are published
+    assert choose(model, "--refine", prefix).generator.pyramid == PUBLISHED_PYRAMID
+    assert choose(model, "--pretrain_weights", prefix).generator.coefficient_weights == published
+    assert choose(model, "--refine", trained[0]).generator.pyramid == OWN_PYRAMID
 
 
 def test_a_generator_is_known_by_its_variables(trained, tmp_path):

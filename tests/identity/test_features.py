@@ -169,6 +169,46 @@ def test_a_frozen_face_net_is_used_if_complete(dlib_path, tmp_path, monkeypatch)
         identity.load_identity_network("facenet")
 
 
+def test_frozen_face_net_feeds_the_mesh_generator(dlib_path, tmp_path, monkeypatch):
+    """For pooled features it precedes the checkpoint, and needs no fitting bottleneck."""
+    path, prefix = str(tmp_path / "FaceNetModel.pb"), str(tmp_path / "model.ckpt")
+    monkeypatch.setattr(features, "FACE_NET_CHECKPOINT", prefix)
+    monkeypatch.setattr(features, "FACE_NET_GRAPH", path)
+    shapes = features.face_net_shapes()
+    _save_zeros(prefix, shapes)
+    trunk = {name: shape for name, shape in shapes.items() if "Bottleneck" not in name}
+    assert features.face_net_shapes(with_bottleneck=False) == trunk
+    wide = {"InceptionResnetV1/Bottleneck/weights": [1792, 512]}  # the FaceNet of 2018
+    for layers in ({}, wide):
+        _freeze_zeros(path, dict(trunk, **layers))
+        for which in ("auto", "facenet"):
+            network = identity.load_identity_network(which, pooled_only=True)
+            assert (network.kind, network.path) == ("facenet", path)
+            assert identity.load_identity_network(which).path == prefix
+    with tf.Graph().as_default():
+        images = tf.placeholder(tf.float32, [None, 224, 224, 3])
+        assert network.pooled_features(images).shape.as_list() == [None, 1792]
+    assert identity.load_identity_network("dlib", pooled_only=True).kind == "dlib"
+    os.remove(path)
+    assert identity.load_identity_network("facenet", pooled_only=True).path == prefix
+
+
+def test_damaged_frozen_face_net_is_no_reason_to_take_another(tmp_path, monkeypatch):
+    path = str(tmp_path / "FaceNetModel.pb")
+    monkeypatch.setattr(features, "FACE_NET_GRAPH", path)
+    _freeze_zeros(path, {"InceptionResnetV1/Conv2d_1a_3x3/weights": [3, 3, 3, 32]})
+    with pytest.raises(InputError, match="FaceNetModel.pb: 485 of 486 variables missing"):
+        identity.load_identity_network("auto", pooled_only=True)
+
+
+def _save_zeros(prefix, shapes):
+    with tf.Graph().as_default(), tf.Session() as session:
+        for name, shape in shapes.items():
+            tf.get_variable(name, initializer=tf.zeros(shape))
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, prefix, write_meta_graph=False, write_state=False)
+
+
 def _freeze_zeros(path, shapes):
     with tf.Graph().as_default() as graph:
         for name, shape in shapes.items():

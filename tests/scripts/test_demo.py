@@ -121,9 +121,13 @@ def test_fields_have_the_published_shapes(outcome):
         assert fields[name].shape == shape, name
     count = fields["face_shape"].shape[0]
     assert fields["face_texture"].shape == fields["face_color"].shape == (count, 3)
-    assert fields["recon_img"].dtype == np.uint8 and set(
-        np.unique(fields["recon_img"][..., 3])
-    ) == {0, 255}
+    alpha = fields["recon_img"][..., 3:]
+    assert fields["recon_img"].dtype == np.uint8 and set(np.unique(alpha)) == {0, 1}
+    # composed as the published scripts compose it
+    composed = fields["recon_img"][..., :3] * alpha + (1 - alpha) * fields["cropped_img"]
+    covered = alpha[..., 0] == 1
+    np.testing.assert_array_equal(composed[covered], fields["recon_img"][covered][:, :3])
+    np.testing.assert_array_equal(composed[~covered], fields["cropped_img"][~covered])
 
 
 def test_mesh_opens_in_trimesh_with_colors(outcome):

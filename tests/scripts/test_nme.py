@@ -367,3 +367,23 @@ def test_a_face_that_is_not_found_is_counted(tmp_path):
         record = json.load(file)
     assert record["failures"] == 1 and record["five_points"] == "detected"
     assert record["all"]["mean"] == pytest.approx((100 + record["without_failures"]["mean"]) / 2)
+
+
+def test_without_a_path_the_default_folder_is_named(monkeypatch, tmp_path):
+    missing = str(tmp_path / "AFLW2000")
+    monkeypatch.setattr(nme, "AFLW2000_DIR", missing)
+    with pytest.raises(InputError) as error:
+        nme.main([])
+    assert str(error.value).startswith(missing + ": no such folder; put the photos of AFLW2000-3D")
+
+
+def test_ground_truth_may_be_a_folder_of_its_own(data, tmp_path):
+    folder = data[0]
+    predictions = save_npz(tmp_path / "predictions.npz", data[1])
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    _, beside = run(folder, predictions, tmp_path / "beside")
+    for path in folder.glob("*.mat"):
+        path.rename(truth / path.name)
+    _, apart = run(folder, predictions, tmp_path / "apart", "--ground_truth", str(truth))
+    assert apart["all"] == beside["all"] and apart["ground_truth"] == str(truth)

@@ -63,7 +63,7 @@ def workshop(tmp_path_factory, model):
 @pytest.fixture(scope="module", autouse=True)
 def golden_pyramid():
     """The pyramid of the published figures: libigl, which builds them, may not be installed."""
-    with replaced("load_pyramid", lambda model: _golden_pyramid()):
+    with replaced("load_pyramid", lambda model, name: _golden_pyramid()):
         yield
 
 

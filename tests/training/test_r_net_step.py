@@ -12,7 +12,12 @@ from face_model.coefficients import coefficient_sizes
 from losses import LossWeights, landmark_weights
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
-from training.options import TrainingOptions, batch_norm_decay_at, learning_rate_at
+from training.options import (
+    TrainingOptions,
+    batch_norm_decay_at,
+    choose_batch_norm_decay,
+    learning_rate_at,
+)
 from training.r_net_step import build_r_net_step, initialize_r_net
 from utils.errors import InputError
 from utils.tf_compat import tf
@@ -129,9 +134,10 @@ def test_inference_mode_equals_training_mode_with_settled_averages(running):
 
 def test_two_faces_are_learned(running):
     running.restart()
+    ramp = TrainingOptions(batch_norm_decay="ramp")
     totals = []
     for step in range(14):
-        totals.append(running.update(3e-4, batch_norm_decay_at(step))["total"])
+        totals.append(running.update(3e-4, batch_norm_decay_at(step, ramp))["total"])
     assert np.isfinite(totals).all() and np.mean(totals[-3:]) < 0.8 * totals[0]
 
 
@@ -186,11 +192,42 @@ def save_r_net(running, path, wanted):
 
 def test_default_schedule_is_the_published_one():
     options = TrainingOptions()
-    assert [learning_rate_at(step, options) for step in (0, 99999, 100000, 199999)] == [
-        1e-4,
-        1e-4,
-        2e-5,
-        2e-5,
-    ]
-    decays = [batch_norm_decay_at(step) for step in range(5000)]
+    steps = (0, 99999, 100000, 100001, 199999)
+    assert [learning_rate_at(step, options) for step in steps] == [1e-4, 1e-4, 1e-4, 2e-5, 2e-5]
+
+
+def test_learning_rate_changes_where_piecewise_constant_changes_it():
+    options = TrainingOptions(late_from=3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        step = tf.placeholder(tf.int64, [])
+        published = tf.train.piecewise_constant(step, [np.int64(3)], [1e-4, 2e-5])
+        for number in range(6):
+            rate = session.run(published, {step: number})
+            assert learning_rate_at(number, options) == pytest.approx(float(rate), rel=1e-6)
+
+
+def test_decay_ramp_rises_to_the_published_constant():
+    ramp = TrainingOptions(batch_norm_decay="ramp")
+    decays = [batch_norm_decay_at(step, ramp) for step in range(5000)]
     assert decays == sorted(decays) and decays[0] == 0.1 and decays[-1] == 0.997
+
+
+def test_decay_is_the_published_constant_by_default():
+    for options in (TrainingOptions(), TrainingOptions(batch_norm_decay="constant")):
+        assert {batch_norm_decay_at(step, options) for step in (0, 1, 5000)} == {0.997}
+
+
+@pytest.mark.parametrize(
+    "init_weights, resumed, expected",
+    [
+        (None, None, "ramp"),
+        ("resnet_v1_50.ckpt", None, "constant"),
+        (None, {"options": {"batch_norm_decay": "constant"}}, "constant"),
+        ("resnet_v1_50.ckpt", {"options": {"batch_norm_decay": "ramp"}}, "ramp"),
+        ("resnet_v1_50.ckpt", {"options": {}}, "ramp"),  # records of earlier versions
+        (None, {}, "ramp"),
+    ],
+)
+def test_decay_is_a_ramp_only_after_random_weights(init_weights, resumed, expected):
+    options = TrainingOptions(init_weights=init_weights)
+    assert choose_batch_norm_decay(options, resumed) == expected

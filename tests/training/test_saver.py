@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,9 +68,63 @@ def names(step):
 def test_newest_checkpoints_are_kept(run):
     for step in (9, 10, 11):
         run.save(step)
-    assert run.files() == names(10) + names(11)
+    assert run.files() == ["checkpoint"] + names(10) + names(11)
     prefix, passed_over = run.restore()
     assert prefix == str(run.folder / "iter_11.ckpt") and not passed_over and run.value() == 11
+
+
+def listed(folder):
+    """Return the newest checkpoint and all listed ones as TensorFlow reads them, by base name."""
+    newest = tf.train.latest_checkpoint(str(folder))
+    every = list(tf.train.get_checkpoint_state(str(folder)).all_model_checkpoint_paths)
+    assert newest == every[-1] and all(os.path.dirname(path) == str(folder) for path in every)
+    return [os.path.basename(path) for path in every]
+
+
+def test_tensorflow_finds_the_newest_checkpoint(run):
+    for step, expected in ((9, [9]), (10, [9, 10]), (11, [10, 11])):
+        run.save(step)
+        assert listed(run.folder) == ["iter_{}.ckpt".format(each) for each in expected]
+    with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
+        variable = tf.get_variable("v", [3])
+        tf.train.Saver().restore(session, tf.train.latest_checkpoint(str(run.folder)))
+        assert (session.run(variable) == 11).all()
+    moved = str(run.folder) + "_moved"
+    shutil.copytree(str(run.folder), moved)
+    assert tf.train.latest_checkpoint(moved) == os.path.join(moved, "iter_11.ckpt")
+
+
+def test_list_of_checkpoints_is_as_tensorflow_writes_it(run, tmp_path):
+    run.save(9)
+    run.save(10)
+    names = ["iter_9.ckpt", "iter_10.ckpt"]
+    (tmp_path / "theirs").mkdir()
+    tf.train.update_checkpoint_state(str(tmp_path / "theirs"), names[-1], names)
+    assert (run.folder / "checkpoint").read_bytes() == (
+        tmp_path / "theirs" / "checkpoint"
+    ).read_bytes()
+
+
+def test_removed_checkpoints_are_never_listed(run, monkeypatch):
+    """Even if the process ends before the surplus checkpoint is removed."""
+
+    def stop(prefix):
+        raise KeyboardInterrupt
+
+    run.save(9)
+    run.save(10)
+    monkeypatch.setattr(saver, "_remove", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run.save(11)
+    assert listed(run.folder) == ["iter_10.ckpt", "iter_11.ckpt"]
+    assert names(9)[-1] in run.files()
+
+
+def test_after_a_fallback_the_newly_written_checkpoint_is_the_newest(run):
+    run.save(4)
+    os.truncate(str(run.folder / "iter_4.ckpt.index"), 5)
+    run.save(3)
+    assert listed(run.folder) == ["iter_3.ckpt"]
 
 
 def test_empty_folder_restores_nothing(run):
@@ -107,7 +162,7 @@ def test_training_after_a_fallback_keeps_new_checkpoints(run):
     run.save(3)
     assert run.restore()[0].endswith("iter_3.ckpt") and finished_steps(str(run.folder)) == [3, 4]
     run.save(4)
-    assert run.restore()[0].endswith("iter_4.ckpt") and run.files() == names(4)
+    assert run.restore()[0].endswith("iter_4.ckpt") and run.files() == ["checkpoint"] + names(4)
 
 
 def test_error_if_no_checkpoint_is_whole(run):
@@ -185,6 +240,9 @@ def test_newest_checkpoint_is_whole_after_a_kill(tmp_path):
         with tf.Session() as session:
             prefix, passed_over = CheckpointSaver(folder, 2, {}).restore_newest(session, accept)
             value = session.run(variable)
+    newest = tf.train.latest_checkpoint(folder)  # at most one checkpoint behind
+    assert os.path.isfile(records.record_path(newest))
+    assert int(newest.split("_")[-1].split(".")[0]) >= said[-1]
     assert not passed_over and int(prefix.split("_")[-1].split(".")[0]) >= said[-1]
     assert prefix.endswith("iter_{:.0f}.ckpt".format(value[0])) and (value == value[0]).all()
 

@@ -119,6 +119,30 @@ def test_resumed_run_ends_with_the_same_bits(workshop, straight, capsys):
     shutil.rmtree(str(workshop / "resumed"))
 
 
+def test_decay_of_moving_averages_follows_the_first_weights(workshop, straight, capsys):
+    """Random weights: the ramp; given weights: the constant; a resumed run: as it began."""
+    record = json.loads((straight / "iter_4.json").read_text())
+    assert record["options"]["batch_norm_decay"] == "ramp"
+    weights = str(straight / "iter_4.ckpt")
+    name = "resnet_v1_50/conv1/BatchNorm/moving_variance"
+    before = variables(weights)[name]
+    capsys.readouterr()
+    assert run(workshop, "tuned", "--steps", "1", "--init_weights", weights) == 0
+    assert "decay by the published constant 0.997" in capsys.readouterr().err
+    assert run(workshop, "tuned", "--steps", "2", "--resume") == 0
+    said = capsys.readouterr().err
+    assert "decay by the published constant 0.997" in said and "batch_norm_decay" not in said
+    for step in (1, 2):
+        record = json.loads((workshop / "tuned" / "iter_{}.json".format(step)).read_text())
+        assert record["options"]["batch_norm_decay"] == "constant"
+    options = json.loads((workshop / "tuned" / "options.json").read_text())["options"]
+    assert options["batch_norm_decay"] == "constant"
+    after = variables(workshop / "tuned" / "iter_1.ckpt")[name]
+    assert 0 < np.abs(after - 0.997 * before).max()
+    assert np.all(after >= 0.997 * before * (1 - 1e-6))  # 0.003 of a variance is added
+    shutil.rmtree(str(workshop / "tuned"))
+
+
 def test_finished_run_resumes_to_nothing(workshop, straight, capsys):
     assert run(workshop, "straight", "--steps", "4", "--resume") == 0
     assert "nothing to do" in capsys.readouterr().out
@@ -126,7 +150,7 @@ def test_finished_run_resumes_to_nothing(workshop, straight, capsys):
 
 def test_records_lie_beside_the_checkpoints(straight):
     names = [name for name in sorted(os.listdir(str(straight))) if not name.startswith(".")]
-    assert names == [
+    assert names == ["checkpoint"] + [
         name
         for step in (2, 4)
         for name in (
@@ -135,6 +159,7 @@ def test_records_lie_beside_the_checkpoints(straight):
             "iter_{}.json".format(step),
         )
     ] + ["options.json", "summary"]
+    assert tf.train.latest_checkpoint(str(straight)) == str(straight / "iter_4.ckpt")
     record = json.loads((straight / "iter_4.json").read_text())
     model = read_face_model(TOY_MODEL)
     assert record["step"] == 4 and record["options"]["seed"] == 5
@@ -261,7 +286,20 @@ def test_run_does_not_write_through_links(workshop, tmp_path):
             pass
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b"])
+@pytest.mark.parametrize("name", ["./test1", "test1/", ".//./test1"])
+def test_published_way_to_name_a_run_is_accepted(tmp_path, name):
+    options = read_options("--model_name", name)
+    assert options.model_name == "test1"
+    for model_name in (options.model_name, name):
+        options = TrainingOptions(result_path=str(tmp_path), model_name=model_name)
+        with locked_run_folder(options) as path:
+            assert path == str(tmp_path / "test1")
+    assert os.listdir(str(tmp_path)) == ["test1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "./", "..", "a/b", "./a/b", "./..", "../a", "a/../b", "a/..", "/a", "//a"]
+)
 def test_run_stays_in_the_result_folder(workshop, name):
     with pytest.raises(InputError, match="plain folder name"):
         run(workshop, name)
@@ -290,6 +328,25 @@ def test_defaults_are_the_published_ones():
         1000,
     )
     assert (arguments.checkpoint_interval, arguments.keep) == (10000, 50)
+
+
+@pytest.mark.parametrize(
+    "flags, steps",
+    [
+        (["--model", "r_net"], 200000),
+        (["--model", "gcn"], 500000),
+        (["--model", "gcn", "--steps", "7"], 7),
+    ],
+)
+def test_number_of_steps_is_that_of_the_published_network(flags, steps):
+    assert train.parse_arguments(flags).steps == read_options(*flags).steps == steps
+
+
+def test_help_names_both_published_numbers_of_steps(capsys):
+    with pytest.raises(SystemExit):
+        train.parse_arguments(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "200000 for --model r_net and 500000 for --model gcn" in said
 
 
 @pytest.mark.parametrize(
