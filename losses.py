@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.tf_compat import Tensor, tf
 
 # Nose ridge tip (29-31) and inner lips (61-68), counted from 1: the landmarks of expressions.

@@ -34,7 +34,7 @@ from evaluation.protocol import (
     summarize,
 )
 from face_model import load_face_model
-from geometry.landmarks import five_from_68
+from geometry.landmark_layout import five_from_68
 from reconstruction.arguments import add_reconstruction_flags, make_pipeline
 from reconstruction.face import LocatedFace, map_landmarks_to_photo, mesh_variants
 from reconstruction.look_ahead import iterate_batches

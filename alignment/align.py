@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from geometry.camera import IMAGE_SIZE, flip_y
-from geometry.landmarks import STANDARD_POINTS_3D
+from geometry.landmark_layout import STANDARD_POINTS_3D
 from utils.errors import InputError
 
 FACE_SCALE = 102.0  # pixels of the crop per unit (1 dm) of the standard 3-D points

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from alignment.landmarks import LandmarkPredictor
-from geometry.landmarks import five_from_68
+from geometry.landmark_layout import five_from_68
 from utils.errors import InputError
 from utils.installed import is_installed, missing_dependencies
 from utils.tf_compat import hidden_modules, tf

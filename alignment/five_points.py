@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from geometry.landmarks import STANDARD_POINTS_3D
+from geometry.landmark_layout import STANDARD_POINTS_3D
 from utils.errors import InputError
 
 ORDER = "left eye, right eye, nose tip, left and right mouth corner, as seen in the image"

@@ -10,7 +10,7 @@ from typing import Optional, Tuple, Union
 
 import numpy as np
 
-from geometry.landmarks import five_from_68
+from geometry.landmark_layout import five_from_68
 
 # Distance from the five points, in distances from eyes to mouth. On 20 photos up to 37 degrees
 # of yaw the mean of the five was .02 to .07 (95% of the single ones below .076); on two profiles,

@@ -89,7 +89,7 @@ def _write_photos(folder, count):
     """Write a photo with its five points, and links to it under other names."""
     from PIL import Image
 
-    from geometry.landmarks import STANDARD_POINTS_3D
+    from geometry.landmark_layout import STANDARD_POINTS_3D
     from tests.fuzz.originals import picture
 
     photos = os.path.join(folder, "photos")

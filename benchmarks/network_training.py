@@ -28,7 +28,7 @@ from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.landmark_basis import landmark_model
 from geometry.camera import flip_y, project
-from geometry.landmarks import five_from_68
+from geometry.landmark_layout import five_from_68
 from geometry.rotation import rotation_matrices
 from reconstruction.regressor import CoefficientRegressor
 from training.saver import finished_steps

@@ -5,7 +5,7 @@ import numpy as np
 from benchmarks.synthetic_mesh import GRID, face_like_mesh
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel, vertex_triangle_table
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 
 IDENTITIES, EXPRESSIONS, ALBEDOS = 80, 64, 80
 _SHAPE_DEVIATION, _ALBEDO_DEVIATION = 0.005, 2.0  # of each component; dm, gray levels

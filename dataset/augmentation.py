@@ -11,7 +11,7 @@ from PIL import Image
 
 from dataset.processed_faces import Sample
 from geometry.camera import IMAGE_SIZE, row_from_y_up
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 
 MAX_SHIFT = 10.0  # pixels; alignment by detected points has errors of about this size
 MAX_SCALE = 0.08  # fraction of the size

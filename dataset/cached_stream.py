@@ -9,7 +9,7 @@ from dataset.face_cache import FaceCache
 from dataset.face_stream import PREFETCHED_BATCHES, BatchQueue
 from dataset.photo_jitter import PhotoJitter
 from geometry.camera import IMAGE_SIZE
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.errors import InputError
 from utils.tf_compat import Tensor, tf, without_autograph
 

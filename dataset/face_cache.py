@@ -24,7 +24,7 @@ from dataset.processed_faces import (
     read_face,
 )
 from geometry.camera import IMAGE_SIZE
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.errors import InputError
 from utils.lock import folder_lock
 from utils.numpy_files import npy_header

@@ -15,7 +15,7 @@ import numpy as np
 from dataset.augmentation import augment, sample_augmentation
 from dataset.processed_faces import BrokenFace, FaceFolder, Sample, read_face
 from geometry.camera import IMAGE_SIZE
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.errors import InputError
 from utils.tf_compat import Tensor, tf, without_autograph
 

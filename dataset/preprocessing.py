@@ -18,7 +18,7 @@ from dataset.processed_faces import (
     write_face,
 )
 from geometry.camera import IMAGE_SIZE, flip_y
-from geometry.landmarks import INNER_LANDMARKS, LANDMARK_COUNT
+from geometry.landmark_layout import INNER_LANDMARKS, LANDMARK_COUNT
 from utils.atomic import atomic_path
 from utils.drawing import draw_points, tile_pictures
 from utils.errors import InputError

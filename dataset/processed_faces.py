@@ -19,7 +19,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from geometry.camera import IMAGE_SIZE
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from mesh_renderer.png import encode_png
 from utils.atomic import write_atomically
 from utils.errors import InputError

@@ -17,7 +17,7 @@ from evaluation.protocol import (
     read_yaws,
     yaw_bin,
 )
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.atomic import atomic_path
 from utils.errors import InputError
 from utils.mat_files import read_mat

@@ -9,7 +9,7 @@ from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.errors import InputError
 from utils.mat_files import read_mat
 from utils.numpy_files import read_npy

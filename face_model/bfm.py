@@ -14,7 +14,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 import numpy as np
 
 from face_model.model import VERTEX_VALENCE, FaceModel
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.errors import InputError
 from utils.mat_files import read_mat
 

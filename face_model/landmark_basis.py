@@ -5,7 +5,7 @@ from typing import Tuple
 import numpy as np
 
 from face_model.model import FaceModel
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 
 
 def landmark_model(model: FaceModel) -> Tuple[np.ndarray, np.ndarray]:

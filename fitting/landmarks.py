@@ -15,7 +15,7 @@ from face_model.coefficients import STATISTICAL_BOUND, expression_bounds
 from face_model.landmark_basis import landmark_model
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, project
-from geometry.landmarks import BROWS, INNER_LANDMARKS, JAW, LANDMARK_COUNT, five_from_68
+from geometry.landmark_layout import BROWS, INNER_LANDMARKS, JAW, LANDMARK_COUNT, five_from_68
 from geometry.rotation import rotation_matrices
 from utils.workers import one_blas_thread
 

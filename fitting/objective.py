@@ -9,7 +9,7 @@ from face_decoder import FaceDecoder, Rendering
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from fitting.landmarks import correspondence_weights
 from geometry.camera import IMAGE_SIZE, row_from_y_up
-from geometry.landmarks import FIVE_FROM_68, INNER_LANDMARKS, LANDMARK_COUNT, five_from_68
+from geometry.landmark_layout import FIVE_FROM_68, INNER_LANDMARKS, LANDMARK_COUNT, five_from_68
 from geometry.spherical_harmonics import spherical_harmonics
 from utils.tf_compat import Tensor, tf
 

@@ -30,7 +30,7 @@ from fitting.landmarks import LandmarkFitter, correspondence_weights
 from fitting.lighting import sample_skin, solve_light_and_albedo
 from fitting.objective import FaceObservation, Objective
 from geometry.camera import IMAGE_SIZE
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.tf_compat import Tensor
 
 DEFAULT_STEPS = 240

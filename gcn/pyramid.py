@@ -16,8 +16,8 @@ import scipy.sparse
 from face_model.loading import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
 from gcn import published_pyramid
-from gcn.connectivity import vertex_connectivity
 from gcn.decimation import SMALLEST_MESH, boundary_vertices, decimate, oriented_part
+from gcn.laplacian import scaled_laplacian
 from gcn.pictures import draw_mesh
 from gcn.published_pyramid import (
     find_published_pyramid,
@@ -26,7 +26,7 @@ from gcn.published_pyramid import (
 )
 from gcn.upsampling import upsampling_matrix
 from geometry.camera import MILLIMETERS_PER_DM
-from geometry.landmarks import EYES_AND_MOUTH
+from geometry.landmark_layout import EYES_AND_MOUTH
 from utils.atomic import atomic_path
 from utils.errors import InputError, run_main
 from utils.numpy_files import read_npz
@@ -190,39 +190,6 @@ def build_pyramid(
         upsampling=tuple(matrix.astype(np.float32) for matrix in upsampling),
         kept=tuple(kept),
     )
-
-
-def scaled_laplacian(triangles: np.ndarray, count: int) -> scipy.sparse.csr_matrix:
-    """Return the normalized Laplacian of a mesh's edges, shifted to eigenvalues in -1..1.
-
-    L - I with L = I - D^-1/2 A D^-1/2 and the largest eigenvalue taken as 2 (Defferrard et al.
-    2016, section 2.1). As published, A counts the triangles at each edge: 2 inside, 1 at the
-    boundary. A vertex without edges gets an empty row.
-
-    Args:
-        triangles: [f, 3].
-        count: number of vertices.
-
-    Returns:
-        [count, count] ``scipy.sparse.csr_matrix`` float32, symmetric.
-    """
-    return normalize_adjacency(vertex_connectivity(triangles, count))
-
-
-def normalize_adjacency(adjacency: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:
-    """Return -D^-1/2 A D^-1/2, with the row sums of A as D.
-
-    Args:
-        adjacency: A, [n, n], symmetric.
-
-    Returns:
-        [n, n] float32.
-    """
-    entries = adjacency.tocoo()
-    degrees = np.asarray(adjacency.sum(axis=1)).reshape(-1)
-    weights = -entries.data / np.sqrt(degrees[entries.row] * degrees[entries.col])
-    positions = (entries.row, entries.col)
-    return scipy.sparse.csr_matrix((np.float32(weights), positions), shape=adjacency.shape)
 
 
 def report_levels(pyramid: MeshPyramid, landmarks: np.ndarray) -> List[LevelReport]:

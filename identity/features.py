@@ -2,8 +2,9 @@
 
 The published system compares faces by FaceNet (Schroff et al., CVPR 2015), whose weights must be
 downloaded by hand: for the perceptual loss a checkpoint, for the embedding of the mesh generator
-the frozen graph ``network/FaceNetModel.pb``, which may be another FaceNet. Without them, dlib's recognition network replaces it: its weights are in the
-public domain, and part of the PyPI package ``face_recognition_models``.
+the frozen graph ``network/FaceNetModel.pb``, which may be another FaceNet. Without them, dlib's
+recognition network replaces it: its weights are in the public domain, and part of the PyPI package
+``face_recognition_models``.
 """
 
 import abc

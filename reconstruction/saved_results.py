@@ -12,7 +12,7 @@ from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
 from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from reconstruction.face import LocatedFace
 from reconstruction.face_source import FaceSource, Progress
 from reconstruction.network_choice import GeneratorChoice

@@ -7,7 +7,7 @@ import numpy as np
 from face_model import FaceModel
 from face_model.landmark_basis import landmark_model
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT, project
-from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
 from geometry.rotation import rotation_matrices
 
 _ITERATIONS = 4

@@ -13,7 +13,7 @@ from face_model import FaceModel
 from face_model.coefficients import STATISTICAL_BOUND, Coefficients, coefficient_sizes
 from face_model.landmark_basis import landmark_model
 from geometry.camera import IMAGE_SIZE, PRINCIPAL_POINT
-from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
 from synthesis.crop_placement import CropTransform, TranslationSolver
 from synthesis.expressions import sample_expression
 from synthesis.lighting import sample_light

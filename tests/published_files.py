@@ -24,7 +24,7 @@ from gcn.generator import generate_mesh, pyramid_tensors
 from gcn.published_pyramid import LEVELS, read_published_pyramid
 from gcn.pyramid import MeshPyramid
 from geometry.camera import IMAGE_SIZE, flip_y, project
-from geometry.landmarks import LANDMARK_COUNT, STANDARD_POINTS_3D, five_from_68
+from geometry.landmark_layout import LANDMARK_COUNT, STANDARD_POINTS_3D, five_from_68
 from tests.golden_weights import golden_value
 from tests.paths import GOLDEN
 from utils.photos import example_photo

@@ -7,8 +7,9 @@ from typing import Any, Iterator, NamedTuple
 import numpy as np
 
 from gcn import generator
+from gcn.laplacian import normalize_adjacency
 from gcn.published_pyramid import LEVELS, _read_matrix, read_published_pyramid
-from gcn.pyramid import MeshPyramid, normalize_adjacency
+from gcn.pyramid import MeshPyramid
 from utils.tf_compat import tf
 
 LAPLACIAN_TOLERANCE, GENERATOR_TOLERANCE = 1e-6, 1e-4

@@ -8,7 +8,7 @@ from PIL import Image
 from alignment.align import align
 from face_model import read_face_model
 from face_model.model import FaceModel, vertex_triangle_table
-from geometry.landmarks import STANDARD_POINTS_3D
+from geometry.landmark_layout import STANDARD_POINTS_3D
 from reconstruction.face import LocatedFace, Reconstruction
 from tests.paths import TOY_MODEL
 

@@ -14,7 +14,7 @@ from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.landmark_basis import landmark_model
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, MILLIMETERS_PER_DM, project
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from geometry.normals import surface_normals
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import SH_BANDS, harmonics_array

@@ -35,7 +35,7 @@ from utils.workers import release_freed_memory
 
 # Notice of each of training.options.BATCH_NORM_DECAYS.
 _DECAY_NOTICES = {
-    "constant": "batch normalization: the moving averages decay by the published constant {}".format(
+    "constant": "batch normalization: moving averages decay by the published constant {}".format(
         R_NET_BATCH_NORM_DECAY
     ),
     "ramp": "batch normalization: the decay of the moving averages rises to the published {}, "

@@ -19,7 +19,7 @@ from face_model.open_model.identity import build_identity_model
 from face_model.open_model.landmarks import landmark_vertices, outline_vertices
 from face_model.open_model.phenotypes import TargetSet, load_targets, neutral_weights
 from face_model.open_model.regions import Regions
-from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
 from geometry.normals import surface_normals
 
 MODEL_NAME = "open face model 1 (MakeHuman, CC0)"

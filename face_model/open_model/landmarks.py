@@ -18,7 +18,7 @@ from typing import Dict, Mapping, Tuple
 import numpy as np
 
 from face_model.open_model.head_mesh import HeadMesh
-from geometry.landmarks import LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 
 # Landmark -> its base vertices. Landmarks are counted from 1; the image's left half (the person's
 # right) and the midline are listed, the others are mirror images.

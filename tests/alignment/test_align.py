@@ -18,7 +18,7 @@ from alignment.align import (
     photo_to_crop,
 )
 from geometry.camera import IMAGE_SIZE, flip_y
-from geometry.landmarks import STANDARD_POINTS_3D
+from geometry.landmark_layout import STANDARD_POINTS_3D
 from tests.paths import TESTS_DIR
 from utils.errors import InputError
 

@@ -9,7 +9,7 @@ from alignment.five_points import (
     five_points_path,
     read_five_points,
 )
-from geometry.landmarks import STANDARD_POINTS_3D
+from geometry.landmark_layout import STANDARD_POINTS_3D
 from utils.errors import InputError
 
 WIDTH, HEIGHT = 500, 400

@@ -15,7 +15,7 @@ from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import LandmarkNetwork
 from alignment.landmarks import LandmarkPredictor
 from alignment.locate import FaceLocator
-from geometry.landmarks import five_from_68
+from geometry.landmark_layout import five_from_68
 from utils.errors import InputError
 from utils.tf_compat import tf
 

@@ -25,7 +25,7 @@ from alignment.landmark_network import LandmarkNetwork
 from alignment.landmarks import LandmarkPredictor
 from alignment.skin import skin_mask
 from dataset.processed_faces import is_whole, written_files
-from geometry.landmarks import INNER_LANDMARKS, STANDARD_POINTS_3D
+from geometry.landmark_layout import INNER_LANDMARKS, STANDARD_POINTS_3D
 from utils import installed
 from utils import photos as photo_files
 from utils.errors import InputError

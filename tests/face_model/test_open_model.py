@@ -20,7 +20,7 @@ from face_model.open_model.phenotypes import neutral_weights, sample_weights
 from face_model.open_model.skin import SkinColor
 from face_model.open_model.subdivision import subdivide, triangulate_mixed
 from geometry.camera import project, project_to_image
-from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
 from geometry.normals import surface_normals
 from utils.errors import InputError
 from utils.paths import BFM_DIR, CACHE_DIR

@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, NamedTuple
 import numpy as np
 from PIL import Image
 
-from geometry.landmarks import STANDARD_POINTS_3D
+from geometry.landmark_layout import STANDARD_POINTS_3D
 from tests.fuzz.originals import picture
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces

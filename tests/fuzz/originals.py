@@ -16,7 +16,7 @@ from checkpoints.record import record_path
 from face_model import read_face_model
 from gcn.generator import generate_mesh, pyramid_tensors
 from gcn.pyramid import load_pyramid
-from geometry.landmarks import STANDARD_POINTS_3D
+from geometry.landmark_layout import STANDARD_POINTS_3D
 from identity.features import FACE_NET_CHECKPOINT, FACE_NET_GRAPH, find_dlib_file
 from synthesis import __main__ as synthesize
 from tests.bfm_pieces import write_mat_file, write_random_pieces

@@ -8,13 +8,13 @@ import pytest
 import scipy.sparse
 
 from gcn import published_pyramid as published
+from gcn.laplacian import scaled_laplacian
 from gcn.pyramid import (
     OWN_PYRAMID,
     PUBLISHED_PYRAMID,
     has_published_pyramid,
     load_pyramid,
     recorded_pyramid,
-    scaled_laplacian,
 )
 from tests import pyramid_parity
 from tests.paths import GOLDEN

@@ -14,7 +14,7 @@ from PIL import Image
 
 import nme
 from evaluation import aflw2000 as evaluation_data
-from geometry.landmarks import five_from_68
+from geometry.landmark_layout import five_from_68
 from tests.toy_reconstruction import toy_reconstruction
 from utils.errors import InputError
 from utils.lock import folder_lock

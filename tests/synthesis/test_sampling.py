@@ -1,7 +1,7 @@
 import numpy as np
 
 from face_model.landmark_basis import landmark_model
-from geometry.landmarks import STANDARD_POINTS_3D, five_from_68
+from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
 from synthesis.sampling import FaceSampler, typical_identity
 from tests.toy_reconstruction import toy_face_model
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geometry.landmarks import five_from_68
+from geometry.landmark_layout import five_from_68
 
 
 def test_five_from_68():
