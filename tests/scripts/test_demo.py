@@ -37,6 +37,9 @@ def portrait():
 
 
 def run_demo(*arguments, **options):
+    # TensorFlow in this process has set the level, which would let its greeting through.
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    options.setdefault("env", environment)
     return subprocess.run(
         [sys.executable, os.path.join(REPO_ROOT, "demo.py"), "--face_model", "open"]
         + list(arguments),
