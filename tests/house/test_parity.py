@@ -22,6 +22,13 @@ def test_decoder_renderer_losses_and_gradients_agree(decoder_checks):
     assert not above, parity.report(above)[0]
 
 
+def test_the_losses_of_a_step_agree_with_the_formulas():
+    checks = list(parity.composed_checks(GOLDEN)) + list(parity.fractional_mask_checks(GOLDEN))
+    assert len(checks) == 8
+    above = [check for check in checks if not check.error <= check.tolerance]
+    assert not above, parity.report(above)[0]
+
+
 def test_a_difference_is_noticed():
     assert not parity.report([parity.relative("x", [1.0, 2.0], [1.0, 2.1])])[1]
     assert not parity.report([parity.relative("x", [1.0], [1.0, 2.0])])[1]
