@@ -87,10 +87,10 @@ def learning_rate_at(step: int, options: TrainingOptions) -> float:
     """Return the learning rate of the update after ``step`` updates.
 
     The published schedule has two levels, the first one up to and including the step
-    ``late_from``, as ``tf.train.piecewise_constant`` has it. "cool_down" rises linearly, stays constant, and falls to
-    zero along a cosine in the last steps. In contrast to a cosine over the whole run, it allows a
-    run to be lengthened or ended early (``--resume`` with other ``--steps``) with the same result
-    as if that had been planned from the start.
+    ``late_from``, as ``tf.train.piecewise_constant`` has it. "cool_down" rises linearly, stays
+    constant, and falls to zero along a cosine in the last steps. In contrast to a cosine over the
+    whole run, it allows a run to be lengthened or ended early (``--resume`` with other ``--steps``)
+    with the same result as if that had been planned from the start.
     """
     if options.schedule == "published":
         return options.learning_rate if step <= options.late_from else options.late_learning_rate
