@@ -8,13 +8,19 @@ the photo's landmarks, or ground truth if the data include it (``dataset.mesh_ta
 
 from typing import Any, Dict, Optional, Tuple
 
+import losses as loss_terms
 from checkpoints.variables import restore
 from dataset.face_stream import Batch
 from dataset.mesh_targets import MeshTargets, build_mesh_targets
-from face_decoder import render_face
+from face_decoder import Rendering, render_face
 from face_model import FaceModel
+<<<<<<< HEAD
 from face_model.coefficients import coefficient_sizes
 from gcn.embedding import build_frozen_features
+=======
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from gcn.embedding import FrozenFeatures, build_frozen_features
+>>>>>>> 1659632b82f579d1897241d704a85c804eb69eba
 from gcn.generator import GENERATOR_SCOPE, pyramid_tensors
 from gcn.losses import mesh_losses, total_mesh_loss
 from gcn.pyramid import load_pyramid
@@ -25,6 +31,7 @@ from training.optimizer import (
     build_update,
     landmark_error,
     loss_gradient_norms,
+    published_histograms,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
@@ -80,6 +87,7 @@ def build_mesh_generator_step(
 
     # 2. losses and update
     face, weights = refined.face, options.loss_weights
+    parts = split_coefficients(features.coefficients, coefficient_sizes(model))
     losses = mesh_losses(
         face.landmarks, batch.landmarks, face.shape, target, face.normals, target_normals
     )
@@ -88,6 +96,10 @@ def build_mesh_generator_step(
     update, gradient_norm = build_update(total, learning_rate)
 
     # 3. summaries
+    rendering = render_face(face, model)
+    offsets = tf.summary.histogram(
+        "offset_mm", MILLIMETERS_PER_DM * (face.shape - refined.coefficient_face.shape)
+    )
     return TrainingStep(
         update=update,
         step=tf.train.get_or_create_global_step(),
@@ -99,11 +111,20 @@ def build_mesh_generator_step(
         metrics=_metrics(refined, batch.landmarks, targets),
         gradient_norm=gradient_norm,
         loss_gradient_norms=loss_gradient_norms(losses, weights, face.shape),
-        histograms=tf.summary.histogram(
-            "offset_mm", MILLIMETERS_PER_DM * (face.shape - refined.coefficient_face.shape)
-        ),
-        pictures=_pictures(refined, model),
+        histograms=tf.summary.merge([offsets] + published_histograms(parts)),
+        pictures=_pictures(refined, rendering, model),
         validation_feeds={} if targets is None else {targets.validating: True},
+        published={
+            "photo_error": loss_terms.photometric_loss(
+                batch.photos, rendering.image, rendering.front_mask * batch.attention
+            ),
+            "lm_error": tf.sqrt(losses.landmark),
+            "reflect_error": loss_terms.reflectance_loss(face.albedo, model.skin_mask),
+            "gamma_error": loss_terms.gamma_loss(parts.gamma),
+            "shape_error": losses.shape,
+            "normal_error": losses.normal,
+            "train_error": total,
+        },
     )
 
 
@@ -151,10 +172,9 @@ def _mean_distance(vertices: Tensor, others: Tensor) -> Tensor:
     return MILLIMETERS_PER_DM * tf.reduce_mean(tf.norm(vertices - others, axis=-1))
 
 
-def _pictures(refined: RefinedFace, model: FaceModel) -> Pictures:
+def _pictures(refined: RefinedFace, rendering: Rendering, model: FaceModel) -> Pictures:
     """Show the refined face; a map of distances replaces the albedo, which is not refined."""
     before, after = refined.coefficient_face, refined.face
-    rendering = render_face(after, model)
     distances = tf.sqrt(tf.reduce_sum(tf.square(after.shape - before.shape), axis=-1))
     colors = _distance_colors(distances)
     distance_map = render_face(after._replace(colors=colors), model)

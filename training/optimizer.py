@@ -4,7 +4,7 @@ The steps themselves are in ``training.r_net_step``, ``training.supervised_step`
 ``training.mesh_generator_step``.
 """
 
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple
 
 import networks
 from training.step import present_terms
@@ -117,9 +117,21 @@ def coefficient_histograms(parts: Any) -> Tensor:
     Args:
         parts: ``face_model.coefficients.Coefficients`` of tensors.
     """
-    return tf.summary.merge(
-        [
-            tf.summary.histogram("coefficients/" + name, values)
-            for name, values in parts._asdict().items()
-        ]
-    )
+    own = [
+        tf.summary.histogram("coefficients/" + name, values)
+        for name, values in parts._asdict().items()
+    ]
+    return tf.summary.merge(own + published_histograms(parts))
+
+
+def published_histograms(parts: Any) -> List[Tensor]:
+    """Return the histograms of the published code's summaries, under its tags.
+
+    Args:
+        parts: ``face_model.coefficients.Coefficients`` of tensors.
+    """
+    return [
+        tf.summary.histogram("id_coeff", parts.identity),
+        tf.summary.histogram("ex_coeff", parts.expression),
+        tf.summary.histogram("tex_coeff", parts.albedo),
+    ]

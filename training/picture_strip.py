@@ -50,6 +50,16 @@ def draw_picture_strip(
     return np.concatenate(strip)
 
 
+def draw_pair(photo: np.ndarray, rendered: np.ndarray) -> np.ndarray:
+    """Return a photo beside its render, [224, 448, 3] uint8 RGB.
+
+    Args:
+        photo: [224, 224, 3] BGR, 0..255.
+        rendered: [224, 224, 3] BGR, not clipped.
+    """
+    return np.concatenate([_to_rgb(photo), _to_rgb(rendered)], axis=1)
+
+
 def _draw_landmarks(photo: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Draw both kinds of landmarks [68, 2] on a photo [224, 224, 3] BGR; returns uint8 RGB."""
     picture = Image.fromarray(_to_rgb(photo))

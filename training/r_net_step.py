@@ -4,7 +4,7 @@ Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (
 section 3: supervised by the photo, its landmarks and an identity network, without 3-D labels.
 """
 
-from typing import Any
+from typing import Any, Dict
 
 import losses as loss_terms
 import networks
@@ -67,6 +67,7 @@ def build_r_net_step(
         loss_gradient_norms=loss_gradient_norms(losses, weights, trained),
         histograms=coefficient_histograms(parts),
         pictures=_pictures(face, rendering, model),
+        published=_published_scalars(losses, total),
     )
 
 
@@ -114,6 +115,20 @@ def _losses(
         reflectance=loss_terms.reflectance_loss(face.albedo, model.skin_mask),
         gamma=loss_terms.gamma_loss(parts.gamma),
     )
+
+
+def _published_scalars(losses: Losses, total: Tensor) -> Dict[str, Tensor]:
+    """Return the scalars of the published summaries, by their tags."""
+    scalars = {
+        "photo_error": losses.photometric,
+        "lm_error": tf.sqrt(losses.landmark),
+        "reflect_error": losses.reflectance,
+        "gamma_error": losses.gamma,
+        "train_error": total,
+    }
+    if losses.perceptual is not None:
+        scalars["id_sim_error"] = losses.perceptual
+    return scalars
 
 
 def _pictures(face: Face, rendering: Rendering, model: FaceModel) -> Pictures:

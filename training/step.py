@@ -38,6 +38,7 @@ class TrainingStep(NamedTuple):
     histograms: Tensor  # serialized summary
     pictures: Optional[Pictures]
     validation_feeds: Dict[Any, Any] = {}  # feeds that mark a batch of validation faces
+    published: Dict[str, Tensor] = {}  # scalars by the tags of the published code's summaries
 
 
 def present_terms(terms: Any) -> Dict[str, Any]:

@@ -1,4 +1,4 @@
-"""TensorBoard's view of a run: scalars, histograms, picture strips and the face as a mesh."""
+"""TensorBoard's view of a run: scalars, histograms, pictures, the face as a mesh, the graph."""
 
 import contextlib
 import importlib
@@ -6,11 +6,11 @@ import os
 import re
 import socket
 import time
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List
 
 import numpy as np
 
-from training.picture_strip import draw_picture_strip
+from training.picture_strip import draw_pair, draw_picture_strip
 from training.saver import describe_write_error
 from training.step import Pictures
 from utils.drawing import encode_jpeg
@@ -23,6 +23,8 @@ _EVENT_FILE = "events.out.tfevents.{:010d}.{}.{}"
 _EVENT_SECONDS = re.compile(r"events\.out\.tfevents\.(\d{10})\.")
 _EVENT_VERSION = "brain.Event:2"  # of the format, in the first event
 MESH_PLUGIN = "tensorboard.plugins.mesh"
+PUBLISHED_PICTURES = 8  # of a batch, in the published summary "imgs"
+_MAX_CONSTANT = 256  # numbers of a constant that the summary of the graph includes
 _JPEG_QUALITY = 90  # a tenth of a PNG's size, and runs write thousands of pictures
 
 
@@ -69,13 +71,41 @@ class SummaryWriter:
             pictures: pictures as arrays.
         """
         strip = draw_picture_strip(batch.photos, pictures, batch.landmarks)
-        image = tf.Summary.Image(
-            height=strip.shape[0],
-            width=strip.shape[1],
-            colorspace=3,
-            encoded_image_string=encode_jpeg(strip, _JPEG_QUALITY),
+        self._write_images(step, {"faces": strip})
+
+    def write_published_pictures(self, step: int, batch: Any, pictures: Pictures) -> None:
+        """Write photos beside their renders under the tags of the published summary ``imgs``.
+
+        Args:
+            step: step of the run.
+            batch: ``dataset.face_stream.Batch`` of arrays; its first eight faces are shown.
+            pictures: pictures as arrays.
+        """
+        pairs = zip(batch.photos[:PUBLISHED_PICTURES], pictures.rendered)
+        self._write_images(
+            step,
+            {  # as tf.summary.image names them
+                "imgs/image/{}".format(index): draw_pair(photo, rendered)
+                for index, (photo, rendered) in enumerate(pairs)
+            },
         )
-        self._write(step, summary=tf.Summary(value=[tf.Summary.Value(tag="faces", image=image)]))
+
+    def _write_images(self, step: int, images: Dict[str, np.ndarray]) -> None:
+        """Write pictures, tag -> [H, W, 3] uint8 RGB."""
+        values: List[Any] = []
+        for tag, pixels in images.items():
+            image = tf.Summary.Image(
+                height=pixels.shape[0],
+                width=pixels.shape[1],
+                colorspace=3,
+                encoded_image_string=encode_jpeg(pixels, _JPEG_QUALITY),
+            )
+            values.append(tf.Summary.Value(tag=tag, image=image))
+        self._write(step, summary=tf.Summary(value=values))
+
+    def write_graph(self, graph: Any) -> None:
+        """Write a graph of operations, without the values of large constants."""
+        self._write(graph_def=outline_graph(graph).SerializeToString())
 
     def write_mesh(self, step: int, pictures: Pictures, triangles: np.ndarray) -> None:
         """Write the first face of a batch, and its further meshes, for TensorBoard's mesh plugin.
@@ -127,6 +157,30 @@ class SummaryWriter:
                     self._path, describe_write_error(error)
                 )
             ) from None
+
+
+def outline_graph(graph: Any) -> Any:
+    """Return a graph's ``GraphDef`` without the numbers of large constants.
+
+    Frozen networks are constants of tens of megabytes, which no view shows. Their values are never
+    copied, as they would be by ``graph.as_graph_def()``.
+
+    Args:
+        graph: a ``tf.Graph``.
+    """
+    outline = tf.GraphDef()
+    outline.versions.CopyFrom(graph.graph_def_versions)
+    for operation in graph.get_operations():
+        if operation.type != "Const" or operation.outputs[0].shape.num_elements() <= _MAX_CONSTANT:
+            outline.node.add().CopyFrom(operation.node_def)
+            continue
+        output = operation.outputs[0]
+        node = outline.node.add(name=operation.name, op=operation.type, device=operation.device)
+        kind = output.dtype.as_datatype_enum
+        node.attr["dtype"].type = kind
+        node.attr["value"].tensor.dtype = kind
+        node.attr["value"].tensor.tensor_shape.CopyFrom(output.shape.as_proto())
+    return outline
 
 
 def _next_second(folder: str) -> int:

@@ -33,11 +33,17 @@ from utils.paths import from_root
 from utils.tf_compat import session_config, tf, use_bfloat16
 from utils.workers import release_freed_memory
 
+_VALIDATION_SUFFIX = "_1"  # of published tags: the published code builds its summaries twice
 # Notice of each of training.options.BATCH_NORM_DECAYS.
 _DECAY_NOTICES = {
+<<<<<<< HEAD
     "constant": "batch normalization: moving averages decay by the published constant {}".format(
         R_NET_BATCH_NORM_DECAY
     ),
+=======
+    "constant": "batch normalization: the moving averages decay by the published constant "
+    "{}".format(R_NET_BATCH_NORM_DECAY),
+>>>>>>> 1659632b82f579d1897241d704a85c804eb69eba
     "ramp": "batch normalization: the decay of the moving averages rises to the published {}, "
     "because the run began with random weights".format(R_NET_BATCH_NORM_DECAY),
 }
@@ -140,6 +146,8 @@ class _Trainer:
             side: SummaryWriter(os.path.join(folder, "summary", side), self._first_step)
             for side in ("train", "val")
         }
+        if not self._first_step:
+            self._writers["train"].write_graph(self._session.graph)
         self._speed = _SpeedMeter()
 
     def _initialize(self, task: Task) -> List[str]:
@@ -258,7 +266,9 @@ class _Trainer:
             self._write_scalars(done, values)
         if pictures_due:
             if graph.pictures:
-                self._writers["train"].write_strip(done, values["batch"], values["pictures"])
+                batch, pictures = values["batch"], values["pictures"]
+                self._writers["train"].write_strip(done, batch, pictures)
+                self._writers["train"].write_published_pictures(done, batch, pictures)
             self._writers["train"].write_serialized(done, values["histograms"])
 
     def _step_fetches(self, scalars_due: bool, pictures_due: bool) -> Dict[str, Any]:
@@ -271,7 +281,11 @@ class _Trainer:
             "gradient_norm": graph.gradient_norm,
         }
         if scalars_due:
-            fetches.update(metrics=graph.metrics, loss_gradient_norms=graph.loss_gradient_norms)
+            fetches.update(
+                metrics=graph.metrics,
+                loss_gradient_norms=graph.loss_gradient_norms,
+                published=graph.published,
+            )
         if pictures_due:
             fetches.update(histograms=graph.histograms)
         if pictures_due and graph.pictures:
@@ -295,7 +309,11 @@ class _Trainer:
         for number in range(batches):
             with_pictures = number == 0 and graph.step.pictures is not None
             batch, values = self._evaluate_validation_batch(with_pictures)
-            for tag, value in _tag(loss=values["losses"], metrics=values["metrics"]).items():
+            scalars = _tag(loss=values["losses"], metrics=values["metrics"])
+            scalars.update(
+                (tag + _VALIDATION_SUFFIX, value) for tag, value in values["published"].items()
+            )
+            for tag, value in scalars.items():
                 sums[tag] = sums.get(tag, 0.0) + value
             if with_pictures:
                 writer.write_strip(done, batch, values["pictures"])
@@ -314,7 +332,11 @@ class _Trainer:
         feeds = dict(zip(queue.batch, batch))
         feeds.update(step.validation_feeds)
         feeds[step.prediction] = self._evaluate(step.applied_prediction, feeds)
-        fetches: Dict[str, Any] = {"losses": step.losses, "metrics": step.metrics}
+        fetches: Dict[str, Any] = {
+            "losses": step.losses,
+            "metrics": step.metrics,
+            "published": step.published,
+        }
         if with_pictures:
             fetches["pictures"] = step.pictures
         return type(queue.batch)(*batch), self._evaluate(fetches, feeds)
@@ -368,6 +390,7 @@ class _Trainer:
         )
         scalars["learning_rate"] = learning_rate_at(done - 1, self._options)
         scalars["images_per_second"] = images_per_second
+        scalars.update(values["published"])
         self._writers["train"].write_scalars(done, scalars)
         self._writers["train"].flush()
         self._speed.start(done)

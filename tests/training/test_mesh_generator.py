@@ -308,6 +308,27 @@ def test_summaries_show_losses_distances_and_three_meshes(truth_run):
     assert np.isfinite(events(truth_run, "train")[2, "offset_mm"].histo.num)
 
 
+def test_summaries_have_the_published_tags(truth_run):
+    values = events(truth_run, "train")
+    for tag, own, function in (
+        ("lm_error", "loss/landmark", np.sqrt),
+        ("shape_error", "loss/shape", float),
+        ("normal_error", "loss/normal", float),
+        ("train_error", "loss/total", float),
+    ):
+        for step in (1, 2):
+            expected = function(values[step, own].simple_value)
+            assert values[step, tag].simple_value == pytest.approx(expected, rel=1e-5)
+    assert 0 < values[2, "photo_error"].simple_value < np.sqrt(3)
+    assert values[2, "gamma_error"].simple_value == 0  # the coefficients of this test are zero
+    assert values[2, "reflect_error"].simple_value > 0
+    assert values[2, "id_coeff"].histo.num == values[2, "tex_coeff"].histo.num == 2 * 80
+    assert values[2, "imgs/image/1"].image.width == 448
+    held_out = events(truth_run, "val")
+    for tag in ("photo", "lm", "reflect", "gamma", "shape", "normal", "train"):
+        assert np.isfinite(held_out[2, tag + "_error_1"].simple_value)
+
+
 def test_validation_uses_meshes_of_the_validation_folder(truth_run):
     errors = [
         events(truth_run, side)[2, "metrics/coefficient_mesh_mm_from_truth"].simple_value

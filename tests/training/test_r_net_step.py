@@ -9,7 +9,7 @@ from dataset.processed_faces import find_faces
 from face_decoder import FaceDecoder
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes
-from losses import LossWeights, landmark_weights
+from losses import Losses, LossWeights, landmark_weights
 from tests.paths import TOY_MODEL
 from tests.training_data import write_faces
 from training.options import (
@@ -18,7 +18,7 @@ from training.options import (
     choose_batch_norm_decay,
     learning_rate_at,
 )
-from training.r_net_step import build_r_net_step, initialize_r_net
+from training.r_net_step import _published_scalars, build_r_net_step, initialize_r_net
 from utils.errors import InputError
 from utils.tf_compat import tf
 
@@ -94,6 +94,20 @@ def test_losses_belong_to_the_prediction(running, model):
         sum(weights[name] * losses[name] for name in losses if name != "total"),
         rtol=1e-5,
     )
+
+
+def test_published_scalars_include_the_identity_if_there_is_one():
+    with tf.Graph().as_default(), tf.Session() as session:
+        terms = Losses(*(tf.constant(float(number)) for number in (1, 4, 3, 5, 6, 7)))
+        expected = {
+            "photo_error": 1,
+            "lm_error": 2,  # the square root
+            "id_sim_error": 3,
+            "reflect_error": 6,
+            "gamma_error": 7,
+            "train_error": 9,
+        }
+        assert session.run(_published_scalars(terms, tf.constant(9.0))) == expected
 
 
 def test_gradient_norms_belong_to_the_weighted_losses(running, model):

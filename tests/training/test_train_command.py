@@ -19,7 +19,7 @@ from training.options import TrainingOptions
 from training.picture_strip import LABEL_COLOR, PREDICTION_COLOR, draw_picture_strip
 from training.progress import Progress, StopRequest
 from training.run_folder import locked_run_folder
-from training.summaries import SummaryWriter, mesh_plugin_available
+from training.summaries import SummaryWriter, mesh_plugin_available, outline_graph
 from utils.errors import InputError
 from utils.tf_compat import tf
 from utils.version import VERSION
@@ -193,6 +193,94 @@ def test_event_files_hold_scalars_pictures_histograms_and_a_mesh(straight):
     if mesh_plugin_available():
         assert tf.make_ndarray(values[4, "face_VERTEX"].tensor).shape == (1, 625, 3)
         assert tf.make_ndarray(values[4, "face_FACE"].tensor).max() == 624
+
+
+PUBLISHED_TAGS = {  # tag -> (our tag, function of its value)
+    "photo_error": ("loss/photometric", float),
+    "lm_error": ("loss/landmark", np.sqrt),
+    "reflect_error": ("loss/reflectance", float),
+    "gamma_error": ("loss/gamma", float),
+    "train_error": ("loss/total", float),
+}
+
+
+def test_event_files_hold_the_published_tags(straight):
+    values = events(straight, "train")
+    for tag, (own, function) in PUBLISHED_TAGS.items():
+        for step in (1, 2, 3, 4):
+            expected = function(values[step, own].simple_value)
+            assert values[step, tag].simple_value == pytest.approx(expected, rel=1e-5)
+    assert (4, "id_sim_error") not in values  # without an identity network
+    for tag, own in (("id_coeff", "identity"), ("ex_coeff", "expression"), ("tex_coeff", "albedo")):
+        assert values[4, tag].histo == values[4, "coefficients/" + own].histo
+    values = events(straight, "val")
+    for tag, (own, function) in PUBLISHED_TAGS.items():
+        expected = function(values[4, own].simple_value)
+        assert values[4, tag + "_1"].simple_value == pytest.approx(expected, rel=1e-5)
+        assert (4, tag) not in values
+
+
+def test_published_pictures_show_photos_beside_renders(straight):
+    values = events(straight, "train")
+    for index in range(2):
+        image = values[2, "imgs/image/{}".format(index)].image
+        assert (image.height, image.width, image.colorspace) == (224, 448, 3)
+        assert image.encoded_image_string.startswith(b"\xff\xd8")
+    assert (2, "imgs/image/2") not in values and (3, "imgs/image/0") not in values
+
+
+def test_published_tags_are_those_of_tensorflow(tmp_path):
+    """The tags of an image summary of several pictures, and of at most eight."""
+    photos = np.zeros((9, 224, 224, 3), np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        summary = tf.Summary.FromString(session.run(tf.summary.image("imgs", photos, 8)))
+    writer = SummaryWriter(str(tmp_path))
+    batch, pictures = _Pictures(photos=photos), _Pictures(rendered=photos)
+    writer.write_published_pictures(1, batch, pictures)
+    writer.close()
+    (path,) = glob.glob(str(tmp_path / "events.out.tfevents.*"))
+    *_, event = tf.train.summary_iterator(path)
+    assert [value.tag for value in event.summary.value] == [value.tag for value in summary.value]
+    assert len(event.summary.value) == 8
+
+
+def graphs(folder):
+    """Return the graphs in the event files of training, in their order."""
+    paths = sorted(glob.glob(str(folder / "summary" / "train" / "*")))
+    found = [event.graph_def for path in paths for event in tf.train.summary_iterator(path)]
+    return [tf.GraphDef.FromString(content) for content in found if content]
+
+
+def test_graph_is_written_once_per_run(workshop, straight):
+    (graph,) = graphs(straight)
+    operations = {node.name: node.op for node in graph.node}
+    assert operations["resnet_v1_50/conv1/weights"] == "VariableV2"
+    assert graph.ByteSize() < 5e6
+    shutil.copytree(str(straight), str(workshop / "continued"))
+    assert run(workshop, "continued", "--steps", "5", "--resume", "--quiet") == 0
+    assert len(glob.glob(str(workshop / "continued" / "summary" / "train" / "*"))) == 2
+    assert len(graphs(workshop / "continued")) == 1
+    shutil.rmtree(str(workshop / "continued"))
+
+
+def test_outline_of_a_graph_omits_the_numbers_of_large_constants():
+    with tf.Graph().as_default() as graph:
+        large = tf.constant(
+            np.random.RandomState(0).rand(300, 1000).astype(np.float32), name="large"
+        )
+        total = tf.reduce_sum(large * tf.constant(2.0, name="small"), name="total")
+        tf.get_variable("v", [3]).assign_add(tf.fill([3], total))
+    full, outline = graph.as_graph_def(), outline_graph(graph)
+    assert full.ByteSize() > 1.2e6 and outline.ByteSize() < 5e3
+    for node, other in zip(full.node, outline.node):
+        if node.name == "large":
+            assert other.attr["dtype"].type == node.attr["dtype"].type
+            shape = other.attr["value"].tensor.tensor_shape
+            assert [dimension.size for dimension in shape.dim] == [300, 1000]
+            assert not other.attr["value"].tensor.tensor_content
+        else:
+            assert node == other
+    assert len(full.node) == len(outline.node) and outline.versions == full.versions
 
 
 def test_checkpoint_predicts_coefficients(straight):
