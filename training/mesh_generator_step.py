@@ -14,13 +14,8 @@ from dataset.face_stream import Batch
 from dataset.mesh_targets import MeshTargets, build_mesh_targets
 from face_decoder import Rendering, render_face
 from face_model import FaceModel
-<<<<<<< HEAD
-from face_model.coefficients import coefficient_sizes
-from gcn.embedding import build_frozen_features
-=======
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from gcn.embedding import FrozenFeatures, build_frozen_features
->>>>>>> 1659632b82f579d1897241d704a85c804eb69eba
+from gcn.embedding import build_frozen_features
 from gcn.generator import GENERATOR_SCOPE, pyramid_tensors
 from gcn.losses import mesh_losses, total_mesh_loss
 from gcn.pyramid import load_pyramid
@@ -87,7 +82,7 @@ def build_mesh_generator_step(
 
     # 2. losses and update
     face, weights = refined.face, options.loss_weights
-    parts = split_coefficients(features.coefficients, coefficient_sizes(model))
+    parts = split_coefficients(coefficients, coefficient_sizes(model))
     losses = mesh_losses(
         face.landmarks, batch.landmarks, face.shape, target, face.normals, target_normals
     )

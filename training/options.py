@@ -87,11 +87,7 @@ def learning_rate_at(step: int, options: TrainingOptions) -> float:
     """Return the learning rate of the update after ``step`` updates.
 
     The published schedule has two levels, the first one up to and including the step
-<<<<<<< HEAD
     ``late_from``, as in ``tf.train.piecewise_constant``. "cool_down" rises linearly, stays
-=======
-    ``late_from``, as ``tf.train.piecewise_constant`` has it. "cool_down" rises linearly, stays
->>>>>>> 1659632b82f579d1897241d704a85c804eb69eba
     constant, and falls to zero along a cosine in the last steps. In contrast to a cosine over the
     whole run, it allows a run to be lengthened or ended early (``--resume`` with other ``--steps``)
     with the same result as if that had been planned from the start.

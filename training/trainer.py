@@ -36,14 +36,9 @@ from utils.workers import release_freed_memory
 _VALIDATION_SUFFIX = "_1"  # of published tags: the published code builds its summaries twice
 # Notice of each of training.options.BATCH_NORM_DECAYS.
 _DECAY_NOTICES = {
-<<<<<<< HEAD
     "constant": "batch normalization: moving averages decay by the published constant {}".format(
         R_NET_BATCH_NORM_DECAY
     ),
-=======
-    "constant": "batch normalization: the moving averages decay by the published constant "
-    "{}".format(R_NET_BATCH_NORM_DECAY),
->>>>>>> 1659632b82f579d1897241d704a85c804eb69eba
     "ramp": "batch normalization: the decay of the moving averages rises to the published {}, "
     "because the run began with random weights".format(R_NET_BATCH_NORM_DECAY),
 }
