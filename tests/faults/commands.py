@@ -19,6 +19,7 @@ _SIDE = 64  # of photos, pixels
 _FACES, _PHOTOS, _STEPS, _CHECKPOINT_INTERVAL = 12, 4, 30, 5
 _UNCOMPARED = (".json", ".index", ".lock")  # hold options and sizes, or nothing
 _CHECKPOINT = re.compile(r"run/iter_(\d+)\.ckpt")
+_STATE_FILE = "run/checkpoint"  # lists the checkpoints of the steps that were reached
 
 
 class Command(NamedTuple):
@@ -170,9 +171,16 @@ def incomplete(folder: str, wanted: Dict[str, str]) -> List[str]:
             wanted.get(name) == digest
             or ".partial-" in name
             or name.endswith("skipped.txt")
+            or (name == _STATE_FILE and _lists_finished(os.path.join(folder, name), found))
             or _is_of_unfinished_or_other_step(name, found, wanted)
         )
     )
+
+
+def _lists_finished(path, found):
+    with open(path) as file:
+        steps = re.findall(r'"iter_(\d+)\.ckpt"', file.read())
+    return steps and all("run/iter_{}.json".format(step) in found for step in steps)
 
 
 def _is_of_unfinished_or_other_step(name, found, wanted):
