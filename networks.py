@@ -1,11 +1,11 @@
-"""The two convolutional networks: R-Net (photo -> coefficients) and FaceNet (photo -> identity).
+"""The networks: R-Net (photo -> coefficients), FaceNet (photo -> identity) and landmarks.
 
 R-Net is ResNet-50 v1 (He et al., CVPR 2016) with seven linear heads, FaceNet is
 Inception-ResNet v1 (Szegedy et al., AAAI 2017; Schroff et al., CVPR 2015). Variables carry
 TF-Slim's names and shapes, so that the public checkpoints restore into them and ours restore
-into the published code.
+into the published code. The landmark network, a small residual network, is this project's own.
 
-Both are pure functions of their input. Their parameters are either variables or, in a frozen
+All are pure functions of their input. Their parameters are either variables or, in a frozen
 network, the constants of :func:`frozen_parameters`, in which batch normalization is folded
 into the convolutions: that saves a third of the time on a CPU.
 """
@@ -15,10 +15,13 @@ from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple, Un
 
 import numpy as np
 
+from geometry.camera import PRINCIPAL_POINT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.tf_compat import Tensor, tf
 
 R_NET_SCOPE = "resnet_v1_50"
 FACE_NET_SCOPE = "InceptionResnetV1"
+LANDMARK_NET_SCOPE = "landmark_net"
 
 R_NET_INPUT_SIZES = (56, 112, 224)  # pixels; divisors of the size of a crop
 
@@ -32,6 +35,13 @@ _BOTTLENECK_EXPANSION = 4
 
 # Widths of the heads that do not depend on the face model; translation is predicted in two parts.
 _ANGLES, _GAMMA, _TRANSLATION_XY, _TRANSLATION_Z = 3, 27, 2, 1
+
+LANDMARK_NET_INPUT_SIZE = 112  # pixels
+# Width of each stage of the landmark network; each has two residual units and halves the size.
+_LANDMARK_NET_STEM, _LANDMARK_NET_STAGES = 16, (32, 64, 128)
+_LANDMARK_NET_SUMMARY = 32  # channels that keep their place below the last layer
+_LANDMARK_UNIT = 32.0  # pixels of the 224 crop per unit of output
+_LANDMARK_LOG_NOISE = (-1.0, 4.0)  # of log pixels: from 0.4 to 55
 
 R_NET_BATCH_NORM_DECAY = 0.997  # of the moving averages, as in Slim's resnet_arg_scope
 
@@ -77,6 +87,13 @@ class FaceNetOutput(NamedTuple):
 
     bottleneck: Optional[Tensor]  # [B, 128], not normalized; None if it was left out
     average_pool: Tensor  # [B, 1, 1, 1792], the features below the bottleneck
+
+
+class LandmarkNetOutput(NamedTuple):
+    """Output of the landmark network."""
+
+    landmarks: Tensor  # [B, 68, 2] pixels of the 224 crop, y up
+    log_noise: Tensor  # [B, 68] logarithm of the standard deviation of x and of y, pixels
 
 
 class _Parameters(NamedTuple):
@@ -221,6 +238,48 @@ def face_net(
     return FaceNetOutput(tf.reshape(bottleneck, [-1, BOTTLENECK_WIDTH]), average_pool)
 
 
+def landmark_net(
+    images_bgr: Tensor,
+    *,
+    training: bool,
+    decay: Any = R_NET_BATCH_NORM_DECAY,
+    frozen: Optional[Mapping[str, Tensor]] = None,
+    reuse: Optional[bool] = None,
+) -> LandmarkNetOutput:
+    """Build the landmark network: positions of 68 landmarks, hidden ones too, and their noise.
+
+    A residual network (He et al., CVPR 2016) of seven times seven places, whose last layer keeps
+    them apart; outputs of a Gaussian likelihood, after Wood et al., "3D Face Reconstruction with
+    Dense Landmarks" (ECCV 2022), section 3.
+
+    Args:
+        images_bgr: [B, 112, 112, 3] float32, BGR, 0..255.
+        training, decay, frozen, reuse: see :func:`r_net`.
+    """
+    parameters = _Parameters(frozen, training, decay=decay, epsilon=_R_NET_EPSILON, has_gamma=True)
+    with tf.variable_scope(LANDMARK_NET_SCOPE, reuse=reuse):
+        # 1. trunk
+        net = _normalized_convolution(
+            parameters, (images_bgr - 127.5) / 64.0, "conv1", _LANDMARK_NET_STEM, size=5, stride=2
+        )
+        for stage, width in enumerate(_LANDMARK_NET_STAGES, 1):
+            for unit in (1, 2):
+                with tf.variable_scope("block{}/unit_{}".format(stage, unit)):
+                    net = _basic_unit(parameters, net, width, stride=2 if unit == 1 else 1)
+
+        # 2. positions and noise of all landmarks from all places
+        net = _normalized_convolution(parameters, net, "summary", _LANDMARK_NET_SUMMARY)
+        net = tf.reshape(net, [-1, 1, 1, int(np.prod(net.shape.as_list()[1:]))])
+        with tf.variable_scope("landmarks"):
+            net = _biased_convolution(
+                parameters, net, 3 * LANDMARK_COUNT, initializer=tf.zeros_initializer()
+            )
+        net = tf.reshape(net, [-1, LANDMARK_COUNT, 3])
+        landmarks = PRINCIPAL_POINT + _LANDMARK_UNIT * net[..., :2]
+        log_noise = tf.clip_by_value(net[..., 2] + 2.0, *_LANDMARK_LOG_NOISE)
+    return LandmarkNetOutput(landmarks, log_noise)
+
+
 def frozen_parameters(values: Mapping[str, np.ndarray], half: bool = False) -> Dict[str, Tensor]:
     """Make the constants of a frozen network in the current graph.
 
@@ -309,6 +368,20 @@ def _bottleneck_unit(parameters: _Parameters, inputs: Tensor, width: int, stride
         parameters, residual, "conv2", width, size=3, stride=stride
     )
     residual = _normalized_convolution(parameters, residual, "conv3", depth, activation=False)
+    return tf.nn.relu(shortcut + residual)
+
+
+def _basic_unit(parameters: _Parameters, inputs: Tensor, width: int, stride: int) -> Tensor:
+    """ResNet's unit of two 3x3 convolutions."""
+    shortcut = inputs
+    if stride != 1:
+        shortcut = _normalized_convolution(
+            parameters, inputs, "shortcut", width, stride=stride, activation=False
+        )
+    residual = _normalized_convolution(parameters, inputs, "conv1", width, size=3, stride=stride)
+    residual = _normalized_convolution(
+        parameters, residual, "conv2", width, size=3, activation=False
+    )
     return tf.nn.relu(shortcut + residual)
 
 

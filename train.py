@@ -36,15 +36,15 @@ from gcn.pyramid import (
 from gcn.refiner import load_pyramid_of
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
-from networks import R_NET_INPUT_SIZES
+from networks import LANDMARK_NET_INPUT_SIZE, R_NET_INPUT_SIZES
 from reconstruction.weights import choose_coefficient_network
 from training.coefficient_losses import CoefficientLossWeights
 from training.options import (
+    DEFAULT_STEPS,
     IMAGENET_WEIGHTS,
     MODELS,
     NO_IDENTITY,
     PRECISIONS,
-    PUBLISHED_STEPS,
     SCHEDULES,
     SUPERVISIONS,
     TrainingOptions,
@@ -67,7 +67,8 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         choices=MODELS,
-        help="r_net: the coefficient network; gcn: the mesh generator that refines its faces",
+        help="r_net: the coefficient network; gcn: the mesh generator that refines its faces; "
+        "landmarks: the landmark network, on faces of python -m synthesis",
     )
     _add_data_arguments(parser)
     _add_schedule_arguments(parser)
@@ -81,8 +82,10 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     defaults["pyramid"] = "auto"
     parser.set_defaults(**defaults)
     arguments = parser.parse_args(argv)
+    if arguments.model == "landmarks":
+        arguments.supervision, arguments.image_size = "truth", LANDMARK_NET_INPUT_SIZE
     if arguments.steps is None:
-        arguments.steps = PUBLISHED_STEPS[arguments.model]
+        arguments.steps = DEFAULT_STEPS[arguments.model]
     return arguments
 
 
@@ -121,8 +124,8 @@ def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--steps",
         type=positive_int,
-        help="steps in all, including those before --resume; None: the published number, {r_net} "
-        "for --model r_net and {gcn} for --model gcn".format(**PUBLISHED_STEPS),
+        help="steps in all, including those before --resume; None: {r_net} for r_net and "
+        "{gcn} for gcn, as published, and {landmarks} for landmarks".format(**DEFAULT_STEPS),
     )
     group.add_argument("--learning_rate", type=positive_float, help="learning rate of Adam")
     group.add_argument(
@@ -324,11 +327,11 @@ def _read_options(arguments: argparse.Namespace, task: Task) -> TrainingOptions:
     values = {name: value for name, value in vars(arguments).items() if name not in elsewhere}
     values["model_name"] = plain_run_name(arguments.model_name)
     values["loss_weights"] = _set_loss_weights(arguments.loss_weights, task.loss_weights())
-    is_gcn = arguments.model == "gcn"
-    if is_gcn and arguments.coefficient_weights:
+    if arguments.model == "gcn" and arguments.coefficient_weights:
         # demo.py finds the network by this path, possibly from another working folder.
         values["coefficient_weights"] = os.path.abspath(arguments.coefficient_weights)
-    if arguments.init_weights is None and not is_gcn and checkpoint_exists(IMAGENET_WEIGHTS):
+    is_r_net = arguments.model == "r_net"
+    if arguments.init_weights is None and is_r_net and checkpoint_exists(IMAGENET_WEIGHTS):
         values["init_weights"] = IMAGENET_WEIGHTS
     elif arguments.init_weights == "none":
         values["init_weights"] = None

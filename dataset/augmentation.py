@@ -15,6 +15,8 @@ from geometry.landmark_layout import LANDMARK_COUNT
 
 MAX_SHIFT = 10.0  # pixels; alignment by detected points has errors of about this size
 MAX_SCALE = 0.08  # fraction of the size
+# Standard deviations of a placement: of the logarithm of the scale, degrees, pixels.
+PLACEMENT_SCALE, PLACEMENT_DEGREES, PLACEMENT_SHIFT = 0.08, 8.0, 8.0
 MAX_CONTRAST, MAX_BRIGHTNESS, MAX_TINT = 0.15, 0.15, 0.05  # fractions, the last per channel
 
 _CENTER = (IMAGE_SIZE - 1) / 2.0  # of pixel indices
@@ -93,6 +95,63 @@ def move(sample: Sample, scale: float, shift: Sequence[float]) -> Sample:
     rows = scale * row_from_y_up(sample.landmarks[:, 1]) + offset[1]
     landmarks = np.stack([columns, row_from_y_up(rows)], axis=1).astype(np.float32)
     return Sample(image, attention, landmarks)
+
+
+class Placement(NamedTuple):
+    """Parameters of a change of a face's place in the crop, and of a flip before it."""
+
+    flip: bool
+    scale: float
+    degrees: float  # counter-clockwise
+    shift: Tuple[float, float]  # pixels of the 224 crop, right and down
+
+
+def sample_placement(random: np.random.RandomState) -> Placement:
+    """Sample a placement, as wide as the errors of a detector."""
+    return Placement(
+        bool(random.randint(2)),
+        float(np.exp(random.normal(0, PLACEMENT_SCALE))),
+        float(random.normal(0, PLACEMENT_DEGREES)),
+        tuple(random.normal(0, PLACEMENT_SHIFT, 2)),
+    )
+
+
+def place(
+    photo: np.ndarray, landmarks: np.ndarray, placement: Placement
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Return a photo and its landmarks flipped, scaled, turned and shifted.
+
+    Args:
+        photo: [S, S, 3] uint8, the crop at any size.
+        landmarks: [68, 2] pixels of the 224 crop, y up.
+        placement: parameters of the change.
+    """
+    # 1. flip; landmarks relative to the center, y down
+    relative = np.stack(
+        [landmarks[:, 0] - _CENTER, row_from_y_up(landmarks[:, 1]) - _CENTER], axis=1
+    )
+    if placement.flip:
+        photo = photo[:, ::-1]
+        relative = relative[mirrored_landmarks()] * [-1, 1]
+
+    # 2. the similarity, which takes a vector from the center to a new one
+    angle = np.radians(placement.degrees)
+    matrix = placement.scale * np.array(
+        [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    )
+    moved = relative.dot(matrix.T) + placement.shift + _CENTER
+    moved[:, 1] = row_from_y_up(moved[:, 1])
+
+    # 3. its inverse for the pixels, in Pillow's coordinates from the corner of the picture
+    size = photo.shape[0]
+    inverse = np.linalg.inv(matrix)
+    middle = np.full(2, size / 2.0)
+    shift = np.asarray(placement.shift) * size / IMAGE_SIZE
+    offset = middle - inverse.dot(middle + shift)
+    picture = Image.fromarray(np.ascontiguousarray(photo)).transform(
+        (size, size), Image.AFFINE, np.hstack([inverse, offset[:, None]]).ravel(), Image.BILINEAR
+    )
+    return np.asarray(picture), moved.astype(np.float32)
 
 
 def jitter_colors(sample: Sample, contrast: float, gain: Sequence[float]) -> Sample:

@@ -5,6 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from dataset.augmentation import place, sample_placement
 from dataset.face_cache import FaceCache
 from dataset.face_stream import PREFETCHED_BATCHES, BatchQueue
 from dataset.photo_jitter import PhotoJitter
@@ -38,10 +39,17 @@ class CachedFaceStream:
         seed: seed of order and augmentation, 0 to 2^32 - 1.
         augmented: whether to change colors, blur, add noise and cover patches.
         image_size: width and height of the photos; divides 224.
+        moved: with ``augmented``, also flip, scale, turn and shift photos and landmarks; the
+            coefficients then no longer belong to them.
     """
 
     def __init__(
-        self, cache: FaceCache, seed: int, augmented: bool, image_size: int = IMAGE_SIZE
+        self,
+        cache: FaceCache,
+        seed: int,
+        augmented: bool,
+        image_size: int = IMAGE_SIZE,
+        moved: bool = False,
     ) -> None:
         self.folder = cache.folder
         self.broken: Dict[str, str] = {}
@@ -51,6 +59,7 @@ class CachedFaceStream:
         self._cache = cache
         self._seed = seed
         self._jitter = PhotoJitter() if augmented else None
+        self._moved = moved
         self.order = functools.lru_cache(maxsize=2)(self._shuffle)
 
     def _shuffle(self, epoch: int) -> np.ndarray:
@@ -72,15 +81,22 @@ class CachedFaceStream:
         places = [divmod(place, count) for place in range(int(position), int(position) + size)]
         indices = np.array([self.order(epoch)[start] for epoch, start in places], np.int64)
 
-        # 2. Photos.
+        # 2. Photos and landmarks.
         photos = shrink_photos(self._cache.read_photos(indices), self.image_size)
+        landmarks = self._cache.landmarks[indices]
         if self._jitter is not None:
             epoch, start = places[0]
             random = np.random.RandomState([self._seed, _JITTER_STREAM, epoch, start])
+            if self._moved:
+                placed = [
+                    place(photo, points, sample_placement(random))
+                    for photo, points in zip(photos, landmarks)
+                ]
+                photos, landmarks = (np.stack(part) for part in zip(*placed))
             photos = self._jitter.apply(random, photos)
         return LabeledBatch(
             np.ascontiguousarray(photos[..., ::-1], np.float32),
-            self._cache.landmarks[indices],
+            landmarks,
             indices,
             self._cache.coefficients[indices],
         )

@@ -95,6 +95,19 @@ def landmark_error(predicted: Tensor, labels: Tensor) -> Tensor:
     return tf.reduce_mean(tf.norm(predicted - labels, axis=-1))
 
 
+def normalized_landmark_error(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean landmark distance in percent of sqrt(w h) of the tight box of the labels.
+
+    Args:
+        predicted: [B, 68, 2] crop pixels.
+        labels: [B, 68, 2] crop pixels.
+    """
+    box = tf.reduce_max(labels, axis=1) - tf.reduce_min(labels, axis=1)
+    size = tf.sqrt(box[:, 0] * box[:, 1])
+    distances = tf.norm(predicted - labels, axis=-1)
+    return 100.0 * tf.reduce_mean(tf.reduce_mean(distances, axis=1) / size)
+
+
 def loss_gradient_norms(losses: Any, weights: Any, prediction: Tensor) -> Dict[str, Tensor]:
     """Return loss name -> norm of the weighted loss's gradient with respect to the prediction.
 

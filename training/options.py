@@ -3,7 +3,7 @@
 Those of R-Net are from Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised
 Learning" (CVPRW 2019), section 4.1, and their released code. The released code of the GCN-ResNet
 variant trains the mesh generator with the same values, but for 500,000 steps
-(:data:`PUBLISHED_STEPS`) and with the head "absolute", which is not the default here.
+(:data:`DEFAULT_STEPS`) and with the head "absolute", which is not the default here.
 """
 
 import math
@@ -15,14 +15,15 @@ from losses import LossWeights
 from networks import R_NET_BATCH_NORM_DECAY
 from utils.paths import PROCESSED_DATA_DIR, RESULT_DIR, WEIGHTS_DIR
 
-MODELS = ("r_net", "gcn")
+MODELS = ("r_net", "gcn", "landmarks")
 SUPERVISIONS = ("photo", "truth")
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("published", "cool_down")
 IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")
 NO_IDENTITY = "none"
-BATCH_NORM_DECAYS = ("constant", "ramp")  # of R-Net's moving averages; the first as published
-PUBLISHED_STEPS = {"r_net": 200000, "gcn": 500000}  # steps of a run, by network
+BATCH_NORM_DECAYS = ("constant", "ramp")  # of the moving averages; the first as published
+# Steps of a run, by network; the first two are the published ones.
+DEFAULT_STEPS = {"r_net": 200000, "gcn": 500000, "landmarks": 6000}
 
 
 class TrainingOptions(NamedTuple):
@@ -56,7 +57,7 @@ class TrainingOptions(NamedTuple):
 
     # Optimization
     batch_size: int = 16
-    steps: int = PUBLISHED_STEPS["r_net"]
+    steps: int = DEFAULT_STEPS["r_net"]
     learning_rate: float = 1e-4
     late_learning_rate: float = 2e-5
     late_from: int = 100000  # last step, counted from 0, that has the first rate
@@ -104,7 +105,7 @@ def learning_rate_at(step: int, options: TrainingOptions) -> float:
 def choose_batch_norm_decay(
     options: TrainingOptions, resumed: Optional[Mapping[str, Any]] = None
 ) -> str:
-    """Return how the moving averages of a run of R-Net decay, one of :data:`BATCH_NORM_DECAYS`.
+    """Return how the moving averages of a run decay, one of :data:`BATCH_NORM_DECAYS`.
 
     It is the published constant for given weights, whose averages are meaningful and must not be
     forgotten within a few steps, and the ramp for random weights. A resumed run continues as it

@@ -16,11 +16,12 @@ from training.optimizer import (
     coefficient_histograms,
     landmark_error,
     loss_gradient_norms,
+    normalized_landmark_error,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
 from training.step import TrainingStep, present_terms
-from utils.tf_compat import Tensor, tf
+from utils.tf_compat import tf
 
 
 def build_supervised_step(
@@ -58,23 +59,10 @@ def build_supervised_step(
         losses=dict(present_terms(losses), total=total),
         metrics={
             "landmark_error_pixels": landmark_error(landmarks, batch.landmarks),
-            "landmark_nme_percent": _normalized_error(landmarks, batch.landmarks),
+            "landmark_nme_percent": normalized_landmark_error(landmarks, batch.landmarks),
         },
         gradient_norm=gradient_norm,
         loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
         histograms=coefficient_histograms(split_coefficients(trained, sizes)),
         pictures=None,
     )
-
-
-def _normalized_error(predicted: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean landmark distance in percent of sqrt(w h) of the tight box of the labels.
-
-    Args:
-        predicted: [B, 68, 2] crop pixels.
-        labels: [B, 68, 2] crop pixels.
-    """
-    box = tf.reduce_max(labels, axis=1) - tf.reduce_min(labels, axis=1)
-    size = tf.sqrt(box[:, 0] * box[:, 1])
-    distances = tf.norm(predicted - labels, axis=-1)
-    return 100.0 * tf.reduce_mean(tf.reduce_mean(distances, axis=1) / size)

@@ -14,8 +14,13 @@ from face_model.coefficients import coefficient_sizes
 from gcn.losses import MeshLossWeights
 from geometry.camera import IMAGE_SIZE
 from losses import LossWeights
-from networks import R_NET_INPUT_SIZES
+from networks import LANDMARK_NET_INPUT_SIZE, R_NET_INPUT_SIZES
 from training.coefficient_losses import CoefficientLossWeights
+from training.landmark_step import (
+    LandmarkLossWeights,
+    build_landmark_step,
+    initialize_landmark_net,
+)
 from training.mesh_generator_step import build_mesh_generator_step, initialize_mesh_generator
 from training.options import TrainingOptions
 from training.r_net_step import build_r_net_step, initialize_r_net
@@ -51,8 +56,9 @@ def _open_cached_streams(
     cache = val_cache = open_face_cache(training, count)
     if validation is not training:
         val_cache = open_face_cache(validation, count)
+    moved = options.model == "landmarks"
     return (
-        CachedFaceStream(cache, options.seed, options.augment, options.image_size),
+        CachedFaceStream(cache, options.seed, options.augment, options.image_size, moved),
         CachedFaceStream(val_cache, options.seed, False, options.image_size),
     )
 
@@ -90,6 +96,15 @@ TASKS: Dict[Tuple[str, str], Task] = {
         initialize=initialize_r_net,
         loss_weights=CoefficientLossWeights,
         image_sizes=tuple(R_NET_INPUT_SIZES),
+        identity_role=None,
+    ),
+    ("landmarks", "truth"): Task(
+        open_streams=_open_cached_streams,
+        build_queue=_build_cached_queue,
+        build_step=build_landmark_step,
+        initialize=initialize_landmark_net,
+        loss_weights=LandmarkLossWeights,
+        image_sizes=(LANDMARK_NET_INPUT_SIZE,),
         identity_role=None,
     ),
     ("gcn", "photo"): Task(

@@ -178,12 +178,12 @@ class _Trainer:
             )
 
     def _settle_batch_norm_decay(self, resumed: Optional[Dict[str, Any]]) -> List[str]:
-        """Set the decay of R-Net's moving averages in options and record; returns a notice.
+        """Set the decay of the moving averages in options and record; returns a notice.
 
         Args:
             resumed: record of the checkpoint from which the run continues; None for a new run.
         """
-        if self._options.model != "r_net":
+        if self._options.model == "gcn":
             return []
         decay = choose_batch_norm_decay(self._options, resumed)
         self._options = self._options._replace(batch_norm_decay=decay)

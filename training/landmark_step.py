@@ -1,0 +1,111 @@
+"""One training step of the landmark network on drawn faces, whose hidden landmarks are known too.
+
+Wood et al., "3D Face Reconstruction with Dense Landmarks" (ECCV 2022), section 3: the network
+predicts each landmark with its noise, and the loss is the negative logarithm of the likelihood.
+"""
+
+from typing import Any, NamedTuple
+
+import networks
+from checkpoints.variables import restore
+from dataset.cached_stream import LabeledBatch
+from face_model import FaceModel
+from training.optimizer import (
+    build_update,
+    landmark_error,
+    loss_gradient_norms,
+    normalized_landmark_error,
+    schedule_placeholders,
+)
+from training.options import TrainingOptions
+from training.step import TrainingStep, present_terms
+from utils.tf_compat import Tensor, tf
+
+
+class LandmarkLosses(NamedTuple):
+    """The one loss."""
+
+    likelihood: Tensor  # negative logarithm, per landmark, without its constant
+
+
+class LandmarkLossWeights(NamedTuple):
+    """Its weight."""
+
+    likelihood: float = 1.0
+
+
+def build_landmark_step(
+    batch: LabeledBatch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+) -> TrainingStep:
+    """Build the graph of a training step of the landmark network.
+
+    The step's ``prediction`` is [B, 68, 3]: x and y in pixels of the crop, y up, and the logarithm
+    of the noise.
+
+    Args:
+        batch: batch of tensors.
+        model: face model; the landmarks are points of it.
+        options: options of the run; ``loss_weights`` are :class:`LandmarkLossWeights`.
+        identity_network: not used.
+    """
+    # 1. network
+    learning_rate, decay = schedule_placeholders()
+    trained = _prediction(networks.landmark_net(batch.photos, training=True, decay=decay))
+    applied = _prediction(networks.landmark_net(batch.photos, training=False, reuse=True))
+
+    # 2. loss and update
+    landmarks, log_noise = trained[..., :2], trained[..., 2]
+    losses = LandmarkLosses(gaussian_likelihood_loss(landmarks, log_noise, batch.landmarks))
+    total = options.loss_weights.likelihood * losses.likelihood
+    update, gradient_norm = build_update(total, learning_rate)
+
+    # 3. summaries
+    return TrainingStep(
+        update=update,
+        step=tf.train.get_or_create_global_step(),
+        learning_rate=learning_rate,
+        batch_norm_decay=decay,
+        prediction=trained,
+        applied_prediction=applied,
+        losses=dict(present_terms(losses), total=total),
+        metrics={
+            "landmark_error_pixels": landmark_error(landmarks, batch.landmarks),
+            "landmark_nme_percent": normalized_landmark_error(landmarks, batch.landmarks),
+        },
+        gradient_norm=gradient_norm,
+        loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
+        histograms=tf.summary.histogram("log_noise", log_noise),
+        pictures=None,
+    )
+
+
+def initialize_landmark_net(session: Any, path: str) -> None:
+    """Start the landmark network from trained weights.
+
+    Args:
+        session: session of a graph with the network's variables, initialized.
+        path: checkpoint of a landmark network.
+
+    Raises:
+        InputError: the file is missing, damaged or of another network.
+    """
+    scope = networks.LANDMARK_NET_SCOPE + "/"
+    variables = tf.trainable_variables(scope)
+    variables += [v for v in tf.global_variables(scope) if "/moving_" in v.op.name]
+    restore(session, path, variables)
+
+
+def gaussian_likelihood_loss(landmarks: Tensor, log_noise: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean negative logarithm of a Gaussian likelihood, without its constant.
+
+    Args:
+        landmarks: [B, 68, 2] predicted positions.
+        log_noise: [B, 68] logarithm of the standard deviation of x and of y.
+        labels: [B, 68, 2] true positions.
+    """
+    squared = tf.reduce_sum(tf.square(landmarks - labels), axis=-1)
+    return tf.reduce_mean(2.0 * log_noise + 0.5 * squared * tf.exp(-2.0 * log_noise))
+
+
+def _prediction(output: networks.LandmarkNetOutput) -> Tensor:
+    return tf.concat([output.landmarks, output.log_noise[..., tf.newaxis]], axis=-1)
