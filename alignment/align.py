@@ -2,22 +2,25 @@
 
 Following "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (Deng et al., CVPRW
 2019, arXiv 1903.08527): an affine camera is fitted to five points, the photo is resized so that
-the face gets a standard size, and a square is cut out around it, without rotation.
+the face gets a standard size, and a square is cut out around it, without rotation. A face that
+leans far is cut out upright all the same: the photo is first turned about its center.
 
 Coordinates count pixel centers as integers, from the left and from the top (y down). The
 network's landmark labels are the exception: they are y up, see ``geometry.camera.flip_y``.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 
+from alignment.square import cut_affine
 from geometry.camera import IMAGE_SIZE, flip_y
 from geometry.landmark_layout import STANDARD_POINTS_3D
 from utils.errors import InputError
 
 FACE_SCALE = 102.0  # pixels of the crop per unit (1 dm) of the standard 3-D points
+_LARGEST_LEAN = 35.0  # degrees; the networks' training faces lean by up to 40
 
 
 class Alignment(NamedTuple):
@@ -26,6 +29,7 @@ class Alignment(NamedTuple):
     crop: np.ndarray  # [224, 224, 3] uint8 RGB, black outside of the photo
     five_points: np.ndarray  # [5, 2] float64, in the crop, y down, by the published formula
     trans_params: np.ndarray  # [5] float64: photo width, height, scale, t_x, t_y (y up)
+    degrees: float = 0.0  # by which the photo is turned before, counter-clockwise
 
 
 class CropBox(NamedTuple):
@@ -36,13 +40,15 @@ class CropBox(NamedTuple):
     corner: Tuple[int, int]  # left and top of the crop in the resized photo; may be negative
 
 
-def align(photo: np.ndarray, five_points: np.ndarray) -> Alignment:
+def align(photo: np.ndarray, five_points: np.ndarray, degrees: float = 0.0) -> Alignment:
     """Cut the face with the given five points out of a photo.
 
     Args:
         photo: [H, W, 3] uint8 RGB.
         five_points: [5, 2] in the photo, y down: left eye, right eye, nose tip, left and right
             mouth corner, as seen in the image.
+        degrees: angle by which to turn the photo counter-clockwise about its center before; see
+            :func:`upright_angle`. ``trans_params`` are those of the turned photo.
 
     Returns:
         An :class:`Alignment`. Only the part of the photo in the crop is resized; the result agrees
@@ -52,9 +58,28 @@ def align(photo: np.ndarray, five_points: np.ndarray) -> Alignment:
         InputError: the five points coincide or put the face outside of the photo.
     """
     height, width = photo.shape[:2]
-    trans_params = fit_crop(five_points, width, height)
-    crop = _cut(photo, crop_box(trans_params))
-    return Alignment(crop, _published_five_points(five_points, trans_params), trans_params)
+    turned = _turn(five_points, (width, height), degrees)
+    trans_params = fit_crop(turned, width, height)
+    if degrees:
+        size = (IMAGE_SIZE, IMAGE_SIZE)
+        crop = cut_affine(photo, crop_to_photo_matrix(trans_params, degrees), size)
+    else:
+        crop = _cut(photo, crop_box(trans_params))
+    return Alignment(crop, _published_five_points(turned, trans_params), trans_params, degrees)
+
+
+def upright_angle(five_points: np.ndarray) -> float:
+    """Return the angle by which a photo is turned before a face is cut out, degrees.
+
+    It is 0 for a face that leans by up to 35 degrees, as in the published system, and otherwise
+    the angle that makes the line from the mouth to the eyes upright.
+
+    Args:
+        five_points: [5, 2] in the photo, y down.
+    """
+    right, down = five_points[3:].mean(axis=0) - five_points[:2].mean(axis=0)
+    lean = float(np.degrees(np.arctan2(-right, down)))
+    return lean if abs(lean) > _LARGEST_LEAN else 0.0
 
 
 def fit_crop(five_points: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -93,35 +118,49 @@ def crop_box(trans_params: np.ndarray) -> CropBox:
     return CropBox((int(width), int(height)), (resized_width, resized_height), (left, top))
 
 
-def crop_to_photo_matrix(trans_params: np.ndarray) -> np.ndarray:
+def crop_to_photo_matrix(trans_params: np.ndarray, degrees: float = 0.0) -> np.ndarray:
     """Return the [2, 3] affine matrix that takes crop coordinates (x, y, 1) to the photo.
 
-    Both are y down with integers at pixel centers. For coordinates that count pixel corners
-    as integers, as rasterizers do, the scale is the same and the offset is ``corner * scale``.
+    Arguments are fields of an :class:`Alignment`. Both are y down with integers at pixel centers.
+    For coordinates that count pixel corners as integers, as rasterizers do, the scale is the same
+    and the offset is ``corner * scale``.
     """
     box = crop_box(trans_params)
     scale = np.divide(box.photo_size, box.resized_size)
     offset = (np.array(box.corner) + 0.5) * scale - 0.5
-    return np.array([[scale[0], 0.0, offset[0]], [0.0, scale[1], offset[1]]])
+    matrix = np.array([[scale[0], 0.0, offset[0]], [0.0, scale[1], offset[1]]])
+    if degrees:
+        matrix[:, 2] = _turn(matrix[:, 2], box.photo_size, -degrees)
+        matrix[:, :2] = _turn_matrix(-degrees).dot(matrix[:, :2])
+    return matrix
 
 
-def crop_to_photo(points: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
-    """Map points [..., 2] from the crop to the photo, both y down."""
-    matrix = crop_to_photo_matrix(trans_params)
+def crop_to_photo(points: np.ndarray, trans_params: np.ndarray, degrees: float = 0.0) -> np.ndarray:
+    """Map points [..., 2] from the crop to the photo, both y down.
+
+    ``trans_params`` and ``degrees`` are fields of an :class:`Alignment`.
+    """
+    matrix = crop_to_photo_matrix(trans_params, degrees)
+    if degrees:
+        return np.asarray(points).dot(matrix[:, :2].T) + matrix[:, 2]
     return np.asarray(points) * matrix[[0, 1], [0, 1]] + matrix[:, 2]
 
 
-def photo_to_crop(points: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
+def photo_to_crop(points: np.ndarray, trans_params: np.ndarray, degrees: float = 0.0) -> np.ndarray:
     """Map points [..., 2] from the photo to the crop, both y down; inverts :func:`crop_to_photo`.
 
     This is the map of the pixels. The published formula for the five points, kept in
     :attr:`Alignment.five_points`, omits the rounding and differs by up to a pixel or so.
     """
-    matrix = crop_to_photo_matrix(trans_params)
+    matrix = crop_to_photo_matrix(trans_params, degrees)
+    if degrees:
+        return (np.asarray(points) - matrix[:, 2]).dot(np.linalg.inv(matrix[:, :2]).T)
     return (np.asarray(points) - matrix[:, 2]) / matrix[[0, 1], [0, 1]]
 
 
-def paste_crop(photo: np.ndarray, overlay: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
+def paste_crop(
+    photo: np.ndarray, overlay: np.ndarray, trans_params: np.ndarray, degrees: float = 0.0
+) -> np.ndarray:
     """Lay a picture of the crop over the photo it was cut from, at the photo's resolution.
 
     Args:
@@ -129,10 +168,14 @@ def paste_crop(photo: np.ndarray, overlay: np.ndarray, trans_params: np.ndarray)
         overlay: [h, w, 4] uint8 RGBA with straight alpha, covering the crop; any size (a multiple
             of 224 gives a sharper overlay if the photo is larger than the crop).
         trans_params: [5] of the :class:`Alignment`.
+        degrees: of the :class:`Alignment`.
 
     Returns:
         [H, W, 3] uint8 RGB.
     """
+    if degrees:
+        return _paste_turned(photo, overlay, crop_to_photo_matrix(trans_params, degrees))
+
     # 1. whole photo pixels that lie inside both the crop and the photo
     box = crop_box(trans_params)
     scale = np.divide(box.photo_size, box.resized_size)
@@ -154,6 +197,46 @@ def paste_crop(photo: np.ndarray, overlay: np.ndarray, trans_params: np.ndarray)
     pasted = Image.alpha_composite(Image.fromarray(under).convert("RGBA"), patch)
     under[...] = np.asarray(pasted)[..., :3]
     return result
+
+
+def _paste_turned(photo: np.ndarray, overlay: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Lay a picture of a turned crop over the photo; ``matrix`` [2, 3] takes the crop to it."""
+    # 1. pixels of the photo around the crop
+    corners = np.array([[x, y, 1] for x in (0, IMAGE_SIZE) for y in (0, IMAGE_SIZE)])
+    seen = corners.dot(matrix.T)
+    limits = photo.shape[1::-1]
+    first = np.clip(np.floor(seen.min(axis=0)), 0, limits).astype(int)
+    last = np.clip(np.ceil(seen.max(axis=0)), first, limits).astype(int)
+    result = photo.copy()
+    if np.any(last <= first):
+        return result
+
+    # 2. the overlay at these pixels: from the photo to the crop, and to the overlay
+    zoom = np.array(overlay.shape[1::-1]) / IMAGE_SIZE
+    inverse = np.linalg.inv(matrix[:, :2])
+    to_overlay = inverse * zoom[:, np.newaxis]
+    offset = (inverse.dot(first - matrix[:, 2]) + 0.5) * zoom - 0.5
+    patch = cut_affine(overlay, np.hstack([to_overlay, offset[:, np.newaxis]]), last - first)
+
+    # 3. both composited
+    under = result[first[1] : last[1], first[0] : last[0]]
+    layers = Image.fromarray(under).convert("RGBA"), Image.fromarray(patch)
+    under[...] = np.asarray(Image.alpha_composite(*layers))[..., :3]
+    return result
+
+
+def _turn(points: np.ndarray, size: Sequence[int], degrees: float) -> np.ndarray:
+    """Return points [..., 2] of a photo, y down, turned counter-clockwise about its center."""
+    if not degrees:
+        return points
+    center = (np.asarray(size) - 1) / 2.0
+    return (np.asarray(points) - center).dot(_turn_matrix(degrees).T) + center
+
+
+def _turn_matrix(degrees: float) -> np.ndarray:
+    """Return the matrix [2, 2] of a counter-clockwise turn, in coordinates with y down."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[cosine, sine], [-sine, cosine]])
 
 
 def _cut(photo: np.ndarray, box: CropBox) -> np.ndarray:

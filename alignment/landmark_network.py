@@ -8,13 +8,17 @@ import numpy as np
 from alignment.align import Alignment, align, crop_to_photo
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmarks import Landmarks
-from checkpoints.frozen_graph import INPUT_TENSOR, evaluate_network, load_frozen_graph
+from checkpoints.frozen_graph import (
+    INPUT_TENSOR,
+    LANDMARK_TENSOR,
+    evaluate_network,
+    load_frozen_graph,
+)
 from geometry.camera import IMAGE_SIZE
 from utils.paths import NETWORK_DIR
 from utils.tf_compat import inference_config, tf
 
 LANDMARK_NETWORK = os.path.join(NETWORK_DIR, "landmark68_detector.pb")
-_LANDMARK_TENSOR = "landmark:0"
 
 
 class LandmarkNetwork:
@@ -35,7 +39,7 @@ class LandmarkNetwork:
                 tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3], "photo_bgr"
             )
             (self._landmarks,) = load_frozen_graph(
-                path, {INPUT_TENSOR: self._images}, [_LANDMARK_TENSOR], allow_any_op
+                path, {INPUT_TENSOR: self._images}, [LANDMARK_TENSOR], allow_any_op
             )
         self._path = path
         self._session = tf.Session(graph=graph, config=inference_config())

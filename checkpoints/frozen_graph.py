@@ -6,6 +6,7 @@ from typing import Any, List, Mapping, Sequence
 import numpy as np
 
 from checkpoints.graph_allowlist import MAX_FILE_SIZE, require_allowed, require_constants
+from utils.atomic import atomic_path
 from utils.errors import InputError, first_line, join_first
 from utils.numpy_files import all_within
 from utils.tf_compat import Tensor, tf
@@ -14,6 +15,9 @@ from utils.tf_compat import Tensor, tf
 INPUT_TENSOR = "input_imgs:0"
 COEFFICIENT_TENSOR = "coeff:0"
 POOL5_TENSOR = "resnet_v1_50/pool5:0"
+# Tensors of the published landmark68_detector.pb, and one more of this project's.
+LANDMARK_TENSOR = "landmark:0"
+LOG_NOISE_TENSOR = "log_noise:0"
 # Bound of a network's outputs: above any coefficient or pixel, and safe to compute with.
 _MAX_OUTPUT = 1e6
 
@@ -105,6 +109,11 @@ def load_frozen_graph(
         ) from None
 
 
+def has_tensor(path: str, name: str) -> bool:
+    """Return True if a frozen graph has a tensor of that name."""
+    return any(node.name == operation_name(name) for node in read_graph_def(path).node)
+
+
 def operation_name(tensor_name: str) -> str:
     """Return the name of the operation that computes a tensor: ``coeff`` of ``coeff:0``."""
     return tensor_name.split(":")[0]
@@ -153,3 +162,35 @@ def evaluate_network(
             )
         )
     return values.reshape(shape)
+
+
+def write_frozen_graph(graph: Any, path: str) -> None:
+    """Write a graph of constants, in terms of operations and attributes that TensorFlow 1.12 has.
+
+    Args:
+        graph: a ``tf.Graph``.
+        path: the ``.pb`` file to write.
+    """
+    graph_def = _portable_graph_def(graph)
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as file:
+            file.write(graph_def.SerializeToString(deterministic=True))
+
+
+def _portable_graph_def(graph: Any) -> Any:
+    """Return a graph in terms of operations and attributes that TensorFlow 1.12 has."""
+    graph_def = tf.train.export_meta_graph(graph=graph, strip_default_attrs=True).graph_def
+    for node in graph_def.node:
+        if node.op == "AddV2":  # differs from Add only in refusing strings
+            node.op = "Add"
+        elif node.op == "Const":
+            _pack_half_values(node.attr["value"].tensor)
+    return graph_def
+
+
+def _pack_half_values(tensor: Any) -> None:
+    """Store float16 values as two bytes each: TensorFlow 1.12 writes numbers of up to three."""
+    if len(tensor.half_val) > 1:
+        values = np.fromiter(tensor.half_val, np.uint16, len(tensor.half_val))
+        tensor.tensor_content = values.tobytes()
+        del tensor.half_val[:]

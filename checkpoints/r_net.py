@@ -11,13 +11,13 @@ from checkpoints.frozen_graph import (
     POOL5_TENSOR,
     load_frozen_graph,
     operation_name,
+    write_frozen_graph,
 )
 from checkpoints.record import require_face_model, trained_image_size
 from checkpoints.variables import read_variables
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
-from utils.atomic import atomic_path
 from utils.errors import InputError
 from utils.tf_compat import Tensor, tf
 
@@ -127,30 +127,7 @@ def export_r_net(
         for name in sorted(values):
             if "/BatchNorm/" in name:
                 tf.constant(values[name], tf.float32, name=name)
-        graph_def = _portable_graph_def(graph)
-
-    with atomic_path(path) as temporary:
-        with open(temporary, "wb") as file:
-            file.write(graph_def.SerializeToString(deterministic=True))
-
-
-def _portable_graph_def(graph: Any) -> Any:
-    """Return a graph in terms of operations and attributes that TensorFlow 1.12 has."""
-    graph_def = tf.train.export_meta_graph(graph=graph, strip_default_attrs=True).graph_def
-    for node in graph_def.node:
-        if node.op == "AddV2":  # differs from Add only in refusing strings
-            node.op = "Add"
-        elif node.op == "Const":
-            _pack_half_values(node.attr["value"].tensor)
-    return graph_def
-
-
-def _pack_half_values(tensor: Any) -> None:
-    """Store float16 values as two bytes each: TensorFlow 1.12 writes numbers of up to three."""
-    if len(tensor.half_val) > 1:
-        values = np.fromiter(tensor.half_val, np.uint16, len(tensor.half_val))
-        tensor.tensor_content = values.tobytes()
-        del tensor.half_val[:]
+        write_frozen_graph(graph, path)
 
 
 def _require_counts(

@@ -11,6 +11,14 @@ EYES_AND_MOUTH = slice(36, LANDMARK_COUNT)
 # The pair of landmarks, counted from 0, whose mean is each of the five points: left eye, right
 # eye, nose tip, left and right mouth corner as seen in the image.
 FIVE_FROM_68 = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
+# The 68 landmarks among the 478 points of MediaPipe's face mesh; the jaw lies on its outline.
+# fmt: off
+DENSE_FROM_68 = (
+    127, 234, 93, 132, 58, 172, 150, 176, 152, 400, 379, 397, 288, 361, 323, 454, 356,
+    70, 63, 105, 66, 107, 336, 296, 334, 293, 300, 168, 197, 5, 4, 98, 97, 2, 326, 327,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87)
+# fmt: on
 # The five points of a standard face; dm, x right, y up, z towards the camera (Deng et al.,
 # CVPRW 2019).
 STANDARD_POINTS_3D = np.array(

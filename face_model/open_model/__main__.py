@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from face_model.loading import OPEN_MODEL_FILE
 from face_model.model import FaceModel, write_face_model
-from face_model.open_model.assets import Assets, obtain_wheel
+from face_model.open_model.assets import Assets
 from face_model.open_model.build import HEAD_COUNT, SKIN_COUNT, Statistics, build_open_face_model
 from geometry.camera import MILLIMETERS_PER_DM
 from utils.errors import run_main
@@ -50,7 +50,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             bar.set_postfix_str(text)
 
         progress("obtaining the assets")
-        assets = Assets(obtain_wheel(arguments.assets))
+        assets = Assets(arguments.assets)
         model, statistics = build_open_face_model(assets, progress=progress)
         progress("writing {}".format(arguments.output))
         write_face_model(model, arguments.output)

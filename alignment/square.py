@@ -1,0 +1,73 @@
+"""Turned squares of a photo: the inputs of detectors and landmark networks."""
+
+from typing import NamedTuple, Sequence
+
+import numpy as np
+from PIL import Image
+
+
+class Square(NamedTuple):
+    """A square of a photo. Pixels count their centers as integers, y down."""
+
+    center: np.ndarray  # [2]
+    side: float  # pixels
+    degrees: float  # of the upright direction, clockwise in the photo
+
+    def to_photo(self, points: np.ndarray, size: int) -> np.ndarray:
+        """Map points [..., 2] of the square, cut with ``size`` pixels a side, to the photo."""
+        return (np.asarray(points) - (size - 1) / 2).dot(self._axes(size).T) + self.center
+
+    def from_photo(self, points: np.ndarray, size: int) -> np.ndarray:
+        """Map points [..., 2] of the photo to the square; inverts :meth:`to_photo`."""
+        inverse = np.linalg.inv(self._axes(size))
+        return (np.asarray(points) - self.center).dot(inverse.T) + (size - 1) / 2
+
+    def cut(self, photo: np.ndarray, size: int) -> np.ndarray:
+        """Return the pixels, [size, size, 3] uint8 RGB, black outside of the photo.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB.
+            size: width and height of the result.
+        """
+        axes = self._axes(size)
+        offset = self.center - axes.dot(np.full(2, (size - 1) / 2))
+        return cut_affine(photo, np.hstack([axes, offset[:, np.newaxis]]), (size, size))
+
+    def _axes(self, size: int) -> np.ndarray:
+        """Return the matrix [2, 2] from pixels of the cut square to those of the photo."""
+        angle = np.radians(self.degrees)
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        return rotation * (self.side / size)
+
+
+def cut_affine(picture: np.ndarray, matrix: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """Return pixels of a picture at affine positions, smoothed where they are far apart.
+
+    Args:
+        picture: [H, W, C] uint8.
+        matrix: [2, 3], takes pixels (x, y, 1) of the result to pixels of the picture; both count
+            their centers as integers, y down.
+        size: width and height of the result.
+
+    Returns:
+        [height, width, C] uint8, zeros outside of the picture.
+    """
+    # 1. the part of the picture that is needed, shrunk to the scale of the result
+    width, height = size
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
+    seen = corners.dot(matrix.T)
+    limits = np.array(picture.shape[1::-1])
+    first = np.clip(np.floor(seen.min(axis=0)) - 2, 0, limits - 1).astype(int)
+    last = np.clip(np.ceil(seen.max(axis=0)) + 2, first + 1, limits).astype(int)
+    part = Image.fromarray(picture[first[1] : last[1], first[0] : last[0]])
+    ratio = min(1.0, 1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    shrunk = np.maximum(1, np.rint((last - first) * ratio)).astype(int)
+    if ratio < 1:
+        part = part.resize(tuple(int(n) for n in shrunk), Image.BICUBIC)
+
+    # 2. its pixels, in coordinates that count pixel corners as integers
+    scale = (shrunk if ratio < 1 else last - first) / (last - first)
+    axes = matrix[:, :2] * scale[:, np.newaxis]
+    offset = (matrix[:, 2] + 0.5 - first) * scale - axes.dot([0.5, 0.5])
+    values = tuple(np.hstack([axes, offset[:, np.newaxis]]).ravel())
+    return np.asarray(part.transform((width, height), Image.AFFINE, values, Image.BILINEAR))
