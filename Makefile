@@ -22,17 +22,19 @@ TF1_PY := $(TF1_VENV)/bin/python
 TF1_INSTALLED := $(TF1_VENV)/.installed-$(TF1)
 
 OPEN_MODEL := BFM/open_face_model.mat
+# Both are written by one command; the second one, last.
+FACE_NETWORKS := network/dense_landmarks.pb
 # Tests run in two processes, a file at a time: many keep one core busy. PARALLEL= runs them in one.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup op face-model demo network test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
+.PHONY: help setup op face-model face-networks demo network test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        reconstruct the photos in input/ (or a public-domain portrait) into output/"
 	@echo "make test        check style and types, and run all tests"
 	@echo "make test-tf1    run the tests under TensorFlow 1.12 (Python 3.6), and exchange files between both TensorFlows"
-	@echo "make setup       only install: virtual environment, compiled op, open face model"
+	@echo "make setup       only install: virtual environment, compiled op, open face model, face detector"
 	@echo "make parity GOLDEN=DIR   compare with numbers measured on the published system"
 	@echo "make fuzz        read damaged files of every kind (CASES=5000 SEED=1)"
 	@echo "make faults      kill the commands, fill their disks, run them twice at once (COUNT=50 SEED=1)"
@@ -40,7 +42,7 @@ help:
 	@echo "make network     train the shipped coefficient network anew (an hour or two; network/MODEL_CARD.md)"
 	@echo "make clean       remove everything that make made, but no data and no results"
 
-setup: $(INSTALLED) op face-model
+setup: $(INSTALLED) op face-model face-networks
 
 .PHONY: unfit-venv
 unfit-venv:
@@ -62,6 +64,11 @@ face-model: $(OPEN_MODEL)
 
 $(OPEN_MODEL): $(INSTALLED) $(wildcard face_model/open_model/*.py) | op
 	@$(PY) -m face_model.open_model --output $@
+
+face-networks: $(FACE_NETWORKS)
+
+$(FACE_NETWORKS): $(INSTALLED) alignment/open_networks.py checkpoints/tflite_model.py requirements/face-networks.txt
+	@$(PY) -m alignment.open_networks
 
 demo: setup
 	@$(PY) demo.py
@@ -111,6 +118,7 @@ bench: setup
 
 setup-tf1: $(TF1_INSTALLED)
 	@$(TF1_PY) -m mesh_renderer.build
+	@test -f $(firstword $(FACE_NETWORKS)) || $(TF1_PY) -m alignment.open_networks
 
 # The pip that comes with Python 3.6 picks packages that need a newer Python.
 $(TF1_INSTALLED): requirements.txt requirements/published-rasterizer.txt
@@ -134,5 +142,5 @@ test-tf1: setup setup-tf1
 	@TF1_PYTHON=$(TF1_PY) $(PY) -m pytest -s tests/house/test_tensorflow_exchange.py
 
 clean:
-	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache .mypy_cache mesh_renderer/lib $(OPEN_MODEL)
+	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache .mypy_cache mesh_renderer/lib $(OPEN_MODEL) $(FACE_NETWORKS) network/face_detector.pb
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,10 +5,11 @@
     python nme.py --data_path AFLW2000/ --predictions output/     # results of demo.py, or an .npz
 
 Landmarks are predicted in the crop and mapped to the photo. NME is 100 times the mean distance of
-the 68 points, divided by sqrt(w h) of the tight box around the true points. Writes nme.csv,
-nme.json, nme_curve.png and nme_worst.png. A photo without a prediction counts with an NME of 100;
-if any photo lacks one, the averages over the other photos are printed as well. With --refine the
-landmarks of the refined mesh are measured.
+the 68 points, divided by sqrt(w h) of the tight box around the true points. Crops are placed by
+the true points, which serve as nothing else, and then by detected ones. Writes nme.csv, nme.json,
+nme_curve.png and nme_worst.png, and the same with nme_detected. A photo without a prediction counts
+with an NME of 100; if any photo lacks one, the averages over the other photos are printed as well.
+With --refine the landmarks of the refined mesh are measured.
 """
 
 import argparse
@@ -70,10 +71,10 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     )
     parser.add_argument(
         "--align",
-        choices=("gt", "detect"),
-        default="gt",
-        help="source of the crop's five points; gt: the true 68 landmarks; detect: the detected "
-        "face nearest to the true landmarks",
+        choices=("both", "gt", "detect"),
+        default="both",
+        help="source of the crop; gt: five points of the true landmarks, which serve as nothing "
+        "else; detect: the detected face nearest to the true landmarks; both: one after the other",
     )
     parser.add_argument(
         "--ground_truth",
@@ -102,19 +103,22 @@ def main(argv: Optional[List[str]] = None) -> int:
     annotated, bare = read_annotated_photos(
         arguments.data_path, arguments.ground_truth, arguments.yaw
     )
-    pipeline = None
     if arguments.predictions:
-        source = "read from {}".format(arguments.predictions)
-        predictions = read_predictions(
-            arguments.predictions, [item.photo.name for item in annotated]
-        )
-    else:
-        pipeline = _make_pipeline(arguments)
-        source = "{}, {}".format(pipeline.model.name, pipeline.description)
+        names = [item.photo.name for item in annotated]
+        predictions = read_predictions(arguments.predictions, names)
+        with output_folder(arguments.output):
+            source = "read from {}".format(arguments.predictions)
+            return _measure(annotated, bare, predictions, source, "as predicted", arguments)
+
+    pipeline = _make_pipeline(arguments)
+    source = "{}, {}".format(pipeline.model.name, pipeline.description)
+    status = 0
     with output_folder(arguments.output):  # locked before predicting, which may take an hour
-        if pipeline:
-            predictions = _predict(annotated, pipeline, arguments)
-        return _measure(annotated, bare, predictions, source, arguments)
+        for way in ("gt", "detect") if arguments.align == "both" else (arguments.align,):
+            predictions = _predict(annotated, pipeline, way == "gt", arguments)
+            five_points = "ground truth, for the crop only" if way == "gt" else "detected"
+            status |= _measure(annotated, bare, predictions, source, five_points, arguments)
+    return status
 
 
 def _measure(
@@ -122,9 +126,19 @@ def _measure(
     bare: Sequence[Any],
     predictions: Dict[str, np.ndarray],
     source: str,
+    five_points: str,
     arguments: argparse.Namespace,
 ) -> int:
-    """Print and write the errors of predictions; return the exit status."""
+    """Print and write the errors of predictions; return the exit status.
+
+    Args:
+        annotated: the photos.
+        bare: photos without annotation.
+        predictions: name -> [68, 2].
+        source: origin of the predictions, in words.
+        five_points: origin of the crops' five points, in words.
+        arguments: the parsed flags.
+    """
     # 1. the error of each photo
     failed = [item.photo.name not in predictions for item in annotated]
     errors = [
@@ -144,11 +158,13 @@ def _measure(
         found = summarize([errors[i] for i in kept], [annotated[i].yaw for i in kept])
 
     # 3. output
-    settings = _settings(arguments, source, bare, failed)
+    settings = _settings(arguments, source, five_points, bare, failed)
     _print_results(summary, found if any(failed) else None, settings)
-    _write_results(arguments.output, annotated, errors, failed, predictions)
-    write_summary(os.path.join(arguments.output, "nme.json"), summary, found, settings)
-    print("results in {}".format(arguments.output))
+    stem = "nme_detected" if arguments.align == "both" and five_points == "detected" else "nme"
+    prefix = os.path.join(arguments.output, stem)
+    _write_results(prefix, annotated, errors, failed, predictions)
+    write_summary(prefix + ".json", summary, found, settings)
+    print("results in {}.csv, .json, _curve.png and _worst.png".format(prefix))
     return 1 if all(failed) else 0
 
 
@@ -156,15 +172,25 @@ def _make_pipeline(arguments: argparse.Namespace) -> FacePipeline:
     """Return the ``FacePipeline`` that the parsed flags describe."""
     request = read_network_request(arguments)  # complains before the face model is read
     model = load_face_model(arguments.face_model)
-    return make_pipeline(arguments, request, model, all_faces=arguments.align == "detect")
+    return make_pipeline(arguments, request, model, all_faces=arguments.align != "gt")
 
 
 def _predict(
-    annotated: Sequence[AnnotatedPhoto], pipeline: FacePipeline, arguments: argparse.Namespace
+    annotated: Sequence[AnnotatedPhoto],
+    pipeline: FacePipeline,
+    given: bool,
+    arguments: argparse.Namespace,
 ) -> Dict[str, np.ndarray]:
-    """Reconstruct the photos; return a dict of name -> [68, 2]."""
+    """Reconstruct the photos; return a dict of name -> [68, 2].
+
+    Args:
+        annotated: the photos.
+        pipeline: a ``FacePipeline``.
+        given: place the crops by the true landmarks instead of detecting.
+        arguments: the parsed flags.
+    """
     report = Report(len(annotated), "face", "measured", arguments.quiet)
-    located = _iterate_located(annotated, pipeline, arguments.align == "gt", report)
+    located = _iterate_located(annotated, pipeline, given, report)
     predictions = {}
     for faces in iterate_batches(located, arguments.batch_size):
         for result in pipeline.reconstruct(faces):
@@ -198,15 +224,18 @@ def _iterate_located(
 
 
 def _settings(
-    arguments: argparse.Namespace, source: str, bare: Sequence[Any], failed: Sequence[bool]
+    arguments: argparse.Namespace,
+    source: str,
+    five_points: str,
+    bare: Sequence[Any],
+    failed: Sequence[bool],
 ) -> Dict[str, Any]:
     """Return the settings that others need to repeat the measurement."""
-    five_points = "ground truth" if arguments.align == "gt" else "detected"
     return {
         "data_path": arguments.data_path,
         "ground_truth": arguments.ground_truth or "pt3d_68 of the .mat files",
         "yaw": arguments.yaw or "Pose_Para of the .mat files",
-        "five_points": "as predicted" if arguments.predictions else five_points,
+        "five_points": five_points,
         "predictions": source,
         "failures": sum(failed),
         "photos_without_annotation": len(bare),
@@ -223,9 +252,11 @@ def _print_results(summary: Summary, found: Optional[Summary], settings: Dict[st
 
     # 1. the table
     print(_ROW.format("NME, % (|yaw| in degrees)", *BIN_NAMES, "mean", "all", "median", "count"))
-    _print_row("this run", summary)
+    given = {"detected": "crops detected", "as predicted": "predictions"}
+    name = given.get(settings["five_points"], "crops from true points")
+    _print_row(name, summary)
     if found:
-        _print_row("this run, without failures", found)
+        _print_row("- without failures", found)
     for name, row in PUBLISHED:
         print(_ROW.format(name, *("{:.2f}".format(value) for value in row), "", "", ""))
 
@@ -256,19 +287,19 @@ def _print_row(name: str, summary: Summary) -> None:
 
 
 def _write_results(
-    folder: str,
+    prefix: str,
     annotated: Sequence[AnnotatedPhoto],
     errors: Sequence[float],
     failed: Sequence[bool],
     predictions: Dict[str, np.ndarray],
 ) -> None:
-    write_table(os.path.join(folder, "nme.csv"), annotated, errors, failed)
+    write_table(prefix + ".csv", annotated, errors, failed)
     draw_curve(
-        os.path.join(folder, "nme_curve.png"),
+        prefix + "_curve.png",
         [np.inf if failure else error for error, failure in zip(errors, failed)],
         [item.yaw for item in annotated],
     )
-    draw_worst(os.path.join(folder, "nme_worst.png"), annotated, errors, predictions)
+    draw_worst(prefix + "_worst.png", annotated, errors, predictions)
 
 
 if __name__ == "__main__":

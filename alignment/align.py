@@ -31,6 +31,14 @@ class Alignment(NamedTuple):
     trans_params: np.ndarray  # [5] float64: photo width, height, scale, t_x, t_y (y up)
     degrees: float = 0.0  # by which the photo is turned before, counter-clockwise
 
+    def to_photo(self, points: np.ndarray) -> np.ndarray:
+        """Map points [..., 2] from the crop to the photo, see :func:`crop_to_photo`."""
+        return crop_to_photo(points, self.trans_params, self.degrees)
+
+    def to_crop(self, points: np.ndarray) -> np.ndarray:
+        """Map points [..., 2] from the photo to the crop, see :func:`photo_to_crop`."""
+        return photo_to_crop(points, self.trans_params, self.degrees)
+
 
 class CropBox(NamedTuple):
     """The place of a crop in whole pixels: the photo is resized, then cut."""
@@ -158,26 +166,24 @@ def photo_to_crop(points: np.ndarray, trans_params: np.ndarray, degrees: float =
     return (np.asarray(points) - matrix[:, 2]) / matrix[[0, 1], [0, 1]]
 
 
-def paste_crop(
-    photo: np.ndarray, overlay: np.ndarray, trans_params: np.ndarray, degrees: float = 0.0
-) -> np.ndarray:
+def paste_crop(photo: np.ndarray, overlay: np.ndarray, alignment: Alignment) -> np.ndarray:
     """Lay a picture of the crop over the photo it was cut from, at the photo's resolution.
 
     Args:
         photo: [H, W, 3] uint8 RGB.
         overlay: [h, w, 4] uint8 RGBA with straight alpha, covering the crop; any size (a multiple
             of 224 gives a sharper overlay if the photo is larger than the crop).
-        trans_params: [5] of the :class:`Alignment`.
-        degrees: of the :class:`Alignment`.
+        alignment: the :class:`Alignment` of the crop.
 
     Returns:
         [H, W, 3] uint8 RGB.
     """
-    if degrees:
-        return _paste_turned(photo, overlay, crop_to_photo_matrix(trans_params, degrees))
+    if alignment.degrees:
+        matrix = crop_to_photo_matrix(alignment.trans_params, alignment.degrees)
+        return _paste_turned(photo, overlay, matrix)
 
     # 1. whole photo pixels that lie inside both the crop and the photo
-    box = crop_box(trans_params)
+    box = crop_box(alignment.trans_params)
     scale = np.divide(box.photo_size, box.resized_size)
     corner = np.array(box.corner) * scale
     first = np.maximum(np.ceil(corner), 0).astype(int)

@@ -12,7 +12,7 @@ from alignment.square import Square
 from checkpoints.frozen_graph import INPUT_TENSOR, load_frozen_graph
 from geometry.landmark_layout import five_from_68
 from utils.errors import InputError
-from utils.installed import is_installed, missing_dependencies
+from utils.installed import is_installed
 from utils.tf_compat import inference_config, tf
 
 DETECTORS = ("auto", "dlib")
@@ -33,15 +33,6 @@ _MAX_CHECKED = 64  # faces of a photo whose landmarks are found
 
 _LONGEST_SIDE_DLIB, _LONGEST_SIDE_DLIB_ALL = 480, 1280
 _MIN_MARGIN = 0.2  # of dlib's detector, whose faces below are often folds of clothes
-
-
-def missing_detectors(name: str) -> List[str]:
-    """Return one sentence for each library that detection uses and that is not installed.
-
-    Args:
-        name: one of :data:`DETECTORS`.
-    """
-    return missing_dependencies(("dlib",)) if name == "dlib" else []
 
 
 class Detection(NamedTuple):
@@ -85,15 +76,13 @@ class FaceDetector:
         """
         return self._loaded().detect(photo, all_faces)
 
-    def refine(self, photo: np.ndarray, five_points: np.ndarray) -> Optional[DenseLandmarks]:
-        """Return the 478 points of a face with known five points; None with dlib.
+    def refine(self, photo: np.ndarray, five_points: np.ndarray) -> DenseLandmarks:
+        """Return the 478 points of a face with known five points; not of ``"dlib"``.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
             five_points: [5, 2] photo pixels, y down.
         """
-        if self._name == "dlib":
-            return None
         return self._loaded().landmarks_at(photo, five_points)
 
     def _loaded(self) -> Any:

@@ -10,6 +10,7 @@ from typing import Optional, Tuple, Union
 
 import numpy as np
 
+from alignment.five_points import estimate_yaw_and_roll
 from geometry.landmark_layout import five_from_68
 
 # Distance from the five points, in distances from eyes to mouth. On 20 photos up to 37 degrees
@@ -71,6 +72,18 @@ def landmark_confidence(
     if spread is not None:
         confidence *= _falling(spread, _SPREAD)
     return np.where(confidence < _MIN_CONFIDENCE, 0.0, confidence)
+
+
+def dense_confidence(landmarks: np.ndarray, five_points: np.ndarray, presence: float) -> np.ndarray:
+    """Return the confidence in the 68 landmarks among the 478 points, [68] float64.
+
+    Args:
+        landmarks: [68, 2], y down.
+        five_points: [5, 2] in the same pixels.
+        presence: 0..1, that a face was seen.
+    """
+    yaw, _ = estimate_yaw_and_roll(five_points)
+    return presence * landmark_confidence(landmarks, five_points, yaw)
 
 
 def _agreement(landmarks: np.ndarray, five_points: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 from PIL import Image
 
-from alignment.align import Alignment, align, crop_to_photo
+from alignment.align import Alignment, align
 from alignment.five_points import estimate_yaw_and_roll
 from alignment.landmark_confidence import landmark_confidence
 from geometry.camera import IMAGE_SIZE
@@ -75,8 +75,10 @@ class LandmarkPredictor:
         import dlib  # an optional dependency under Python 3.6
 
         # 1. the crop, upright
-        crop, _, trans_params = alignment or align(photo, five_points)
+        alignment = alignment or align(photo, five_points)
+        crop = alignment.crop
         yaw, roll = estimate_yaw_and_roll(five_points)
+        roll -= alignment.degrees  # of the face in the crop
         turn = roll if abs(roll) > _LEVEL_ROLL else 0.0
         if turn:
             image = Image.fromarray(crop).rotate(turn, Image.BILINEAR)  # counter-clockwise
@@ -94,7 +96,7 @@ class LandmarkPredictor:
         # 3. their mean in the photo, and its confidence
         in_crop = _rotate(np.mean(predictions, axis=0), turn)
         spread = np.sqrt(np.var(predictions, axis=0).sum(axis=1))
-        points = crop_to_photo(in_crop, trans_params)
+        points = alignment.to_photo(in_crop)
         return Landmarks(points, landmark_confidence(points, five_points, yaw, spread))
 
     def predict_in_box(self, photo: np.ndarray, box: Any) -> np.ndarray:

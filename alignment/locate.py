@@ -1,13 +1,15 @@
-"""Locations of a photo's faces: five points and 68 landmarks, given or detected."""
+"""Locations of a photo's faces: five points, 68 landmarks and 478 points, given or detected."""
 
 import os
-from typing import List, NamedTuple, Union
+from typing import List, NamedTuple, Optional, Union
 
 import numpy as np
 
-from alignment.align import Alignment, align
+from alignment.align import Alignment, align, upright_angle
+from alignment.dense_landmarks import DenseLandmarks
 from alignment.detect import FaceDetector
 from alignment.five_points import diagnose_five_points, five_points_path, read_five_points
+from alignment.landmark_confidence import dense_confidence
 from alignment.landmark_network import LANDMARK_NETWORK, LandmarkNetwork
 from alignment.landmarks import LandmarkPredictor
 from geometry.camera import IMAGE_SIZE
@@ -22,13 +24,14 @@ class FaceLocation(NamedTuple):
     landmark_confidence: np.ndarray  # [68] 0..1
     source: str  # of the five points: "file", "detector" or "given"
     alignment: Alignment  # the crop that the five points define
+    dense: Optional[DenseLandmarks] = None  # 478 points; None with dlib or a published network
 
 
 class FaceLocator:
     """Locates the faces of photos; loads detectors at first use.
 
     The 68 landmarks come from ``network/landmark68_detector.pb`` if that file exists, else from
-    dlib.
+    the detector.
 
     Args:
         detector: one of ``alignment.detect.DETECTORS``.
@@ -37,6 +40,7 @@ class FaceLocator:
 
     def __init__(self, detector: str = "auto", allow_any_op: bool = False) -> None:
         self._detector = FaceDetector(detector)
+        self._is_dense = detector != "dlib"
         self._allow_any_op = allow_any_op
         self._predictor: Union[None, LandmarkNetwork, LandmarkPredictor] = None
 
@@ -75,11 +79,13 @@ class FaceLocator:
             return [self.with_five_points(photo, points, "file")]
 
         # 2. detected ones
-        found = [
-            face.five_points
-            for face in self._detector.detect(photo, all_faces)
-            if diagnose_five_points(face.five_points, width, height) is None
-        ]
+        found = self._detector.detect(photo, all_faces)
+        if not self._is_dense:
+            found = [
+                face
+                for face in found
+                if diagnose_five_points(face.five_points, width, height) is None
+            ]
         if not found:
             raise InputError(
                 "{}: no face found; put its five points into {} (README: five points)".format(
@@ -88,30 +94,45 @@ class FaceLocator:
             )
         if not all_faces:
             del found[1:]
-        return [self.with_five_points(photo, points) for points in found]
+        return [self.with_five_points(photo, face.five_points, dense=face.dense) for face in found]
 
     def with_five_points(
-        self, photo: np.ndarray, five_points: np.ndarray, source: str = "detector"
+        self,
+        photo: np.ndarray,
+        five_points: np.ndarray,
+        source: str = "detector",
+        dense: Optional[DenseLandmarks] = None,
     ) -> FaceLocation:
-        """Return the location of a face with known five points: its crop and its 68 landmarks.
+        """Return the location of a face with known five points: its crop and its landmarks.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
             five_points: [5, 2] photo pixels, y down.
             source: origin of the five points, see :class:`FaceLocation`.
+            dense: 478 points of the face, if they are known.
 
         Raises:
             InputError: the five points put the face outside of the photo.
         """
-        alignment = align(photo, five_points)
-        if self._predictor is None:
-            self._predictor = self._load_predictor()
-        if isinstance(self._predictor, LandmarkPredictor) and not self._predictor.available():
-            return FaceLocation(five_points, np.zeros((68, 2)), np.zeros(68), source, alignment)
-        landmarks = self._predictor.predict(photo, five_points, alignment)
-        return FaceLocation(five_points, landmarks.points, landmarks.confidence, source, alignment)
+        alignment = align(photo, five_points, upright_angle(five_points))
+        location = FaceLocation(five_points, np.zeros((68, 2)), np.zeros(68), source, alignment)
 
-    def _load_predictor(self) -> Union[LandmarkNetwork, LandmarkPredictor]:
-        if os.path.isfile(LANDMARK_NETWORK):
-            return LandmarkNetwork(allow_any_op=self._allow_any_op)
-        return LandmarkPredictor()
+        # 1. the published network, or dlib
+        if self._predictor is None and os.path.isfile(LANDMARK_NETWORK):
+            self._predictor = LandmarkNetwork(allow_any_op=self._allow_any_op)
+        if self._predictor is None and not self._is_dense:
+            self._predictor = LandmarkPredictor()
+        if self._predictor is not None:
+            if isinstance(self._predictor, LandmarkPredictor) and not self._predictor.available():
+                return location
+            landmarks = self._predictor.predict(photo, five_points, alignment)
+            return location._replace(
+                landmarks=landmarks.points, landmark_confidence=landmarks.confidence
+            )
+
+        # 2. the detector's own points
+        if dense is None:
+            dense = self._detector.refine(photo, five_points)
+        points = dense.landmarks()
+        confidence = dense_confidence(points, five_points, dense.presence)
+        return location._replace(landmarks=points, landmark_confidence=confidence, dense=dense)

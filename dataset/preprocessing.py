@@ -6,9 +6,7 @@ from typing import Sequence
 import numpy as np
 from PIL import Image
 
-from alignment.align import photo_to_crop
 from alignment.five_points import five_points_path
-from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from dataset.processed_faces import (
     face_paths,
@@ -17,15 +15,15 @@ from dataset.processed_faces import (
     remove_face,
     write_face,
 )
+from face_model.model import FaceModel
+from fitting.face_locator import LEAST_TRUST, ModelFaceLocator
 from geometry.camera import IMAGE_SIZE, flip_y
-from geometry.landmark_layout import INNER_LANDMARKS, LANDMARK_COUNT
+from geometry.landmark_layout import LANDMARK_COUNT
 from utils.atomic import atomic_path
 from utils.drawing import draw_points, tile_pictures
 from utils.errors import InputError
 from utils.photos import Photo, read_photo
 
-# With a lower mean confidence of the 51 inner landmarks, a photo would teach wrong labels.
-_MIN_CONFIDENCE = 0.5
 _SHEET_COLUMNS, _SHEET_ROWS = 6, 8
 _DOT_COLOR, _DOT_RADIUS = (0, 255, 0), 1.5  # of a landmark, pixels
 
@@ -35,7 +33,9 @@ class PhotoPreprocessor:
 
     Args:
         folder: processed folder that receives the data.
-        detector: ``"auto"``, ``"mtcnn"`` or ``"dlib"``.
+        model: the face model whose fitted landmarks are the labels, unless the published landmark
+            network is there.
+        detector: one of ``alignment.detect.DETECTORS``.
         keep_uncertain: whether to keep photos whose 68 landmarks have a low confidence.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the landmark network.
     """
@@ -43,12 +43,13 @@ class PhotoPreprocessor:
     def __init__(
         self,
         folder: str,
+        model: FaceModel,
         detector: str = "auto",
         keep_uncertain: bool = False,
         allow_any_op: bool = False,
     ) -> None:
         self._folder = folder
-        self._locator = FaceLocator(detector, allow_any_op)
+        self._locator = ModelFaceLocator(model, detector, allow_any_op)
         self._keep_uncertain = keep_uncertain
 
     def check_landmark_network(self) -> None:
@@ -75,10 +76,7 @@ class PhotoPreprocessor:
         # 1. The largest face and its landmarks.
         pixels = read_photo(photo.path)
         location = self._locator.locate(pixels, photo.path)[0]
-        if (
-            not self._keep_uncertain
-            and location.landmark_confidence[INNER_LANDMARKS].mean() < _MIN_CONFIDENCE
-        ):
+        if not self._keep_uncertain and location.trust < LEAST_TRUST:
             raise InputError(
                 "{}: the 68 landmarks disagree with the five points (a profile?); "
                 "--keep_uncertain keeps it".format(photo.path)
@@ -86,7 +84,7 @@ class PhotoPreprocessor:
 
         # 2. Crop, mask and landmarks in the crop.
         alignment = location.alignment
-        landmarks = flip_y(photo_to_crop(location.landmarks, alignment.trans_params))
+        landmarks = flip_y(alignment.to_crop(location.landmarks))
         mask = np.repeat(skin_mask(alignment.crop)[..., np.newaxis], 3, axis=2)
         write_face(self._folder, photo.name, alignment.crop, mask, landmarks)
 

@@ -2,24 +2,23 @@
 
 Bounded least squares on the projected landmarks with Gaussian priors on the coefficients, as
 in Blanz & Vetter, "Face Recognition Based on Fitting a 3D Morphable Model" (PAMI 2003),
-section 4. Only the 68 landmark vertices are decoded, with analytic derivatives, so a face
-takes a fraction of a second.
+section 4. Only the vertices of the points are decoded, with analytic derivatives, so a face takes
+a few hundredths of a second.
 """
 
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
-import scipy.optimize
 
 from face_model.coefficients import STATISTICAL_BOUND, expression_bounds
-from face_model.landmark_basis import landmark_model
+from face_model.dense_points import dense_points
+from face_model.landmark_basis import landmark_model, vertex_model
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, project
 from geometry.landmark_layout import BROWS, INNER_LANDMARKS, JAW, LANDMARK_COUNT, five_from_68
 from geometry.rotation import rotation_matrices
 from utils.workers import one_blas_thread
 
-_POINT_COUNT = LANDMARK_COUNT + 5  # the five alignment points follow the landmarks
 _POSE_COUNT = 6  # three angles, then three translations
 _ANGLE_BOUND = np.radians(100)
 _TRANSLATION_BOUND = 3.0  # dm; a face within the crop is well inside
@@ -38,6 +37,17 @@ _FULL_INNER_WEIGHT = 46 / 51.0
 # to neutral, its standard deviation divided by one plus this.
 _EXPRESSION_STIFFNESS = 6.0
 
+# Errors of neighbors among the 478 points are alike, so each counts as if it had this multiple of
+# its spread; a point that lies further from its vertex than _ROBUST of its spread loses its weight.
+_DENSE_NOISE, _ROBUST = 3.0, 3.0
+# Degrees of yaw over which the 478 points lose their weight: beyond, they turn too little.
+_DENSE_YAW = (30.0, 55.0)
+_LEAST_SHARE = 0.15
+
+# Levenberg-Marquardt: damping relative to the diagonal, its factors, and the end.
+_DAMPING, _MORE, _LESS = 1e-3, 8.0, 0.25
+_STEPS, _POSE_STEPS, _TOLERANCE = 30, 20, 1e-4
+
 
 class LandmarkFit(NamedTuple):
     """Coefficients of one face, found from its landmarks."""
@@ -46,7 +56,18 @@ class LandmarkFit(NamedTuple):
     expression: np.ndarray  # [expressions]
     angles: np.ndarray  # [3] radians
     translation: np.ndarray  # [3] dm
+    landmarks: np.ndarray  # [68, 2] of the fitted face, crop pixels, y up
     error: float  # root mean square of the weighted residuals, pixels of the crop
+
+
+class _Points(NamedTuple):
+    """Points of a face, with the vertices of the model that they show."""
+
+    mean: np.ndarray  # [P, 3] dm
+    basis: np.ndarray  # [P, 3, K]
+    targets: np.ndarray  # [P, 2] crop pixels, y up
+    noise_inverse: np.ndarray  # [P] 1 / pixels
+    scale: np.ndarray  # [P] pixels at which a point keeps a quarter of its weight; inf: all of it
 
 
 def correspondence_weights() -> np.ndarray:
@@ -64,10 +85,11 @@ class LandmarkFitter:
     """
 
     def __init__(self, model: FaceModel) -> None:
-        # [73, 3] and [73, 3, K]
-        self._mean, self._basis = (
-            np.concatenate([part, five_from_68(part, axis=0)]) for part in landmark_model(model)
-        )
+        self._mean, self._basis = landmark_model(model)  # [68, 3] and [68, 3, K]
+        self._five = tuple(five_from_68(part, axis=0) for part in (self._mean, self._basis))
+        dense = dense_points(model)
+        self._dense = vertex_model(model, dense.vertices)
+        self._dense_spread = dense.spread
         self._identity_count = model.identity_count
 
         # Bounds of pose, identity and expression, in this order.
@@ -84,6 +106,7 @@ class LandmarkFitter:
         landmarks: np.ndarray,
         weights: np.ndarray,
         five_points: Optional[np.ndarray] = None,
+        dense: Optional[np.ndarray] = None,
     ) -> LandmarkFit:
         """Fit pose, identity and expression to one face.
 
@@ -91,133 +114,195 @@ class LandmarkFitter:
             landmarks: [68, 2] crop pixels, y up.
             weights: [68] confidence in each landmark, 0 (ignore) to 1.
             five_points: [5, 2] crop pixels, y up, or None.
+            dense: [478, 2] points of MediaPipe's face mesh, crop pixels, y up, or None.
 
         Returns:
             A :class:`LandmarkFit`.
         """
         with one_blas_thread():
-            return self._fit(landmarks, weights, five_points)
+            return self._fit(landmarks, np.asarray(weights, np.float64), five_points, dense)
 
     def _fit(
-        self, landmarks: np.ndarray, weights: np.ndarray, five_points: Optional[np.ndarray]
+        self,
+        landmarks: np.ndarray,
+        weights: np.ndarray,
+        five_points: Optional[np.ndarray],
+        dense: Optional[np.ndarray],
     ) -> LandmarkFit:
-        # 1. targets and their weights: 68 landmarks, then the five points
-        points = np.zeros((_POINT_COUNT, 2))
-        noise_inverse = np.zeros(_POINT_COUNT)
-        points[:LANDMARK_COUNT] = landmarks
-        noise_inverse[:LANDMARK_COUNT] = np.asarray(weights) / LANDMARK_NOISE
-        if five_points is not None:
-            points[LANDMARK_COUNT:], noise_inverse[LANDMARK_COUNT:] = (
-                five_points,
-                1 / FIVE_POINT_NOISE,
-            )
+        # 1. rigid pose of the mean face, the best from three yaws
+        points = self._collect(landmarks, weights, five_points, dense, 1.0)
+        poses = [self._solve(points, np.array([0, yaw, 0, 0, 0, 0])) for yaw in _START_YAWS]
+        pose = min(poses, key=lambda solution: solution[1])[0]
 
-        # 2. rigid pose of the mean face, the best from three yaws
-        poses = [self._solve_pose(points, noise_inverse, yaw) for yaw in _START_YAWS]
-        pose = min(poses, key=lambda solution: solution.cost).x
+        # 2. pose, identity and expression together, within their bounds
+        if dense is not None:
+            share = _falling(abs(np.degrees(pose[1])), _DENSE_YAW)
+            points = self._collect(landmarks, weights, five_points, dense, share)
+        prior = self._prior(weights, dense is not None)
+        start = np.concatenate([pose, np.zeros(len(prior))])
+        solution = self._solve(points, start, prior)[0]
+        if np.isfinite(points.scale).any():
+            solution = self._solve(self._without_outliers(points, solution), solution, prior)[0]
 
-        # 3. pose, identity and expression together, within their bounds
-        start = np.concatenate([pose, np.zeros(self._basis.shape[2])])
-        start = np.clip(start, self._bounds[0] + 1e-6, self._bounds[1] - 1e-6)
-        prior = self._prior(np.asarray(weights))
-        solution = scipy.optimize.least_squares(
-            self._residuals,
-            start,
-            self._jacobian,
-            self._bounds,
-            x_scale="jac",
-            max_nfev=40,
-            args=(points, noise_inverse, prior),
-            ftol=1e-5,
-            xtol=1e-6,
-        )
-
-        # 4. the parts of the solution, and its error
+        # 3. the parts of the solution, its landmarks and its error
         angles, translation, identity, expression = np.split(
-            solution.x, [3, _POSE_COUNT, _POSE_COUNT + self._identity_count]
+            solution, [3, _POSE_COUNT, _POSE_COUNT + self._identity_count]
         )
-        projected = project(self._world(solution.x)[0])
-        squared = np.sum((projected - points) ** 2, axis=1) * noise_inverse**2
-        error = np.sqrt(squared.sum() / max(np.sum(noise_inverse**2), 1e-12))
-        return LandmarkFit(identity, expression, angles, translation, float(error))
+        found = project(_world(self._mean, self._basis, solution)[0])
+        squared = np.sum(self._distances(points, solution) ** 2 * points.noise_inverse**2)
+        error = np.sqrt(squared / max(np.sum(points.noise_inverse**2), 1e-12))
+        return LandmarkFit(identity, expression, angles, translation, found, float(error))
 
-    def _solve_pose(
-        self, points: np.ndarray, noise_inverse: np.ndarray, yaw: float
-    ) -> scipy.optimize.OptimizeResult:
-        """Fit the rigid pose of the mean face, starting from a yaw."""
-
-        def residuals(pose: np.ndarray) -> np.ndarray:
-            return self._data_residuals(pose, points, noise_inverse)
-
-        def jacobian(pose: np.ndarray) -> np.ndarray:
-            return self._data_jacobian(pose, noise_inverse)[:, :_POSE_COUNT]
-
-        return scipy.optimize.least_squares(
-            residuals, [0, yaw, 0, 0, 0, 0], jacobian, max_nfev=30, method="lm"
+    def _collect(
+        self,
+        landmarks: np.ndarray,
+        weights: np.ndarray,
+        five_points: Optional[np.ndarray],
+        dense: Optional[np.ndarray],
+        dense_share: float,
+    ) -> _Points:
+        """Return all points that have a weight."""
+        groups: List[Tuple[Any, ...]] = [
+            (self._mean, self._basis, landmarks, weights / LANDMARK_NOISE, np.full(68, np.inf))
+        ]
+        if five_points is not None:
+            noise = np.full(5, 1 / FIVE_POINT_NOISE)
+            groups.append(self._five + (five_points, noise, np.full(5, np.inf)))
+        if dense is not None:
+            inverse = dense_share / (_DENSE_NOISE * self._dense_spread)
+            groups.append(self._dense + (dense, inverse, _ROBUST * self._dense_spread))
+        mean, basis, targets, noise_inverse, scale = (
+            np.concatenate([np.asarray(part, np.float64) for part in parts])
+            for parts in zip(*groups)
         )
+        used = noise_inverse > 0
+        return _Points(*(part[used] for part in (mean, basis, targets, noise_inverse, scale)))
 
-    def _world(self, parameters: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the 73 points in the world and in model space, and the rotation matrices.
+    def _solve(
+        self, points: _Points, start: np.ndarray, prior: Optional[np.ndarray] = None
+    ) -> Tuple[np.ndarray, float]:
+        """Minimize the squared residuals by projected Levenberg-Marquardt steps.
 
         Args:
-            parameters: pose, followed by identity and expression or by nothing (the mean face).
+            points: the points.
+            start: pose, followed by identity and expression or by nothing (the mean face).
+            prior: [K] inverse standard deviations of identity and expression; None without them.
+
+        Returns:
+            The parameters, and half their squared residuals.
         """
-        parameters = np.asarray(parameters)
-        shape = self._mean
-        if len(parameters) > _POSE_COUNT:
-            shape = shape + self._basis.dot(parameters[_POSE_COUNT:])
-        rotation = rotation_matrices(parameters[:3])
-        return shape.dot(rotation[0]) + parameters[3:_POSE_COUNT], shape, rotation
+        lower, upper = (bound[: len(start)] for bound in self._bounds)
+        inverse = np.zeros(len(start))
+        if prior is not None:
+            inverse[_POSE_COUNT:] = prior
+        x = np.clip(start, lower, upper)
+        cost, gradient, normal = _linearize(points, x, inverse)
+        damping = _DAMPING
 
-    def _data_residuals(
-        self, parameters: np.ndarray, points: np.ndarray, noise_inverse: np.ndarray
-    ) -> np.ndarray:
-        """Return the weighted distances of the projected points, x and y by turns, [146]."""
-        world = self._world(parameters)[0]
-        return ((project(world) - points) * noise_inverse[:, np.newaxis]).reshape(-1)
+        for _ in range(_STEPS if prior is not None else _POSE_STEPS):
+            # 1. a damped step of the parameters that are not held by their bounds
+            free = ~(((x <= lower) & (gradient > 0)) | ((x >= upper) & (gradient < 0)))
+            matrix = normal[np.ix_(free, free)]
+            matrix = matrix + np.diag(damping * np.diag(matrix) + 1e-12)
+            moved = x.copy()
+            moved[free] -= np.linalg.solve(matrix, gradient[free])
+            moved = np.clip(moved, lower, upper)
 
-    def _data_jacobian(self, parameters: np.ndarray, noise_inverse: np.ndarray) -> np.ndarray:
-        """Return the derivatives of :meth:`_data_residuals` by all parameters, [146, 6 + K]."""
-        world, shape, rotation = self._world(parameters)
+            # 2. accepted if it is better
+            trial = _cost(points, moved, inverse)
+            if trial < cost:
+                done = cost - trial < _TOLERANCE * cost
+                x, damping = moved, damping * _LESS
+                cost, gradient, normal = _linearize(points, x, inverse)
+                if done:
+                    break
+            else:
+                damping *= _MORE
+                if damping > 1e6:
+                    break
+        return x, cost
 
-        # 1. pixels by world points
-        depth = CAMERA_DISTANCE - world[:, 2]
-        by_world = np.zeros((_POINT_COUNT, 2, 3))
-        by_world[:, 0, 0] = by_world[:, 1, 1] = FOCAL_LENGTH / depth
-        by_world[:, :, 2] = FOCAL_LENGTH * world[:, :2] / depth[:, np.newaxis] ** 2
-        by_world *= noise_inverse[:, np.newaxis, np.newaxis]
+    def _distances(self, points: _Points, parameters: np.ndarray) -> np.ndarray:
+        """Return the distance of each point from its projected vertex, [P] pixels."""
+        projected = project(_world(points.mean, points.basis, parameters)[0])
+        return np.linalg.norm(projected - points.targets, axis=1)
 
-        # 2. world points by angles, translation (the identity matrix) and shape
-        world_by_angles = np.stack([shape.dot(derivative) for derivative in rotation[1:]], axis=-1)
-        world_by_shape = np.matmul(rotation[0].T, self._basis)
-        columns = [by_world @ world_by_angles, by_world, by_world @ world_by_shape]
-        return np.concatenate(columns, axis=2).reshape(2 * _POINT_COUNT, -1)
+    def _without_outliers(self, points: _Points, parameters: np.ndarray) -> _Points:
+        """Return points with Geman and McClure's weights, by their distances."""
+        ratio = self._distances(points, parameters) / points.scale
+        return points._replace(noise_inverse=points.noise_inverse / (1 + ratio**2))
 
-    def _prior(self, weights: np.ndarray) -> np.ndarray:
+    def _prior(self, weights: np.ndarray, is_dense: bool) -> np.ndarray:
         """Return the inverse standard deviation of every identity and expression coefficient."""
         prior = np.ones(self._basis.shape[2])
         confidence = min(1.0, weights[INNER_LANDMARKS].mean() / _FULL_INNER_WEIGHT)
-        prior[self._identity_count :] += _EXPRESSION_STIFFNESS * (1 - confidence)
+        if not is_dense:
+            prior[self._identity_count :] += _EXPRESSION_STIFFNESS * (1 - confidence)
         return prior
 
-    def _residuals(
-        self,
-        parameters: np.ndarray,
-        points: np.ndarray,
-        noise_inverse: np.ndarray,
-        prior: np.ndarray,
-    ) -> np.ndarray:
-        """Return the residuals of the points, then those of the Gaussian prior."""
-        data = self._data_residuals(parameters, points, noise_inverse)
-        return np.concatenate([data, prior * parameters[_POSE_COUNT:]])
 
-    def _jacobian(
-        self,
-        parameters: np.ndarray,
-        points: np.ndarray,
-        noise_inverse: np.ndarray,
-        prior: np.ndarray,
-    ) -> np.ndarray:
-        """Return the derivatives of :meth:`_residuals`."""
-        by_prior = np.concatenate([np.zeros((len(prior), _POSE_COUNT)), np.diag(prior)], axis=1)
-        return np.concatenate([self._data_jacobian(parameters, noise_inverse), by_prior])
+def _world(
+    mean: np.ndarray, basis: np.ndarray, parameters: np.ndarray
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return points in the world and in model space, and the rotation matrices.
+
+    Args:
+        mean: [P, 3] points of the mean face.
+        basis: [P, 3, K].
+        parameters: pose, followed by identity and expression or by nothing (the mean face).
+    """
+    shape = mean
+    if len(parameters) > _POSE_COUNT:
+        shape = shape + basis.dot(parameters[_POSE_COUNT:])
+    rotation = rotation_matrices(parameters[:3])
+    return shape.dot(rotation[0]) + parameters[3:_POSE_COUNT], shape, rotation
+
+
+def _cost(points: _Points, parameters: np.ndarray, inverse: np.ndarray) -> float:
+    """Return half the squared residuals of points and prior."""
+    projected = project(_world(points.mean, points.basis, parameters)[0])
+    data = (projected - points.targets) * points.noise_inverse[:, np.newaxis]
+    return float(0.5 * (np.sum(data**2) + np.sum((inverse * parameters) ** 2)))
+
+
+def _linearize(
+    points: _Points, parameters: np.ndarray, inverse: np.ndarray
+) -> Tuple[float, np.ndarray, np.ndarray]:
+    """Return half the squared residuals, their gradient and Gauss and Newton's matrix.
+
+    Args:
+        points: the points.
+        parameters: pose, followed by identity and expression or by nothing.
+        inverse: inverse standard deviations of the parameters' prior, 0 for none.
+    """
+    world, shape, rotation = _world(points.mean, points.basis, parameters)
+
+    # 1. weighted pixels by world points
+    depth = CAMERA_DISTANCE - world[:, 2]
+    by_world = np.zeros((len(world), 2, 3))
+    by_world[:, 0, 0] = by_world[:, 1, 1] = FOCAL_LENGTH / depth
+    by_world[:, :, 2] = FOCAL_LENGTH * world[:, :2] / depth[:, np.newaxis] ** 2
+    by_world *= points.noise_inverse[:, np.newaxis, np.newaxis]
+
+    # 2. world points by angles, translation (the identity matrix) and shape
+    columns = [
+        np.matmul(by_world, np.stack([shape.dot(part) for part in rotation[1:]], axis=-1)),
+        by_world,
+    ]
+    if len(parameters) > _POSE_COUNT:
+        columns.append(np.matmul(by_world.dot(rotation[0].T), points.basis))
+    jacobian = np.concatenate(columns, axis=2).reshape(2 * len(world), -1)
+
+    # 3. residuals of points and prior
+    data = (project(world) - points.targets) * points.noise_inverse[:, np.newaxis]
+    data = data.reshape(-1)
+    own = inverse * parameters
+    cost = 0.5 * (data.dot(data) + own.dot(own))
+    gradient = jacobian.T.dot(data) + inverse * own
+    return float(cost), gradient, jacobian.T.dot(jacobian) + np.diag(inverse**2)
+
+
+def _falling(value: float, limits: Tuple[float, float]) -> float:
+    """Fall from 1 to 0 linearly between two limits."""
+    low, high = limits
+    return float(np.clip((high - value) / (high - low), _LEAST_SHARE, 1.0))

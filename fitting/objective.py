@@ -7,9 +7,15 @@ import numpy as np
 import losses
 from face_decoder import FaceDecoder, Rendering
 from face_model.coefficients import coefficient_sizes, split_coefficients
-from fitting.landmarks import correspondence_weights
+from fitting.landmarks import LandmarkFit, correspondence_weights
 from geometry.camera import IMAGE_SIZE, row_from_y_up
-from geometry.landmark_layout import FIVE_FROM_68, INNER_LANDMARKS, LANDMARK_COUNT, five_from_68
+from geometry.landmark_layout import (
+    FIVE_FROM_68,
+    INNER_LANDMARKS,
+    JAW,
+    LANDMARK_COUNT,
+    five_from_68,
+)
 from geometry.spherical_harmonics import spherical_harmonics
 from utils.tf_compat import Tensor, tf
 
@@ -21,6 +27,7 @@ _UNCERTAIN_EXPRESSION, _UNCERTAIN_IDENTITY = 200.0, 10.0
 # The classifier takes a fringe for skin, so that the albedo could learn to paint it: the robust
 # scale falls to a share between two heights above the eyes, in distances from mouth to eyes.
 _FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.15
+_FITTED_JAW_WEIGHT = 0.5
 # Least attention: brows, lips and irises belong to the face, but the classifier rejects them.
 _ATTENTION_FLOOR = 0.5
 
@@ -33,6 +40,8 @@ class FaceObservation(NamedTuple):
     landmarks: np.ndarray  # [68, 2] crop pixels, y up
     landmark_confidence: np.ndarray  # [68] 0..1
     five_points: Optional[np.ndarray] = None  # [5, 2] crop pixels, y up
+    # The fitted face whose landmarks these are; None for detected landmarks.
+    fit: Optional[LandmarkFit] = None
 
 
 class Objective:
@@ -120,7 +129,7 @@ class Objective:
 
         The caller adds ``robust_scale`` and the decoder's coefficients.
         """
-        weights = losses.landmark_weights() * correspondence_weights()
+        weights = losses.landmark_weights()
         attention = np.stack([o.attention for o in observations])
         feed: Dict[Tensor, Any] = {
             self._photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
@@ -128,7 +137,7 @@ class Objective:
             self._scale_shares: np.stack([_scale_shares(o) for o in observations])[..., np.newaxis],
             self._landmarks: np.stack([o.landmarks for o in observations]),
             self._landmark_weights: np.stack(
-                [o.landmark_confidence * weights for o in observations]
+                [o.landmark_confidence * weights * _correspondence(o) for o in observations]
             ),
             self._five_points: np.stack(
                 [np.zeros((5, 2)) if o.five_points is None else o.five_points for o in observations]
@@ -138,6 +147,15 @@ class Objective:
         if self._features is not None:
             feed[self._features] = self._run(self._photo_features, feed)
         return feed
+
+
+def _correspondence(observation: FaceObservation) -> np.ndarray:
+    """Return how reliably each landmark corresponds to its vertex, [68]."""
+    if observation.fit is None:
+        return correspondence_weights()
+    weights = np.ones(LANDMARK_COUNT)
+    weights[JAW] = _FITTED_JAW_WEIGHT
+    return weights
 
 
 def _uncertainty(observation: FaceObservation) -> float:

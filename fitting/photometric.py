@@ -152,7 +152,7 @@ class FaceFitter:
         """Return [B, 257] coefficients from the landmarks alone; light and albedo stay average."""
         rows = []
         for observation in observations:
-            fit = self._landmark_fitter.fit(
+            fit = observation.fit or self._landmark_fitter.fit(
                 observation.landmarks,
                 observation.landmark_confidence * correspondence_weights(),
                 observation.five_points,

@@ -15,7 +15,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 import scipy.ndimage
 
-from alignment.align import crop_to_photo
+from alignment.align import Alignment
 from face_model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
@@ -104,7 +104,7 @@ def texture_size(reconstruction: Any, model: FaceModel, uv_map: UVMap) -> int:
         model: its face model.
         uv_map: texture coordinates of the model.
     """
-    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
+    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment)
     area = [
         np.abs(_doubled_areas(points, model.front_triangles)).sum()
         for points in (pixels, uv_map.coordinates)
@@ -120,10 +120,10 @@ def _doubled_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
-def _photo_pixels(world: np.ndarray, trans_params: np.ndarray) -> np.ndarray:
+def _photo_pixels(world: np.ndarray, alignment: Alignment) -> np.ndarray:
     """Project world points [..., 3] into the photo, [..., 2], y down, pixel centers at integers."""
     # The rasterizer counts pixel corners, the photo pixel centers.
-    return crop_to_photo(project_to_image(world) - 0.5, trans_params)
+    return alignment.to_photo(project_to_image(world) - 0.5)
 
 
 def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int) -> _Texels:
@@ -131,7 +131,7 @@ def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: 
     # 1. triangle and barycentric coordinates of each texel; attributes to interpolate
     barycentric, triangle_ids, covered = _draw_map(model, uv_map, size)
     attributes = _vertex_attributes(reconstruction, model, uv_map, size)
-    trans_params = reconstruction.face.alignment.trans_params
+    alignment = reconstruction.face.alignment
 
     # 2. the photo, and the surfaces that it shows
     photo, corner = _part_of_photo(reconstruction)
@@ -156,7 +156,7 @@ def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: 
         texels.mirror[:, rows, columns] = mirrored.T
 
         # difference from the photo
-        pixels = _photo_pixels(points, trans_params) - corner
+        pixels = _photo_pixels(points, alignment) - corner
         texels.difference[rows, columns] = _sample_photo(photo, pixels) - colors
 
         # visibility in it
@@ -245,7 +245,7 @@ def _agreeing_weight(texels: _Texels) -> np.ndarray:
 def _part_of_photo(reconstruction: Any) -> Tuple[List[np.ndarray], np.ndarray]:
     """Return the photo around the face as spline coefficients, and its corner (x, y)."""
     photo = reconstruction.face.photo
-    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment.trans_params)
+    pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment)
     limit = np.array(photo.shape[1::-1])
     first = np.clip(np.floor(pixels.min(axis=0)).astype(int) - 8, 0, limit - 2)
     last = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 8, first + 2, limit)

@@ -4,7 +4,7 @@ import argparse
 from concurrent import futures
 from typing import List, NamedTuple, Optional
 
-from alignment.detect import DETECTORS, missing_detectors
+from alignment.detect import DETECTORS
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
@@ -142,7 +142,6 @@ def make_face_source(
     folder: Optional[str] = getattr(arguments, "coefficients", None)
     if not folder:
         return make_pipeline(arguments, request, model, all_faces=arguments.all_faces)
-    log_notes(missing_detectors(arguments.detector))
     generator = choose_networks(request, model).generator
     return SavedReconstructions(
         folder, model, generator, arguments.all_faces, arguments.trust_graph
@@ -166,7 +165,6 @@ def make_pipeline(
     Raises:
         InputError: weights are missing or unfit.
     """
-    log_notes(missing_detectors(arguments.detector))
     network = choose_networks(request, model)
     log_notes(network.notices)
     return FacePipeline(

@@ -4,7 +4,8 @@ from typing import List, NamedTuple, Optional
 
 import numpy as np
 
-from alignment.align import Alignment, crop_to_photo
+from alignment.align import Alignment
+from fitting.landmarks import LandmarkFit
 from gcn.refined_mesh import RefinedMesh
 from geometry.camera import flip_y
 
@@ -21,6 +22,10 @@ class LocatedFace(NamedTuple):
     landmarks: np.ndarray  # [68, 2] detected, photo pixels, y down
     landmark_confidence: np.ndarray  # [68] 0..1
     five_points: np.ndarray  # [5, 2] photo pixels, y down
+    evidence: Optional[np.ndarray] = None  # [5, 2] five points to fit to, in the crop, y down
+    # The fit of pose, identity and expression to the detected points; None where there is none.
+    fit: Optional[LandmarkFit] = None
+    trust: float = 1.0  # 0..1, in the place of the face, see fitting.face_locator.LEAST_TRUST
 
 
 class Reconstruction(NamedTuple):
@@ -54,6 +59,4 @@ def mesh_variants(reconstruction: Reconstruction) -> List[Reconstruction]:
 
 def map_landmarks_to_photo(reconstruction: Reconstruction) -> np.ndarray:
     """Return the reconstruction's 68 landmarks in the original photo, [68, 2], y down."""
-    return crop_to_photo(
-        flip_y(reconstruction.landmarks), reconstruction.face.alignment.trans_params
-    )
+    return reconstruction.face.alignment.to_photo(flip_y(reconstruction.landmarks))

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from alignment.align import crop_to_photo
+from alignment.align import crop_to_photo_matrix
+from alignment.square import cut_affine
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
@@ -43,7 +44,7 @@ def photo_view(reconstruction: Reconstruction) -> View:
     """Return the :class:`View` of the original photo, at its own resolution."""
     height, width = reconstruction.face.photo.shape[:2]
     corners = project_to_image(reconstruction.world_shape)
-    centers = crop_to_photo(corners - 0.5, reconstruction.face.alignment.trans_params)
+    centers = reconstruction.face.alignment.to_photo(corners - 0.5)
     return View(centers + 0.5, -reconstruction.world_shape[:, 2], width, height)
 
 
@@ -144,6 +145,13 @@ def draw_pictures(
 
 def cut_crop(reconstruction: Reconstruction, size: int) -> np.ndarray:
     """Cut the crop from the photo at another size, [size, size, 3] uint8 RGB."""
+    alignment = reconstruction.face.alignment
+    if alignment.degrees:
+        matrix = crop_to_photo_matrix(alignment.trans_params, alignment.degrees)
+        step = IMAGE_SIZE / size
+        matrix[:, 2] += matrix[:, :2].dot([(step - 1) / 2] * 2)
+        matrix[:, :2] *= step
+        return cut_affine(reconstruction.face.photo, matrix, (size, size))
     scale, offset = _crop_window(reconstruction)
     step = IMAGE_SIZE / size
     return np.asarray(
@@ -159,7 +167,7 @@ def cut_crop(reconstruction: Reconstruction, size: int) -> np.ndarray:
 def _crop_window(reconstruction: Reconstruction) -> Tuple[np.ndarray, np.ndarray]:
     """Return photo pixels per crop pixel, and the photo position of the crop's corner."""
     corners = np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2])
-    corner, end = crop_to_photo(corners, reconstruction.face.alignment.trans_params) + 0.5
+    corner, end = reconstruction.face.alignment.to_photo(corners) + 0.5
     return (end - corner) / IMAGE_SIZE, corner
 
 
@@ -197,8 +205,8 @@ def _map_to_view(points: np.ndarray, reconstruction: Reconstruction, view: View)
     """Map photo positions (pixel corners) into a view of the photo or of the crop."""
     if (view.height, view.width) == reconstruction.face.photo.shape[:2]:
         return points
-    scale, corner = _crop_window(reconstruction)
-    return (points - corner) / scale * (view.width / IMAGE_SIZE)
+    in_crop = reconstruction.face.alignment.to_crop(points - 0.5) + 0.5
+    return in_crop * (view.width / IMAGE_SIZE)
 
 
 def draw_turntable(

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Sequence
 import numpy as np
 from PIL import Image
 
-from alignment.align import crop_to_photo, paste_crop
+from alignment.align import paste_crop
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from mesh.morph_targets import upright_shape
@@ -155,7 +155,7 @@ class ResultPage:
         # 2. its texture, and its overlay
         texture = bake_texture(variant, self._model, self._uv_map.result(), _TEXTURE_SIZE)
         face = variant.face
-        overlaid = paste_crop(face.photo, variant.overlay, face.alignment.trans_params)
+        overlaid = paste_crop(face.photo, variant.overlay, face.alignment)
 
         return {
             "positions": _base64(np.rint((vertices - low) / step).astype("<u2")),
@@ -180,8 +180,9 @@ def _choice(name: str, labels: Sequence[str], chosen: int) -> str:
 def _cut_around_face(face: LocatedFace, picture: np.ndarray) -> np.ndarray:
     """Return a square of a picture of the photo, centered on the face where the photo allows."""
     # 1. the square in pixel corners, moved into the picture
-    corners = np.array([[-0.5, -0.5], [IMAGE_SIZE - 0.5] * 2])
-    corners = crop_to_photo(corners, face.alignment.trans_params) + 0.5
+    low, high = -0.5, IMAGE_SIZE - 0.5
+    corners = np.array([[low, low], [high, low], [low, high], [high, high]])
+    corners = face.alignment.to_photo(corners) + 0.5
     size = np.array(picture.shape[1::-1], float)
     side = min(_SURROUNDINGS * np.ptp(corners, axis=0).max(), size.min())
     first = np.clip(corners.mean(axis=0) - side / 2, 0, size - side)

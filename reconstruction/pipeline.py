@@ -5,13 +5,12 @@ from typing import Any, Callable, List, Optional, Sequence
 
 import numpy as np
 
-from alignment.align import photo_to_crop
-from alignment.locate import FaceLocator
 from alignment.skin import skin_mask
 from checkpoints.variables import checkpoint_exists
 from face_decoder import FaceDecoder
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
+from fitting.face_locator import ModelFaceLocator
 from fitting.objective import FaceObservation
 from fitting.photometric import FaceFitter, FitSettings
 from gcn.refiner import MeshRefiner
@@ -32,7 +31,7 @@ class FacePipeline(FaceSource):
         model: a ``FaceModel``.
         network: the networks, the method and the number of fitting steps, see
             ``reconstruction.weights.choose_networks``.
-        detector: ``"auto"``, ``"mtcnn"`` or ``"dlib"``.
+        detector: one of ``alignment.detect.DETECTORS``.
         all_faces: reconstruct every face of a photo, not only the largest.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of all networks.
 
@@ -49,7 +48,7 @@ class FacePipeline(FaceSource):
         allow_any_op: bool = False,
     ) -> None:
         self._all_faces = all_faces
-        self._locator = FaceLocator(detector, allow_any_op)
+        self._locator = ModelFaceLocator(model, detector, allow_any_op)
 
         # 1. coefficient network and decoder; the decoder lays out the model meanwhile
         self._regressor = None
@@ -81,7 +80,8 @@ class FacePipeline(FaceSource):
 
         Args:
             photo: a ``Photo``.
-            five_points: [5, 2] photo pixels, y down, of the only face to align; None to detect.
+            five_points: [5, 2] photo pixels, y down, that place the crop of the only face and
+                serve as nothing else; None to detect.
 
         Returns:
             The faces; the first one is the largest and bears the photo's name.
@@ -93,7 +93,7 @@ class FacePipeline(FaceSource):
         if five_points is None:
             locations = self._locator.locate(pixels, photo.path, all_faces=self._all_faces)
         else:
-            locations = [self._locator.with_five_points(pixels, five_points, "given")]
+            locations = [self._locator.locate_at(pixels, five_points)]
         return [
             LocatedFace(
                 name=photo.name if i == 0 else "{}_face{}".format(photo.name, i + 1),
@@ -103,6 +103,9 @@ class FacePipeline(FaceSource):
                 landmarks=location.landmarks,
                 landmark_confidence=location.landmark_confidence,
                 five_points=location.five_points,
+                evidence=location.evidence,
+                fit=location.fit,
+                trust=location.trust,
             )
             for i, location in enumerate(locations)
         ]
@@ -156,9 +159,10 @@ def make_observation(face: LocatedFace) -> FaceObservation:
     return FaceObservation(
         crop=alignment.crop,
         attention=skin_mask(alignment.crop).astype(np.float32) / 255,
-        landmarks=flip_y(photo_to_crop(face.landmarks, alignment.trans_params)),
+        landmarks=flip_y(alignment.to_crop(face.landmarks)),
         landmark_confidence=face.landmark_confidence,
-        five_points=flip_y(alignment.five_points),
+        five_points=None if face.evidence is None else flip_y(face.evidence),
+        fit=face.fit,
     )
 
 

@@ -80,9 +80,10 @@ def build_mat_fields(
     """Return the published fields of ``NAME.mat`` and our own.
 
     As published, ``lm_68p`` is y up and ``lm_5p`` y down, both in the crop. Ours are: the position
-    of the crop in the photo (``trans_params``), the landmarks there (``*_photo``, y down), the
-    detected 68 points and the face model; of a refined face its shape, colors, landmarks and
-    rendering (``*_refined``).
+    of the crop in the photo (``trans_params`` of the photo turned by ``crop_angle`` degrees
+    counter-clockwise), the landmarks there (``*_photo``, y down), the detected 68 points, the trust
+    in the place of the face (``face_trust``, 0..1) and the face model; of a refined face its shape,
+    colors, landmarks and rendering (``*_refined``).
     """
     face = reconstruction.face
     refined = reconstruction.refined
@@ -105,6 +106,8 @@ def build_mat_fields(
             "lm_68p": reconstruction.landmarks,
             "lm_5p": face.alignment.five_points,
             "trans_params": face.alignment.trans_params,
+            "crop_angle": face.alignment.degrees,
+            "face_trust": face.trust,
             "lm_68p_photo": map_landmarks_to_photo(reconstruction),
             "lm_5p_photo": face.five_points,
             "lm_68p_detected_photo": face.landmarks,
@@ -128,7 +131,7 @@ def draw_comparison(reconstruction: Reconstruction) -> np.ndarray:
     """Draw crop above reconstruction, beside the photo with the face laid in, as uint8 RGB."""
     # 1. the photo with the face, scaled to a height between the limits
     face = reconstruction.face
-    overlaid = paste_crop(face.photo, reconstruction.overlay, face.alignment.trans_params)
+    overlaid = paste_crop(face.photo, reconstruction.overlay, face.alignment)
     height = int(np.clip(overlaid.shape[0], *_PICTURE_HEIGHTS)) // 2 * 2
     width = max(1, round(overlaid.shape[1] * height / overlaid.shape[0]))
 

@@ -27,6 +27,7 @@ _SHAPES = {
     "lm_68p_detected_photo": (LANDMARK_COUNT, 2),
     "lm_68p_detected_weight": (1, LANDMARK_COUNT),
 }
+_OPTIONAL_NUMBERS = ("crop_angle", "face_trust")
 _FINGERPRINT = "face_model_fingerprint"
 _LARGEST = 1e6  # largest plausible pixel of a landmark, and coefficient
 
@@ -120,9 +121,10 @@ class SavedReconstructions(FaceSource):
 
         # 2. the photo: it gives the same crop
         five_points = fields["lm_5p_photo"].astype(np.float64)
-        if diagnose_five_points(five_points, *pixels.shape[1::-1]):
+        angle = float(np.ravel(fields.get("crop_angle", 0.0))[0])  # files of 1.0.0 have none
+        if not angle and diagnose_five_points(five_points, *pixels.shape[1::-1]):
             raise _other_photo_error(path, photo_path)
-        alignment = align(pixels, five_points)
+        alignment = align(pixels, five_points, angle)
         if not np.array_equal(alignment.crop, fields["cropped_img"]):
             raise _other_photo_error(path, photo_path)
 
@@ -135,6 +137,7 @@ class SavedReconstructions(FaceSource):
             landmarks=fields["lm_68p_detected_photo"].astype(np.float64),
             landmark_confidence=fields["lm_68p_detected_weight"].astype(np.float64).reshape(-1),
             five_points=five_points,
+            trust=float(np.ravel(fields.get("face_trust", 1.0))[0]),
         )
 
 
@@ -153,6 +156,11 @@ def _read_fields(path: str, coefficient_count: int) -> Dict[str, np.ndarray]:
     if (
         set(shapes) | {_FINGERPRINT} <= set(fields)
         and fields[_FINGERPRINT].size == 1
+        and all(
+            np.size(fields.get(name, 0.0)) == 1
+            and _are_plausible(np.asarray(fields.get(name, 0.0)))
+            for name in _OPTIONAL_NUMBERS
+        )
         and all(
             fields[name].shape == shape and _are_plausible(fields[name])
             for name, shape in shapes.items()

@@ -20,14 +20,7 @@ _WITHOUT = {
     "tensorboard.plugins.mesh": (
         "this TensorBoard has no mesh plugin (1.14 and later have): no 3-D view is written"
     ),
-    "mtcnn": (
-        "MTCNN is not installed (it needs TensorFlow 2): faces are found by dlib alone, which "
-        "misses profiles"
-    ),
-    "dlib": (
-        "dlib is not installed: give five points in NAME.txt beside each photo; there are no 68 "
-        "landmarks to fit to"
-    ),
+    "dlib": "dlib is not installed: --detector dlib cannot be used",
     "igl": "libigl is not installed: no mesh pyramid can be built for the mesh generator",
 }
 _REQUIREMENTS = ("requirements.txt", os.path.join("requirements", "published-rasterizer.txt"))
@@ -61,7 +54,7 @@ def missing_dependencies(modules: Iterable[str] = tuple(_WITHOUT)) -> List[str]:
     """Return one sentence for each module that is not installed, on the features it disables.
 
     Args:
-        modules: names out of ``tensorboard.plugins.mesh``, ``mtcnn``, ``dlib`` and ``igl``.
+        modules: names out of ``tensorboard.plugins.mesh``, ``dlib`` and ``igl``.
     """
     return [_WITHOUT[module] for module in modules if not is_installed(module)]
 

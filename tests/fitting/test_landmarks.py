@@ -5,7 +5,9 @@ import pytest
 
 from face_model import read_face_model
 from face_model.coefficients import expression_bounds
-from fitting.landmarks import LandmarkFitter
+from face_model.dense_points import dense_points
+from face_model.landmark_basis import vertex_model
+from fitting.landmarks import LandmarkFitter, _cost, _linearize
 from geometry.camera import project
 from geometry.rotation import rotation_matrices
 from tests.paths import TOY_MODEL
@@ -73,20 +75,41 @@ def test_five_points_alone_give_the_pose(model, fitter):
     assert np.linalg.norm(found - landmarks, axis=1).mean() < 3
 
 
-def test_derivatives_agree_with_finite_differences(fitter):
+def test_gradient_agrees_with_finite_differences(fitter):
     random = np.random.RandomState(0)
     parameters = random.standard_normal(6 + 144) * 0.1
-    points, noise_inverse = random.uniform(0, 224, (73, 2)), random.uniform(0, 1, 73)
-    prior = random.uniform(1, 2, 144)
-    analytic = fitter._jacobian(parameters, points, noise_inverse, prior)
+    dense = random.uniform(0, 224, (478, 2))
+    points = fitter._collect(
+        random.uniform(0, 224, (68, 2)),
+        random.uniform(0, 1, 68),
+        random.uniform(0, 224, (5, 2)),
+        dense,
+        0.5,
+    )
+    inverse = np.concatenate([np.zeros(6), random.uniform(1, 2, 144)])
+    cost, gradient, matrix = _linearize(points, parameters, inverse)
+    assert cost == pytest.approx(_cost(points, parameters, inverse), rel=1e-12)
+    np.testing.assert_allclose(matrix, matrix.T, rtol=1e-9)
     for index in list(range(6)) + [6, 85, 86, 149]:
         step = np.zeros_like(parameters)
         step[index] = 1e-6
-        difference = (
-            fitter._residuals(parameters + step, points, noise_inverse, prior)
-            - fitter._residuals(parameters - step, points, noise_inverse, prior)
-        ) / 2e-6
-        np.testing.assert_allclose(analytic[:, index], difference, atol=1e-5)
+        ahead, behind = (_cost(points, parameters + sign * step, inverse) for sign in (1, -1))
+        assert gradient[index] == pytest.approx((ahead - behind) / 2e-6, rel=1e-4)
+
+
+def test_outliers_among_the_478_points_lose_their_weight(model, fitter):
+    random = np.random.RandomState(1)
+    truth = random.standard_normal(model.identity_count) * 0.5
+    vertices = dense_points(model).vertices
+    mean, basis = vertex_model(model, vertices)
+    shape = mean + basis[:, :, : model.identity_count].dot(truth)
+    pose = np.array([0.1, -0.3, 0.05, 0.1, 0.0, -0.2])
+    dense = project(shape.dot(rotation_matrices(pose[:3])[0]) + pose[3:])
+    dense[::10] += [0, 60]
+    fit = fitter.fit(np.zeros((68, 2)), np.zeros(68), dense=dense)
+    np.testing.assert_allclose(fit.angles, pose[:3], atol=0.15)
+    true_landmarks = landmarks_of(model, pose, truth, np.zeros(model.expression_count))
+    assert np.linalg.norm(fit.landmarks - true_landmarks, axis=1).mean() < 1.0
 
 
 def test_actions_stay_between_rest_and_full_strength(model):

@@ -1,0 +1,117 @@
+"""Faces of photos with landmarks of a fitted face model: one 3-D definition at any yaw.
+
+Detected points follow the outline of a turned face and are wrong where it hides them. The face
+model that fits all of them best (``fitting.landmarks``) has 68 landmarks too, each of which keeps
+its place on the face. Its five points give the final crop.
+"""
+
+from typing import List, NamedTuple, Optional
+
+import numpy as np
+
+from alignment.align import Alignment, align, upright_angle
+from alignment.locate import FaceLocation, FaceLocator
+from face_model.model import FaceModel
+from fitting.landmarks import LandmarkFit, LandmarkFitter, correspondence_weights
+from geometry.camera import flip_y
+from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
+
+LEAST_TRUST = 0.5  # a face with less may be none, or lie elsewhere
+_CROPS = 2  # the detector's, and one more from the fitted face
+
+
+class FittedLocation(NamedTuple):
+    """A face in a photo, with the landmarks of the fitted model. Photo pixels, y down."""
+
+    alignment: Alignment
+    five_points: np.ndarray  # [5, 2], that define the crop
+    landmarks: np.ndarray  # [68, 2]
+    landmark_confidence: np.ndarray  # [68] 0..1
+    trust: float  # 0..1, in the place of the face
+    evidence: Optional[np.ndarray]  # [5, 2] five points to fit to, or None
+    fit: Optional[LandmarkFit]  # in the crop; None without the 478 points
+
+
+class ModelFaceLocator:
+    """Locates faces and fits a face model to their points.
+
+    Args:
+        model: a ``FaceModel``.
+        detector: one of ``alignment.detect.DETECTORS``.
+        allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the landmark network.
+    """
+
+    def __init__(
+        self, model: FaceModel, detector: str = "auto", allow_any_op: bool = False
+    ) -> None:
+        self._locator = FaceLocator(detector, allow_any_op)
+        self._fitter = LandmarkFitter(model)
+
+    def check_landmark_network(self) -> None:
+        """See ``alignment.locate.FaceLocator.check_landmark_network``."""
+        self._locator.check_landmark_network()
+
+    def locate(self, photo: np.ndarray, path: str, all_faces: bool = False) -> List[FittedLocation]:
+        """Locate one or all faces of a photo; arguments and errors of ``FaceLocator.locate``."""
+        locations = self._locator.locate(photo, path, all_faces)
+        return [self._fit(photo, location) for location in locations]
+
+    def locate_at(self, photo: np.ndarray, five_points: np.ndarray) -> FittedLocation:
+        """Return the location of the face whose crop is defined by five points.
+
+        The points place the crop and serve as nothing else.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB.
+            five_points: [5, 2] photo pixels, y down.
+
+        Raises:
+            InputError: the five points put the face outside of the photo.
+        """
+        return self._fit(photo, self._locator.with_five_points(photo, five_points, "given"))
+
+    def _fit(self, photo: np.ndarray, location: FaceLocation) -> FittedLocation:
+        trust = float(location.landmark_confidence[INNER_LANDMARKS].mean())
+        if location.dense is None:
+            return FittedLocation(
+                location.alignment,
+                location.five_points,
+                location.landmarks,
+                location.landmark_confidence,
+                trust,
+                None if location.source == "given" else location.alignment.five_points,
+                None,
+            )
+
+        # 1. crops: five points that are given stay, detected ones follow the fitted face
+        alignment, five_points = location.alignment, location.five_points
+        evidence = alignment.five_points if location.source == "file" else None
+        fit = self._fit_in(alignment, location, evidence)
+        if location.source == "detector":
+            for _ in range(_CROPS - 1):
+                five_points = five_from_68(alignment.to_photo(flip_y(fit.landmarks)))
+                alignment = align(photo, five_points, upright_angle(five_points))
+                fit = self._fit_in(alignment, location, None)
+
+        # 2. the landmarks of the fitted face
+        return FittedLocation(
+            alignment,
+            five_points,
+            alignment.to_photo(flip_y(fit.landmarks)),
+            np.full(len(fit.landmarks), location.dense.presence),
+            min(trust, location.dense.presence) if location.source == "file" else trust,
+            evidence,
+            fit,
+        )
+
+    def _fit_in(
+        self, alignment: Alignment, location: FaceLocation, five_points: Optional[np.ndarray]
+    ) -> LandmarkFit:
+        """Return the fit to a location's points in a crop; ``five_points`` in the crop, y down."""
+        assert location.dense is not None
+        return self._fitter.fit(
+            flip_y(alignment.to_crop(location.landmarks)),
+            np.zeros(len(correspondence_weights())),
+            None if five_points is None else flip_y(five_points),
+            flip_y(alignment.to_crop(location.dense.points)),
+        )
