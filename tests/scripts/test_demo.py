@@ -9,7 +9,6 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from utils.installed import is_installed
 from utils.paths import REPO_ROOT
 
 MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
@@ -57,9 +56,6 @@ def write_variants(folder):
     photo.save(str(folder / "rgba.png"), format="PNG")
     photo.convert("RGBA").save(str(folder / "rgba.png"))
     photo.convert("L").save(str(folder / "gray.jpg"))
-    if not is_installed("mtcnn"):  # dlib alone has too little confidence in a gray face
-        five_points = [[124, 100], [166, 102], [145, 128], [121, 138], [165, 140]]
-        np.savetxt(str(folder / "gray.txt"), five_points)
     photo.convert("CMYK").save(str(folder / "cmyk.jpg"))
     exif = Image.Exif()
     exif[0x0112] = 6

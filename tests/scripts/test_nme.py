@@ -112,8 +112,10 @@ def test_averages_agree_with_an_independent_computation(data, tmp_path):
 def test_truth_as_prediction_prints_zero_in_every_bin(data, tmp_path, capsys):
     folder, truth = data
     run(folder, save_npz(tmp_path / "p.npz", truth), tmp_path / "out")
-    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("this run"))
-    assert row.split() == ["this", "run"] + ["0.000"] * 6 + [str(len(YAWS))]
+    row = next(
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("predictions")
+    )
+    assert row.split() == ["predictions"] + ["0.000"] * 6 + [str(len(YAWS))]
 
 
 def test_table_holds_every_photo_and_pictures_open(data, tmp_path):

@@ -15,6 +15,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from alignment.open_networks import DENSE_LANDMARK_NETWORK, DETECTOR_NETWORK
 from geometry.camera import flip_y
 from tests import published_files
 from utils.paths import REPO_ROOT
@@ -42,6 +43,8 @@ class Clone:
         library = os.path.join(REPO_ROOT, "mesh_renderer", "lib")
         os.makedirs(library, exist_ok=True)
         os.symlink(library, self.path("mesh_renderer", "lib"))
+        for path in (DETECTOR_NETWORK, DENSE_LANDMARK_NETWORK):  # made by `make setup`, as that
+            os.symlink(path, self.path("network", os.path.basename(path)))
 
     def path(self, *names):
         return os.path.join(self.folder, *names)

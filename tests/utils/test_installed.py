@@ -15,11 +15,11 @@ def test_modules_of_packages_that_are_absent_are_absent():
 
 
 def test_a_shortfall_is_one_sentence_and_nothing_is_said_of_what_is_there(monkeypatch):
-    monkeypatch.setattr(installed, "is_installed", lambda module: module != "mtcnn")
+    monkeypatch.setattr(installed, "is_installed", lambda module: module != "dlib")
     (sentence,) = installed.missing_dependencies()
     assert (
-        sentence.startswith("MTCNN is not installed")
-        and installed.missing_dependencies(["dlib"]) == []
+        sentence.startswith("dlib is not installed")
+        and installed.missing_dependencies(["igl"]) == []
     )
 
 
