@@ -1,8 +1,9 @@
 """Faces of photos with landmarks of a fitted face model: one 3-D definition at any yaw.
 
-Detected points follow the outline of a turned face and are wrong where it hides them. The face
-model that fits all of them best (``fitting.landmarks``) has 68 landmarks too, each of which keeps
-its place on the face. Its five points give the final crop.
+Two networks look at a face: one gives 478 points of what is visible, the other 68 landmarks,
+hidden ones too, with their noise. Detected points follow the outline of a turned face and are wrong
+where it hides them. The face model that fits all of them best (``fitting.landmarks``) has 68
+landmarks too, each of which keeps its place on the face. Its five points give the final crop.
 """
 
 from typing import List, NamedTuple, Optional
@@ -10,13 +11,16 @@ from typing import List, NamedTuple, Optional
 import numpy as np
 
 from alignment.align import Alignment, align, upright_angle
+from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
 from alignment.locate import FaceLocation, FaceLocator
 from face_model.model import FaceModel
-from fitting.landmarks import LandmarkFit, LandmarkFitter, correspondence_weights
+from fitting.landmarks import LANDMARK_NOISE, LandmarkFit, LandmarkFitter
 from geometry.camera import flip_y
 from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 
 LEAST_TRUST = 0.5  # a face with less may be none, or lie elsewhere
+# The landmark network knows drawn faces only: on photos its points are noisier than it says.
+_NETWORK_NOISE = 4.0
 _CROPS = 2  # the detector's, and one more from the fitted face
 
 
@@ -46,6 +50,7 @@ class ModelFaceLocator:
     ) -> None:
         self._locator = FaceLocator(detector, allow_any_op)
         self._fitter = LandmarkFitter(model)
+        self._network: Optional[LandmarkNetwork] = None
 
     def check_landmark_network(self) -> None:
         """See ``alignment.locate.FaceLocator.check_landmark_network``."""
@@ -109,9 +114,12 @@ class ModelFaceLocator:
     ) -> LandmarkFit:
         """Return the fit to a location's points in a crop; ``five_points`` in the crop, y down."""
         assert location.dense is not None
+        if self._network is None:
+            self._network = LandmarkNetwork(OPEN_LANDMARK_NETWORK, with_noise=True)
+        points, noise = self._network.predict_noise(alignment.crop[np.newaxis])
         return self._fitter.fit(
-            flip_y(alignment.to_crop(location.landmarks)),
-            np.zeros(len(correspondence_weights())),
+            flip_y(points[0]),
+            LANDMARK_NOISE / (_NETWORK_NOISE * noise[0]),
             None if five_points is None else flip_y(five_points),
             flip_y(alignment.to_crop(location.dense.points)),
         )

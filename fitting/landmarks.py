@@ -15,7 +15,16 @@ from face_model.dense_points import dense_points
 from face_model.landmark_basis import landmark_model, vertex_model
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, project
-from geometry.landmark_layout import BROWS, INNER_LANDMARKS, JAW, LANDMARK_COUNT, five_from_68
+from geometry.landmark_layout import (
+    BROWS,
+    DENSE_FROM_68,
+    EYES_AND_MOUTH,
+    INNER_LANDMARKS,
+    JAW,
+    LANDMARK_COUNT,
+    five_from_68,
+)
+from geometry.normals import surface_normals
 from geometry.rotation import rotation_matrices
 from utils.workers import one_blas_thread
 
@@ -40,9 +49,11 @@ _EXPRESSION_STIFFNESS = 6.0
 # Errors of neighbors among the 478 points are alike, so each counts as if it had this multiple of
 # its spread; a point that lies further from its vertex than _ROBUST of its spread loses its weight.
 _DENSE_NOISE, _ROBUST = 3.0, 3.0
-# Degrees of yaw over which the 478 points lose their weight: beyond, they turn too little.
-_DENSE_YAW = (30.0, 55.0)
-_LEAST_SHARE = 0.15
+_FEATURE_NOISE = 2.0  # pixels, of points on lids and lips, which are edges
+_ROUNDS = 2  # visibility of the 478 points, then the fit to the visible ones
+# Cosines, between its normal and the direction to the camera, over which one of the 478 points gets
+# its weight: points near the outline slide along it, and hidden ones are guessed.
+_DENSE_FACING = (0.2, 0.5)
 
 # Levenberg-Marquardt: damping relative to the diagonal, its factors, and the end.
 _DAMPING, _MORE, _LESS = 1e-3, 8.0, 0.25
@@ -90,6 +101,9 @@ class LandmarkFitter:
         dense = dense_points(model)
         self._dense = vertex_model(model, dense.vertices)
         self._dense_spread = dense.spread
+        self._dense_noise = _DENSE_NOISE * dense.spread
+        self._dense_noise[np.array(DENSE_FROM_68)[EYES_AND_MOUTH]] = _FEATURE_NOISE
+        self._dense_normals = surface_normals(model.mean_shape, model.triangles)[dense.vertices]
         self._identity_count = model.identity_count
 
         # Bounds of pose, identity and expression, in this order.
@@ -130,19 +144,23 @@ class LandmarkFitter:
         dense: Optional[np.ndarray],
     ) -> LandmarkFit:
         # 1. rigid pose of the mean face, the best from three yaws
-        points = self._collect(landmarks, weights, five_points, dense, 1.0)
+        shares = np.ones(len(self._dense_spread))
+        points = self._collect(landmarks, weights, five_points, dense, shares)
         poses = [self._solve(points, np.array([0, yaw, 0, 0, 0, 0])) for yaw in _START_YAWS]
         pose = min(poses, key=lambda solution: solution[1])[0]
 
         # 2. pose, identity and expression together, within their bounds
-        if dense is not None:
-            share = _falling(abs(np.degrees(pose[1])), _DENSE_YAW)
-            points = self._collect(landmarks, weights, five_points, dense, share)
         prior = self._prior(weights, dense is not None)
         start = np.concatenate([pose, np.zeros(len(prior))])
-        solution = self._solve(points, start, prior)[0]
-        if np.isfinite(points.scale).any():
-            solution = self._solve(self._without_outliers(points, solution), solution, prior)[0]
+        solution = start
+        for _ in range(_ROUNDS if dense is not None else 1):
+            if dense is not None:
+                shares = self._visibility(solution)
+                points = self._collect(landmarks, weights, five_points, dense, shares)
+            solution = self._solve(points, solution, prior)[0]
+            if dense is not None:
+                kept = self._without_outliers(points, solution)
+                solution = self._solve(kept, solution, prior)[0]
 
         # 3. the parts of the solution, its landmarks and its error
         angles, translation, identity, expression = np.split(
@@ -159,9 +177,9 @@ class LandmarkFitter:
         weights: np.ndarray,
         five_points: Optional[np.ndarray],
         dense: Optional[np.ndarray],
-        dense_share: float,
+        dense_shares: np.ndarray,
     ) -> _Points:
-        """Return all points that have a weight."""
+        """Return all points that have a weight; ``dense_shares`` [478] of the 478 points, 0..1."""
         groups: List[Tuple[Any, ...]] = [
             (self._mean, self._basis, landmarks, weights / LANDMARK_NOISE, np.full(68, np.inf))
         ]
@@ -169,7 +187,7 @@ class LandmarkFitter:
             noise = np.full(5, 1 / FIVE_POINT_NOISE)
             groups.append(self._five + (five_points, noise, np.full(5, np.inf)))
         if dense is not None:
-            inverse = dense_share / (_DENSE_NOISE * self._dense_spread)
+            inverse = dense_shares / self._dense_noise
             groups.append(self._dense + (dense, inverse, _ROBUST * self._dense_spread))
         mean, basis, targets, noise_inverse, scale = (
             np.concatenate([np.asarray(part, np.float64) for part in parts])
@@ -231,6 +249,15 @@ class LandmarkFitter:
         """Return points with Geman and McClure's weights, by their distances."""
         ratio = self._distances(points, parameters) / points.scale
         return points._replace(noise_inverse=points.noise_inverse / (1 + ratio**2))
+
+    def _visibility(self, parameters: np.ndarray) -> np.ndarray:
+        """Return how far each of the 478 points turns to the camera, [478], 0..1."""
+        world, _, rotation = _world(*self._dense, parameters)
+        to_camera = np.array([0.0, 0.0, CAMERA_DISTANCE]) - world
+        to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
+        cosine = np.sum(self._dense_normals.dot(rotation[0]) * to_camera, axis=1)
+        low, high = _DENSE_FACING
+        return np.clip((cosine - low) / (high - low), 0.0, 1.0)
 
     def _prior(self, weights: np.ndarray, is_dense: bool) -> np.ndarray:
         """Return the inverse standard deviation of every identity and expression coefficient."""
@@ -300,9 +327,3 @@ def _linearize(
     cost = 0.5 * (data.dot(data) + own.dot(own))
     gradient = jacobian.T.dot(data) + inverse * own
     return float(cost), gradient, jacobian.T.dot(jacobian) + np.diag(inverse**2)
-
-
-def _falling(value: float, limits: Tuple[float, float]) -> float:
-    """Fall from 1 to 0 linearly between two limits."""
-    low, high = limits
-    return float(np.clip((high - value) / (high - low), _LEAST_SHARE, 1.0))

@@ -10,6 +10,7 @@ from face_model.coefficients import coefficient_sizes, split_coefficients
 from fitting.landmarks import LandmarkFit, correspondence_weights
 from geometry.camera import IMAGE_SIZE, row_from_y_up
 from geometry.landmark_layout import (
+    EYES,
     FIVE_FROM_68,
     INNER_LANDMARKS,
     JAW,
@@ -27,7 +28,9 @@ _UNCERTAIN_EXPRESSION, _UNCERTAIN_IDENTITY = 200.0, 10.0
 # The classifier takes a fringe for skin, so that the albedo could learn to paint it: the robust
 # scale falls to a share between two heights above the eyes, in distances from mouth to eyes.
 _FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.15
-_FITTED_JAW_WEIGHT = 0.5
+# Weights of landmarks of a fitted face. Pixels alone close an eye with dark lids or open one with
+# bright ones: the lids stay where the points of the photo are.
+_FITTED_JAW_WEIGHT, _FITTED_EYE_WEIGHT = 0.5, 20.0
 # Least attention: brows, lips and irises belong to the face, but the classifier rejects them.
 _ATTENTION_FLOOR = 0.5
 
@@ -154,7 +157,7 @@ def _correspondence(observation: FaceObservation) -> np.ndarray:
     if observation.fit is None:
         return correspondence_weights()
     weights = np.ones(LANDMARK_COUNT)
-    weights[JAW] = _FITTED_JAW_WEIGHT
+    weights[JAW], weights[EYES] = _FITTED_JAW_WEIGHT, _FITTED_EYE_WEIGHT
     return weights
 
 

@@ -84,7 +84,7 @@ def test_gradient_agrees_with_finite_differences(fitter):
         random.uniform(0, 1, 68),
         random.uniform(0, 224, (5, 2)),
         dense,
-        0.5,
+        np.full(478, 0.5),
     )
     inverse = np.concatenate([np.zeros(6), random.uniform(1, 2, 144)])
     cost, gradient, matrix = _linearize(points, parameters, inverse)
