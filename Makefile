@@ -27,7 +27,7 @@ FACE_NETWORKS := network/dense_landmarks.pb
 # Tests run in two processes, a file at a time: many keep one core busy. PARALLEL= runs them in one.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup op face-model face-networks demo network test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
+.PHONY: help setup op face-model face-networks demo network landmarks test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
@@ -40,6 +40,7 @@ help:
 	@echo "make faults      kill the commands, fill their disks, run them twice at once (COUNT=50 SEED=1)"
 	@echo "make bench       time everything, beside the published system, into result/benchmarks"
 	@echo "make network     train the shipped coefficient network anew (an hour or two; network/MODEL_CARD.md)"
+	@echo "make landmarks   train the shipped landmark network anew (an hour; network/MODEL_CARD.md)"
 	@echo "make clean       remove everything that make made, but no data and no results"
 
 setup: $(INSTALLED) op face-model face-networks
@@ -77,6 +78,7 @@ demo: setup
 # A processor without bfloat16 needs PRECISION=float32, which takes half as long again.
 PRECISION := bfloat16
 NETWORK_DATA := processed_data/network
+LANDMARK_DATA := processed_data/landmarks
 TRAIN_NETWORK = $(PY) train.py --supervision truth --batch_size 64 --schedule cool_down --augment --resume \
 	--precision $(PRECISION) --data_path $(NETWORK_DATA)/training --val_data_path $(NETWORK_DATA)/validation \
 	--val_faces 256 --checkpoint_interval 300 --val_interval 300 --image_interval 1000
@@ -92,6 +94,15 @@ network: setup
 	$(TRAIN_56) --steps 4800 --cool_down 1800 --loss_weights albedo=0.06 light=0.06
 	$(TRAIN_112) --steps 2600 --cool_down 700 --loss_weights albedo=0.06 light=0.06 landmark=1
 	$(PY) -m checkpoints result/network_112/iter_2600.ckpt network/open_face_model_r_net.pb --half
+
+landmarks: setup
+	$(PY) -m synthesis --output $(LANDMARK_DATA)/validation --count 500 --seed 12 --max_pitch 45 --misplacement 2
+	$(PY) -m synthesis --output $(LANDMARK_DATA)/training --count 24000 --seed 11 --max_pitch 45 --misplacement 2
+	$(PY) train.py --model landmarks --data_path $(LANDMARK_DATA)/training --val_data_path $(LANDMARK_DATA)/validation \
+		--val_faces 256 --batch_size 64 --schedule cool_down --augment --resume --precision $(PRECISION) \
+		--model_name landmarks --learning_rate 1e-3 --warm_up 100 --steps 6000 --cool_down 2500 --init_weights none \
+		--checkpoint_interval 300 --val_interval 300 --seed 0
+	$(PY) -m checkpoints result/landmarks/iter_6000.ckpt network/open_landmarks.pb --half
 
 test: setup lint
 	@$(PY) -m pytest $(PARALLEL)

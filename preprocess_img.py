@@ -143,7 +143,7 @@ def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report
     """Preprocess photos in worker processes; a photo that fails is reported and skipped.
 
     Raises:
-        InputError: the landmark network cannot be used, or a worker process was ended.
+        InputError: face model or landmark network cannot be used, or a worker process was ended.
     """
     settings = (
         arguments.save_path,
@@ -155,9 +155,9 @@ def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report
     with _executor(max(1, min(arguments.workers, len(photos)))) as executor:
         futures: Dict[concurrent.futures.Future, Photo] = {}
         try:
-            if photos and os.path.isfile(LANDMARK_NETWORK):
+            if photos:
                 with starting_workers():  # this process must not load TensorFlow before it forks
-                    check = executor.submit(_check_landmark_network, settings)
+                    check = executor.submit(_check_networks, settings)
                 check.result()
             with starting_workers():
                 futures.update(
@@ -206,8 +206,8 @@ def _preprocessor(settings: _Settings) -> PhotoPreprocessor:
     return PhotoPreprocessor(folder, model, detector, keep_uncertain, allow_any_op)
 
 
-def _check_landmark_network(settings: _Settings) -> None:
-    """Raise an InputError, one for all photos, if the landmark network cannot be used."""
+def _check_networks(settings: _Settings) -> None:
+    """Raise an InputError, one for all photos, if face model or landmark network is unusable."""
     _preprocessor(settings).check_landmark_network()
 
 
