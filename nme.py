@@ -220,7 +220,10 @@ def _iterate_located(
             report.skip(item.photo.name, error)
             continue
         distances = [np.linalg.norm(face.five_points - truth, axis=1).mean() for face in faces]
-        yield faces[int(np.argmin(distances))]._replace(name=item.photo.name)
+        face = faces[int(np.argmin(distances))]._replace(name=item.photo.name)
+        if face.is_doubtful:
+            report.doubt(face.name)
+        yield face
 
 
 def _settings(

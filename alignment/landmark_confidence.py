@@ -24,6 +24,7 @@ _SPREAD = (1.5, 5.0)
 # marks the visible outline, not the jaw behind it.
 _FAR_JAW_YAW = (10.0, 35.0)
 _FAR_SIDE_YAW = (40.0, 60.0)
+LEAST_TRUST = 0.5  # mean of the inner landmarks; a face with less may lie elsewhere, or be none
 _MIN_CONFIDENCE = 0.1  # smaller values become 0
 
 # Landmarks (from 0) on the left and right side of the image.

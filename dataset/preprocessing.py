@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from alignment.five_points import five_points_path
+from alignment.landmark_confidence import LEAST_TRUST
 from alignment.skin import skin_mask
 from dataset.processed_faces import (
     face_paths,
@@ -16,7 +17,7 @@ from dataset.processed_faces import (
     write_face,
 )
 from face_model.model import FaceModel
-from fitting.face_locator import LEAST_TRUST, ModelFaceLocator
+from fitting.face_locator import ModelFaceLocator
 from geometry.camera import IMAGE_SIZE, flip_y
 from geometry.landmark_layout import LANDMARK_COUNT
 from utils.atomic import atomic_path

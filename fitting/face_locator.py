@@ -6,11 +6,12 @@ where it hides them. The face model that fits all of them best (``fitting.landma
 landmarks too, each of which keeps its place on the face. Its five points give the final crop.
 """
 
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from alignment.align import Alignment, align, upright_angle
+from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
 from alignment.locate import FaceLocation, FaceLocator
 from face_model.model import FaceModel
@@ -18,7 +19,6 @@ from fitting.landmarks import LANDMARK_NOISE, LandmarkFit, LandmarkFitter
 from geometry.camera import flip_y
 from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 
-LEAST_TRUST = 0.5  # a face with less may be none, or lie elsewhere
 # The landmark network knows drawn faces only: on photos its points are noisier than it says.
 _NETWORK_NOISE = 4.0
 _CROPS = 2  # the detector's, and one more from the fitted face
@@ -91,35 +91,46 @@ class ModelFaceLocator:
         # 1. crops: five points that are given stay, detected ones follow the fitted face
         alignment, five_points = location.alignment, location.five_points
         evidence = alignment.five_points if location.source == "file" else None
-        fit = self._fit_in(alignment, location, evidence)
+        fit, points = self._fit_in(alignment, location, evidence)
         if location.source == "detector":
             for _ in range(_CROPS - 1):
                 five_points = five_from_68(alignment.to_photo(flip_y(fit.landmarks)))
                 alignment = align(photo, five_points, upright_angle(five_points))
-                fit = self._fit_in(alignment, location, None)
+                fit, points = self._fit_in(alignment, location, None)
 
-        # 2. the landmarks of the fitted face
+        # 2. the landmarks of the fitted face; they are doubtful where the landmark network, which
+        # sees the whole face, has other ones
+        landmarks = flip_y(fit.landmarks)
+        confidence = landmark_confidence(points, five_from_68(landmarks), yaw=None)
+        confidence *= location.dense.presence
         return FittedLocation(
             alignment,
             five_points,
-            alignment.to_photo(flip_y(fit.landmarks)),
-            np.full(len(fit.landmarks), location.dense.presence),
-            min(trust, location.dense.presence) if location.source == "file" else trust,
+            alignment.to_photo(landmarks),
+            confidence,
+            min(trust, float(confidence[INNER_LANDMARKS].mean())),
             evidence,
             fit,
         )
 
     def _fit_in(
         self, alignment: Alignment, location: FaceLocation, five_points: Optional[np.ndarray]
-    ) -> LandmarkFit:
-        """Return the fit to a location's points in a crop; ``five_points`` in the crop, y down."""
+    ) -> Tuple[LandmarkFit, np.ndarray]:
+        """Return the fit to a location's points in a crop, and the landmark network's points.
+
+        Args:
+            alignment: the crop.
+            location: the face.
+            five_points: [5, 2] evidence in the crop, y down, or None.
+        """
         assert location.dense is not None
         if self._network is None:
             self._network = LandmarkNetwork(OPEN_LANDMARK_NETWORK, with_noise=True)
         points, noise = self._network.predict_noise(alignment.crop[np.newaxis])
-        return self._fitter.fit(
+        fit = self._fitter.fit(
             flip_y(points[0]),
             LANDMARK_NOISE / (_NETWORK_NOISE * noise[0]),
             None if five_points is None else flip_y(five_points),
             flip_y(alignment.to_crop(location.dense.points)),
         )
+        return fit, points[0]

@@ -5,6 +5,7 @@ from typing import List, NamedTuple, Optional
 import numpy as np
 
 from alignment.align import Alignment
+from alignment.landmark_confidence import LEAST_TRUST
 from fitting.landmarks import LandmarkFit
 from gcn.refined_mesh import RefinedMesh
 from geometry.camera import flip_y
@@ -25,7 +26,12 @@ class LocatedFace(NamedTuple):
     evidence: Optional[np.ndarray] = None  # [5, 2] five points to fit to, in the crop, y down
     # The fit of pose, identity and expression to the detected points; None where there is none.
     fit: Optional[LandmarkFit] = None
-    trust: float = 1.0  # 0..1, in the place of the face, see fitting.face_locator.LEAST_TRUST
+    trust: float = 1.0  # 0..1, in the place of the face, see is_doubtful
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Return True if the points of the face are too uncertain for its place to be sure."""
+        return self.trust < LEAST_TRUST
 
 
 class Reconstruction(NamedTuple):

@@ -99,7 +99,10 @@ class FaceSource(abc.ABC):
                     report.skip(photo.name, error)
                     continue
                 report.expect(len(faces) - 1)
-                yield from faces
+                for face in faces:
+                    if face.is_doubtful:
+                        report.doubt(face.name)
+                    yield face
 
     def run(
         self,

@@ -21,11 +21,13 @@ class Report:
     Attributes:
         done_count: number of finished items.
         skipped: (name, reason) of each skipped item.
+        doubtful: names of items whose results are doubtful.
     """
 
     def __init__(self, total: Optional[int], unit: str, done: str, quiet: bool = False) -> None:
         self.done_count = 0
         self.skipped: List[Tuple[str, str]] = []
+        self.doubtful: List[str] = []
         self._unit = unit
         self._done = done
         self._start = time.monotonic()
@@ -49,6 +51,16 @@ class Report:
         with self._bar.external_write_mode(file=sys.stderr):
             sys.stderr.write("skipped: {}\n".format(printable(reason)))
         self._bar.update(1)
+
+    def doubt(self, name: str) -> None:
+        """Count an item whose result is doubtful and print its name."""
+        self.doubtful.append(name)
+        with self._bar.external_write_mode(file=sys.stderr):
+            sys.stderr.write(
+                "doubtful: {}: little of the face is seen surely; look at its picture\n".format(
+                    printable(name)
+                )
+            )
 
     def expect(self, count: int) -> None:
         """Add items that were unknown at the start to the total."""
@@ -74,6 +86,8 @@ class Report:
         line = "{} {}{} {}".format(
             self.done_count, self._unit, "" if self.done_count == 1 else "s", self._done
         )
+        if self.doubtful:
+            line += ", {} of them doubtful".format(len(self.doubtful))
         if self.skipped:
             line += ", {} skipped".format(len(self.skipped))
         line += " in {:.1f} s".format(seconds)
