@@ -16,6 +16,7 @@ from scipy.interpolate import Rbf
 from scipy.spatial import cKDTree
 
 from face_model.model import FaceModel
+from geometry.landmark_layout import DENSE_FROM_68, MOUTH
 
 _FILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dense_points.json")
 
@@ -33,7 +34,10 @@ def dense_points(model: FaceModel) -> DensePoints:
     mean = model.mean_shape.astype(np.float64)
     targets = mean[model.landmarks]
     warped = _warp(positions, landmarks, targets)
-    return DensePoints(cKDTree(mean).query(warped)[1], spread)
+    vertices = cKDTree(mean).query(warped)[1]
+    # Most mouths were closed, where points of both lips coincide: the lips have landmarks.
+    vertices[np.array(DENSE_FROM_68)[MOUTH]] = model.landmarks[MOUTH]
+    return DensePoints(vertices, spread)
 
 
 def write_measured(model: FaceModel, vertices: np.ndarray, spread: np.ndarray) -> None:

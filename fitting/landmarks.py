@@ -9,6 +9,7 @@ a few hundredths of a second.
 from typing import Any, List, NamedTuple, Optional, Tuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from face_model.coefficients import STATISTICAL_BOUND, expression_bounds
 from face_model.dense_points import dense_points
@@ -54,6 +55,7 @@ _ROUNDS = 2  # visibility of the 478 points, then the fit to the visible ones
 # Cosines, between its normal and the direction to the camera, over which one of the 478 points gets
 # its weight: points near the outline slide along it, and hidden ones are guessed.
 _DENSE_FACING = (0.2, 0.5)
+_REGION = 24  # points whose normals are averaged
 
 # Levenberg-Marquardt: damping relative to the diagonal, its factors, and the end.
 _DAMPING, _MORE, _LESS = 1e-3, 8.0, 0.25
@@ -103,7 +105,7 @@ class LandmarkFitter:
         self._dense_spread = dense.spread
         self._dense_noise = _DENSE_NOISE * dense.spread
         self._dense_noise[np.array(DENSE_FROM_68)[EYES_AND_MOUTH]] = _FEATURE_NOISE
-        self._dense_normals = surface_normals(model.mean_shape, model.triangles)[dense.vertices]
+        self._dense_normals = _regional_normals(model, dense.vertices)
         self._identity_count = model.identity_count
 
         # Bounds of pose, identity and expression, in this order.
@@ -266,6 +268,18 @@ class LandmarkFitter:
         if not is_dense:
             prior[self._identity_count :] += _EXPRESSION_STIFFNESS * (1 - confidence)
         return prior
+
+
+def _regional_normals(model: FaceModel, vertices: np.ndarray) -> np.ndarray:
+    """Return the unit normal of the region around each vertex of the mean face, [P, 3].
+
+    Lips and lids turn inwards at their edges, which are visible all the same.
+    """
+    normals = surface_normals(model.mean_shape, model.triangles)[vertices]
+    positions = model.mean_shape[vertices]
+    _, neighbors = cKDTree(positions).query(positions, k=_REGION)
+    mean = normals[neighbors].mean(axis=1)
+    return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
 
 
 def _world(

@@ -7,7 +7,7 @@ import numpy as np
 LANDMARK_COUNT = 68
 JAW, BROWS = slice(0, 17), slice(17, 27)
 INNER_LANDMARKS = slice(17, LANDMARK_COUNT)  # all but the jaw line
-EYES = slice(36, 48)
+EYES, MOUTH = slice(36, 48), slice(48, LANDMARK_COUNT)
 EYES_AND_MOUTH = slice(36, LANDMARK_COUNT)
 # The pair of landmarks, counted from 0, whose mean is each of the five points: left eye, right
 # eye, nose tip, left and right mouth corner as seen in the image.

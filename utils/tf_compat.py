@@ -9,7 +9,7 @@ Importing a module of this project is therefore cheap, ``--help`` responds at on
 can set environment variables before TensorFlow reads them.
 
 Graphs are always explicit (``with tf.Graph().as_default():``). Eager execution remains
-available outside of them, because the MTCNN detector of TensorFlow 2 needs it.
+available outside of them.
 """
 
 import contextlib
