@@ -10,7 +10,6 @@ from typing import Any, Dict
 import numpy as np
 
 from face_model.model import FaceModel
-from utils.workers import one_blas_thread
 
 # Relative to the norm of the array behind each number; another sign or order of components differs
 # by far more.
@@ -37,11 +36,11 @@ def approximate_fingerprint(model: FaceModel) -> Dict[str, Any]:
     # A fixed, aperiodic pattern: no component is orthogonal to it by construction.
     pattern = np.cos(0.618 * np.arange(3 * model.vertex_count) ** 1.5)
     numbers, scales = [], []
-    with one_blas_thread():  # another thread may be building a decoder meanwhile
-        for column in columns:
-            column = np.asarray(column, np.float64)
-            numbers.extend(pattern.dot(column))
-            scales.extend(np.linalg.norm(column, axis=0))
+    for column in columns:
+        column = np.asarray(column, np.float64)
+        # not a matrix product: threads of OpenBLAS may wait for ever while other threads compute
+        numbers.extend(np.sum(pattern[:, np.newaxis] * column, axis=0))
+        scales.extend(np.linalg.norm(column, axis=0))
     return {
         "counts": [
             model.vertex_count,

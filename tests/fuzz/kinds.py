@@ -322,6 +322,8 @@ def _nme_by_network(stage):
     return "nme", [
         "--data_path",
         os.path.join(stage.inputs, "aflw"),
+        "--align",
+        "gt",
         "--output",
         stage.outputs,
         "--face_model",
