@@ -124,8 +124,8 @@ def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--steps",
         type=positive_int,
-        help="steps in all, including those before --resume; None: {r_net} for r_net and "
-        "{gcn} for gcn, as published, and {landmarks} for landmarks".format(**DEFAULT_STEPS),
+        help="steps in all, including those before --resume; None: {r_net} for --model r_net and "
+        "{gcn} for --model gcn, as published; {landmarks} for landmarks".format(**DEFAULT_STEPS),
     )
     group.add_argument("--learning_rate", type=positive_float, help="learning rate of Adam")
     group.add_argument(
