@@ -207,8 +207,8 @@ def _preprocessor(settings: _Settings) -> PhotoPreprocessor:
 
 
 def _check_networks(settings: _Settings) -> None:
-    """Raise an InputError, one for all photos, if face model or landmark network is unusable."""
-    _preprocessor(settings).check_landmark_network()
+    """Raise an InputError, one for all photos, if face model or networks are unusable."""
+    _preprocessor(settings).check_networks()
 
 
 def _preprocess(settings: _Settings, photo: Photo) -> Optional[str]:

@@ -5,17 +5,17 @@ detector's box gives the square of the second one, in which the face is upright 
 thirds, as in the network's training.
 """
 
-import os
 from typing import NamedTuple
 
 import numpy as np
 
-from alignment.open_networks import DENSE_LANDMARK_NETWORK, DENSE_LANDMARK_OUTPUTS
+from alignment.open_networks import (
+    DENSE_LANDMARK_NETWORK,
+    DENSE_LANDMARK_OUTPUTS,
+    OpenNetwork,
+)
 from alignment.square import Square
-from checkpoints.frozen_graph import INPUT_TENSOR, load_frozen_graph
 from geometry.landmark_layout import DENSE_FROM_68, five_from_68
-from utils.errors import InputError
-from utils.tf_compat import inference_config, tf
 
 DENSE_COUNT = 478
 _SIZE = 256  # pixels of the network's input
@@ -55,15 +55,7 @@ class DenseLandmarkNetwork:
     """
 
     def __init__(self, path: str = DENSE_LANDMARK_NETWORK) -> None:
-        if not os.path.isfile(path):
-            raise InputError("{}: missing; 'make setup' writes it".format(path))
-        graph = tf.Graph()
-        with graph.as_default():
-            self._images = tf.placeholder(tf.float32, [None, _SIZE, _SIZE, 3], "images")
-            self._outputs = load_frozen_graph(
-                path, {INPUT_TENSOR: self._images}, DENSE_LANDMARK_OUTPUTS[:2]
-            )
-        self._session = tf.Session(graph=graph, config=inference_config())
+        self._network = OpenNetwork(path, DENSE_LANDMARK_OUTPUTS[:2])
 
     def predict(self, photo: np.ndarray, box: Square) -> DenseLandmarks:
         """Return the :class:`DenseLandmarks` of a face.
@@ -77,9 +69,7 @@ class DenseLandmarkNetwork:
 
     def _look(self, photo: np.ndarray, square: Square) -> DenseLandmarks:
         crop = square.cut(photo, _SIZE)
-        values, presence = self._session.run(
-            self._outputs, {self._images: crop[np.newaxis].astype(np.float32) / 255.0}
-        )
+        values, presence = self._network.run(crop[np.newaxis].astype(np.float32) / 255.0)
         # The network counts pixel corners as integers.
         points = values.reshape(DENSE_COUNT, 3)[:, :2].astype(np.float64) - 0.5
         logit = float(np.ravel(presence)[0])

@@ -40,16 +40,23 @@ class FaceLocator:
 
     def __init__(self, detector: str = "auto", allow_any_op: bool = False) -> None:
         self._detector = FaceDetector(detector)
-        self._is_dense = detector != "dlib"
+        self._is_dense = detector != "dlib"  # finds 478 points of each face
         self._allow_any_op = allow_any_op
         self._predictor: Union[None, LandmarkNetwork, LandmarkPredictor] = None
 
-    def check_landmark_network(self) -> None:
-        """Load the landmark network, if its file exists, and evaluate it once.
+    @property
+    def finds_dense_points(self) -> bool:
+        """Whether locations have 478 points: not with dlib or the published landmark network."""
+        return self._is_dense and not os.path.isfile(LANDMARK_NETWORK)
+
+    def check_networks(self) -> None:
+        """Load all networks, and evaluate the published one, if its file exists, once.
 
         Raises:
-            InputError: it cannot be loaded or evaluated, or its output is not plausible.
+            InputError: one cannot be loaded or evaluated, or its output is not plausible.
         """
+        if self._is_dense:
+            self._detector.load()
         if os.path.isfile(LANDMARK_NETWORK):
             self._predictor = network = LandmarkNetwork(allow_any_op=self._allow_any_op)
             network.predict_in_crops(np.full((1, IMAGE_SIZE, IMAGE_SIZE, 3), 127, np.uint8))

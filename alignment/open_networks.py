@@ -13,13 +13,20 @@ import argparse
 import io
 import os
 import zipfile
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from checkpoints.frozen_graph import INPUT_TENSOR, operation_name, write_frozen_graph
+import numpy as np
+
+from checkpoints.frozen_graph import (
+    INPUT_TENSOR,
+    load_frozen_graph,
+    operation_name,
+    write_frozen_graph,
+)
 from checkpoints.tflite_model import TfliteModel
-from utils.errors import run_main
+from utils.errors import InputError, run_main
 from utils.paths import NETWORK_DIR, from_root
-from utils.tf_compat import tf
+from utils.tf_compat import inference_config, tf
 from utils.wheels import open_wheel
 
 DETECTOR_NETWORK = os.path.join(NETWORK_DIR, "face_detector.pb")
@@ -53,6 +60,31 @@ _SOURCES = (
         DENSE_LANDMARK_OUTPUTS,
     ),
 )
+
+
+class OpenNetwork:
+    """Runs a network that set-up wrote.
+
+    Args:
+        path: :data:`DETECTOR_NETWORK` or :data:`DENSE_LANDMARK_NETWORK`.
+        outputs: names of the tensors to compute.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+
+    def __init__(self, path: str, outputs: Sequence[str]) -> None:
+        if not os.path.isfile(path):
+            raise InputError("{}: missing; 'make setup' writes it".format(path))
+        graph = tf.Graph()
+        with graph.as_default():
+            self._images = tf.placeholder(tf.float32, [None, None, None, 3], "images")
+            self._outputs = load_frozen_graph(path, {INPUT_TENSOR: self._images}, outputs)
+        self._session = tf.Session(graph=graph, config=inference_config())
+
+    def run(self, images: np.ndarray) -> List[np.ndarray]:
+        """Return the outputs for images [B, H, W, 3] float32."""
+        return self._session.run(self._outputs, {self._images: images})
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -109,11 +109,6 @@ def load_frozen_graph(
         ) from None
 
 
-def has_tensor(path: str, name: str) -> bool:
-    """Return True if a frozen graph has a tensor of that name."""
-    return any(node.name == operation_name(name) for node in read_graph_def(path).node)
-
-
 def operation_name(tensor_name: str) -> str:
     """Return the name of the operation that computes a tensor: ``coeff`` of ``coeff:0``."""
     return tensor_name.split(":")[0]

@@ -53,9 +53,9 @@ class PhotoPreprocessor:
         self._locator = ModelFaceLocator(model, detector, allow_any_op)
         self._keep_uncertain = keep_uncertain
 
-    def check_landmark_network(self) -> None:
-        """Raise an InputError if there is a landmark network that cannot be used."""
-        self._locator.check_landmark_network()
+    def check_networks(self) -> None:
+        """Raise an InputError if a network is missing or cannot be used."""
+        self._locator.check_networks()
 
     def run(self, photo: Photo) -> None:
         """Preprocess the largest face of a photo and write its files.
@@ -79,7 +79,7 @@ class PhotoPreprocessor:
         location = self._locator.locate(pixels, photo.path)[0]
         if not self._keep_uncertain and location.trust < LEAST_TRUST:
             raise InputError(
-                "{}: the 68 landmarks disagree with the five points (a profile?); "
+                "{}: too little of the face is seen surely to label it (a profile?); "
                 "--keep_uncertain keeps it".format(photo.path)
             )
 

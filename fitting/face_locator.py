@@ -21,7 +21,6 @@ from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 
 # The landmark network knows drawn faces only: on photos its points are noisier than it says.
 _NETWORK_NOISE = 4.0
-_CROPS = 2  # the detector's, and one more from the fitted face
 
 
 class FittedLocation(NamedTuple):
@@ -52,9 +51,11 @@ class ModelFaceLocator:
         self._fitter = LandmarkFitter(model)
         self._network: Optional[LandmarkNetwork] = None
 
-    def check_landmark_network(self) -> None:
-        """See ``alignment.locate.FaceLocator.check_landmark_network``."""
-        self._locator.check_landmark_network()
+    def check_networks(self) -> None:
+        """Load all networks; errors of ``alignment.locate.FaceLocator.check_networks``."""
+        self._locator.check_networks()
+        if self._locator.finds_dense_points:
+            self._load_network()
 
     def locate(self, photo: np.ndarray, path: str, all_faces: bool = False) -> List[FittedLocation]:
         """Locate one or all faces of a photo; arguments and errors of ``FaceLocator.locate``."""
@@ -93,10 +94,9 @@ class ModelFaceLocator:
         evidence = alignment.five_points if location.source == "file" else None
         fit, points = self._fit_in(alignment, location, evidence)
         if location.source == "detector":
-            for _ in range(_CROPS - 1):
-                five_points = five_from_68(alignment.to_photo(flip_y(fit.landmarks)))
-                alignment = align(photo, five_points, upright_angle(five_points))
-                fit, points = self._fit_in(alignment, location, None)
+            five_points = five_from_68(alignment.to_photo(flip_y(fit.landmarks)))
+            alignment = align(photo, five_points, upright_angle(five_points))
+            fit, points = self._fit_in(alignment, location, None)
 
         # 2. the landmarks of the fitted face; they are doubtful where the landmark network, which
         # sees the whole face, has other ones
@@ -124,9 +124,7 @@ class ModelFaceLocator:
             five_points: [5, 2] evidence in the crop, y down, or None.
         """
         assert location.dense is not None
-        if self._network is None:
-            self._network = LandmarkNetwork(OPEN_LANDMARK_NETWORK, with_noise=True)
-        points, noise = self._network.predict_noise(alignment.crop[np.newaxis])
+        points, noise = self._load_network().predict_noise(alignment.crop[np.newaxis])
         fit = self._fitter.fit(
             flip_y(points[0]),
             LANDMARK_NOISE / (_NETWORK_NOISE * noise[0]),
@@ -134,3 +132,8 @@ class ModelFaceLocator:
             flip_y(alignment.to_crop(location.dense.points)),
         )
         return fit, points[0]
+
+    def _load_network(self) -> LandmarkNetwork:
+        if self._network is None:
+            self._network = LandmarkNetwork(OPEN_LANDMARK_NETWORK, with_noise=True)
+        return self._network

@@ -56,6 +56,7 @@ class FacePipeline(FaceSource):
             decoder_built = executor.submit(FaceDecoder, model)
             if network.weights and network.method != "fit":
                 self._regressor = CoefficientRegressor(network.weights, model, allow_any_op)
+            self._locator.check_networks()
             decoder = decoder_built.result()
 
         # 2. fitting and refinement
