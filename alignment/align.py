@@ -17,6 +17,7 @@ from PIL import Image
 from alignment.square import cut_affine
 from geometry.camera import IMAGE_SIZE, flip_y
 from geometry.landmark_layout import STANDARD_POINTS_3D
+from geometry.rotation import picture_rotation
 from utils.errors import InputError
 
 FACE_SCALE = 102.0  # pixels of the crop per unit (1 dm) of the standard 3-D points
@@ -85,9 +86,18 @@ def upright_angle(five_points: np.ndarray) -> float:
     Args:
         five_points: [5, 2] in the photo, y down.
     """
-    right, down = five_points[3:].mean(axis=0) - five_points[:2].mean(axis=0)
-    lean = float(np.degrees(np.arctan2(-right, down)))
+    lean = lean_angle(five_points)
     return lean if abs(lean) > _LARGEST_LEAN else 0.0
+
+
+def lean_angle(five_points: np.ndarray) -> float:
+    """Return the angle of the line from the mouth to the eyes, degrees clockwise from upright.
+
+    Args:
+        five_points: [5, 2], y down.
+    """
+    right, down = five_points[3:].mean(axis=0) - five_points[:2].mean(axis=0)
+    return float(np.degrees(np.arctan2(-right, down)))
 
 
 def fit_crop(five_points: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -139,7 +149,7 @@ def crop_to_photo_matrix(trans_params: np.ndarray, degrees: float = 0.0) -> np.n
     matrix = np.array([[scale[0], 0.0, offset[0]], [0.0, scale[1], offset[1]]])
     if degrees:
         matrix[:, 2] = _turn(matrix[:, 2], box.photo_size, -degrees)
-        matrix[:, :2] = _turn_matrix(-degrees).dot(matrix[:, :2])
+        matrix[:, :2] = picture_rotation(degrees).dot(matrix[:, :2])
     return matrix
 
 
@@ -236,13 +246,7 @@ def _turn(points: np.ndarray, size: Sequence[int], degrees: float) -> np.ndarray
     if not degrees:
         return points
     center = (np.asarray(size) - 1) / 2.0
-    return (np.asarray(points) - center).dot(_turn_matrix(degrees).T) + center
-
-
-def _turn_matrix(degrees: float) -> np.ndarray:
-    """Return the matrix [2, 2] of a counter-clockwise turn, in coordinates with y down."""
-    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[cosine, sine], [-sine, cosine]])
+    return (np.asarray(points) - center).dot(picture_rotation(-degrees).T) + center
 
 
 def _cut(photo: np.ndarray, box: CropBox) -> np.ndarray:

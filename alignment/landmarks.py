@@ -15,6 +15,7 @@ from alignment.align import Alignment, align
 from alignment.five_points import estimate_yaw_and_roll
 from alignment.landmark_confidence import landmark_confidence
 from geometry.camera import IMAGE_SIZE
+from geometry.rotation import picture_rotation
 from utils.errors import InputError
 from utils.installed import find_package_file, is_installed
 
@@ -121,7 +122,5 @@ class LandmarkPredictor:
 
 def _rotate(points: np.ndarray, degrees: float) -> np.ndarray:
     """Rotate points [..., 2] of the crop (y down) clockwise around its center."""
-    angle = np.radians(degrees)
     middle = (IMAGE_SIZE - 1) / 2
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return (points - middle).dot(rotation.T) + middle
+    return (points - middle).dot(picture_rotation(degrees).T) + middle

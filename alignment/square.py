@@ -5,6 +5,8 @@ from typing import NamedTuple, Sequence
 import numpy as np
 from PIL import Image
 
+from geometry.rotation import picture_rotation
+
 
 class Square(NamedTuple):
     """A square of a photo. Pixels count their centers as integers, y down."""
@@ -35,9 +37,7 @@ class Square(NamedTuple):
 
     def _axes(self, size: int) -> np.ndarray:
         """Return the matrix [2, 2] from pixels of the cut square to those of the photo."""
-        angle = np.radians(self.degrees)
-        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        return rotation * (self.side / size)
+        return picture_rotation(self.degrees) * (self.side / size)
 
 
 def cut_affine(picture: np.ndarray, matrix: np.ndarray, size: Sequence[int]) -> np.ndarray:

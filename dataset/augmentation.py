@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from dataset.processed_faces import Sample
-from geometry.camera import IMAGE_SIZE, row_from_y_up
+from geometry.camera import IMAGE_SIZE, flip_y, row_from_y_up
 from geometry.landmark_layout import LANDMARK_COUNT
+from geometry.rotation import picture_rotation
 
 MAX_SHIFT = 10.0  # pixels; alignment by detected points has errors of about this size
 MAX_SCALE = 0.08  # fraction of the size
@@ -53,9 +54,14 @@ def augment(sample: Sample, augmentation: Augmentation) -> Sample:
 
 def flip(sample: Sample) -> Sample:
     """Mirror a sample left to right; landmarks are reordered so that each keeps its meaning."""
-    landmarks = sample.landmarks[mirrored_landmarks()].copy()
-    landmarks[:, 0] = IMAGE_SIZE - 1 - landmarks[:, 0]
+    landmarks = _flip_landmarks(sample.landmarks)
     return Sample(sample.image[:, ::-1], sample.attention[:, ::-1], landmarks)
+
+
+def _flip_landmarks(landmarks: np.ndarray) -> np.ndarray:
+    flipped = landmarks[mirrored_landmarks()].copy()
+    flipped[:, 0] = IMAGE_SIZE - 1 - flipped[:, 0]
+    return flipped
 
 
 def mirrored_landmarks() -> np.ndarray:
@@ -127,20 +133,13 @@ def place(
         placement: parameters of the change.
     """
     # 1. flip; landmarks relative to the center, y down
-    relative = np.stack(
-        [landmarks[:, 0] - _CENTER, row_from_y_up(landmarks[:, 1]) - _CENTER], axis=1
-    )
     if placement.flip:
-        photo = photo[:, ::-1]
-        relative = relative[mirrored_landmarks()] * [-1, 1]
+        photo, landmarks = photo[:, ::-1], _flip_landmarks(landmarks)
+    relative = flip_y(landmarks) - _CENTER
 
     # 2. the similarity, which takes a vector from the center to a new one
-    angle = np.radians(placement.degrees)
-    matrix = placement.scale * np.array(
-        [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
-    )
-    moved = relative.dot(matrix.T) + placement.shift + _CENTER
-    moved[:, 1] = row_from_y_up(moved[:, 1])
+    matrix = placement.scale * picture_rotation(-placement.degrees)
+    moved = flip_y(relative.dot(matrix.T) + placement.shift + _CENTER)
 
     # 3. its inverse for the pixels, in Pillow's coordinates from the corner of the picture
     size = photo.shape[0]

@@ -1,4 +1,4 @@
-"""Rotation matrices of a head's three Euler angles, as a graph and as arrays."""
+"""Rotation matrices of a head's three Euler angles, as a graph and as arrays, and of pictures."""
 
 import numpy as np
 
@@ -19,6 +19,12 @@ def rotation_matrix(angles: Tensor) -> Tensor:
         [cz * sy * cx + sz * sx, sz * sy * cx - cz * sx, cy * cx],
     ]
     return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=1)
+
+
+def picture_rotation(degrees: float) -> np.ndarray:
+    """Return the matrix [2, 2] that turns pixels (x right, y down) clockwise about the origin."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return np.array([[cosine, -sine], [sine, cosine]])
 
 
 def rotation_matrices(angles: np.ndarray) -> np.ndarray:
