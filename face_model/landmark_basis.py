@@ -30,7 +30,7 @@ def vertex_model(model: FaceModel, vertices: np.ndarray) -> Tuple[np.ndarray, np
         mean [N, 3] and basis [N, 3, K], identity components first; float64, dm.
     """
     centroid = model.mean_shape.mean(axis=0, dtype=np.float64)
-    basis = np.concatenate([model.identity_basis, model.expression_basis], axis=1)
     rows = (3 * np.asarray(vertices)[:, np.newaxis] + np.arange(3)).reshape(-1)
+    basis = np.concatenate([model.identity_basis[rows], model.expression_basis[rows]], axis=1)
     mean = model.mean_shape[vertices].astype(np.float64) - centroid
-    return mean, basis[rows].astype(np.float64).reshape(len(vertices), 3, -1)
+    return mean, basis.astype(np.float64).reshape(len(vertices), 3, -1)

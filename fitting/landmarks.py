@@ -6,7 +6,7 @@ section 4. Only the vertices of the points are decoded, with analytic derivative
 a few hundredths of a second.
 """
 
-from typing import Any, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -99,7 +99,7 @@ class LandmarkFitter:
 
     def __init__(self, model: FaceModel) -> None:
         self._mean, self._basis = landmark_model(model)  # [68, 3] and [68, 3, K]
-        self._five = tuple(five_from_68(part, axis=0) for part in (self._mean, self._basis))
+        self._five = five_from_68(self._mean, axis=0), five_from_68(self._basis, axis=0)
         dense = dense_points(model)
         self._dense = vertex_model(model, dense.vertices)
         self._dense_spread = dense.spread
@@ -146,22 +146,22 @@ class LandmarkFitter:
         dense: Optional[np.ndarray],
     ) -> LandmarkFit:
         # 1. rigid pose of the mean face, the best from three yaws
-        shares = np.ones(len(self._dense_spread))
-        points = self._collect(landmarks, weights, five_points, dense, shares)
+        others = points = self._collect(landmarks, weights, five_points)
+        if dense is not None:
+            points = _join(others, self._collect_dense(dense))
         poses = [self._solve(points, np.array([0, yaw, 0, 0, 0, 0])) for yaw in _START_YAWS]
         pose = min(poses, key=lambda solution: solution[1])[0]
 
         # 2. pose, identity and expression together, within their bounds
         prior = self._prior(weights, dense is not None)
-        start = np.concatenate([pose, np.zeros(len(prior))])
-        solution = start
-        for _ in range(_ROUNDS if dense is not None else 1):
-            if dense is not None:
-                shares = self._visibility(solution)
-                points = self._collect(landmarks, weights, five_points, dense, shares)
+        solution = np.concatenate([pose, np.zeros(len(prior))])
+        if dense is None:
             solution = self._solve(points, solution, prior)[0]
-            if dense is not None:
-                kept = self._without_outliers(points, solution)
+        else:
+            for _ in range(_ROUNDS):
+                points = _join(others, self._collect_dense(dense, self._visibility(solution)))
+                solution = self._solve(points, solution, prior)[0]
+                kept = _without_outliers(points, solution)
                 solution = self._solve(kept, solution, prior)[0]
 
         # 3. the parts of the solution, its landmarks and its error
@@ -169,34 +169,34 @@ class LandmarkFitter:
             solution, [3, _POSE_COUNT, _POSE_COUNT + self._identity_count]
         )
         found = project(_world(self._mean, self._basis, solution)[0])
-        squared = np.sum(self._distances(points, solution) ** 2 * points.noise_inverse**2)
+        squared = np.sum(_weighted_offsets(points, solution) ** 2)
         error = np.sqrt(squared / max(np.sum(points.noise_inverse**2), 1e-12))
         return LandmarkFit(identity, expression, angles, translation, found, float(error))
 
     def _collect(
-        self,
-        landmarks: np.ndarray,
-        weights: np.ndarray,
-        five_points: Optional[np.ndarray],
-        dense: Optional[np.ndarray],
-        dense_shares: np.ndarray,
+        self, landmarks: np.ndarray, weights: np.ndarray, five_points: Optional[np.ndarray]
     ) -> _Points:
-        """Return all points that have a weight; ``dense_shares`` [478] of the 478 points, 0..1."""
-        groups: List[Tuple[Any, ...]] = [
-            (self._mean, self._basis, landmarks, weights / LANDMARK_NOISE, np.full(68, np.inf))
-        ]
-        if five_points is not None:
-            noise = np.full(5, 1 / FIVE_POINT_NOISE)
-            groups.append(self._five + (five_points, noise, np.full(5, np.inf)))
-        if dense is not None:
-            inverse = dense_shares / self._dense_noise
-            groups.append(self._dense + (dense, inverse, _ROBUST * self._dense_spread))
-        mean, basis, targets, noise_inverse, scale = (
-            np.concatenate([np.asarray(part, np.float64) for part in parts])
-            for parts in zip(*groups)
+        """Return the landmarks that have a weight, and the five points if they are given."""
+        used = weights > 0
+        points = _Points(
+            self._mean[used],
+            self._basis[used],
+            np.asarray(landmarks, np.float64)[used],
+            weights[used] / LANDMARK_NOISE,
+            np.full(used.sum(), np.inf),
         )
-        used = noise_inverse > 0
-        return _Points(*(part[used] for part in (mean, basis, targets, noise_inverse, scale)))
+        if five_points is None:
+            return points
+        noise = np.full(5, 1 / FIVE_POINT_NOISE)
+        return _join(points, _Points(*self._five, five_points, noise, np.full(5, np.inf)))
+
+    def _collect_dense(
+        self, dense: np.ndarray, visibility: Union[float, np.ndarray] = 1.0
+    ) -> _Points:
+        """Return those of the 478 points that have a weight."""
+        noise_inverse = visibility / self._dense_noise
+        points = _Points(*self._dense, dense, noise_inverse, _ROBUST * self._dense_spread)
+        return _Points(*(part[noise_inverse > 0] for part in points))
 
     def _solve(
         self, points: _Points, start: np.ndarray, prior: Optional[np.ndarray] = None
@@ -241,16 +241,6 @@ class LandmarkFitter:
                 if damping > 1e6:
                     break
         return x, cost
-
-    def _distances(self, points: _Points, parameters: np.ndarray) -> np.ndarray:
-        """Return the distance of each point from its projected vertex, [P] pixels."""
-        projected = project(_world(points.mean, points.basis, parameters)[0])
-        return np.linalg.norm(projected - points.targets, axis=1)
-
-    def _without_outliers(self, points: _Points, parameters: np.ndarray) -> _Points:
-        """Return points with Geman and McClure's weights, by their distances."""
-        ratio = self._distances(points, parameters) / points.scale
-        return points._replace(noise_inverse=points.noise_inverse / (1 + ratio**2))
 
     def _visibility(self, parameters: np.ndarray) -> np.ndarray:
         """Return how far each of the 478 points turns to the camera, [478], 0..1."""
@@ -299,10 +289,25 @@ def _world(
     return shape.dot(rotation[0]) + parameters[3:_POSE_COUNT], shape, rotation
 
 
+def _join(first: _Points, second: _Points) -> _Points:
+    return _Points(*map(np.concatenate, zip(first, second)))
+
+
+def _weighted_offsets(points: _Points, parameters: np.ndarray) -> np.ndarray:
+    """Return the weighted offset of each projected vertex from its point, [P, 2]."""
+    projected = project(_world(points.mean, points.basis, parameters)[0])
+    return (projected - points.targets) * points.noise_inverse[:, np.newaxis]
+
+
+def _without_outliers(points: _Points, parameters: np.ndarray) -> _Points:
+    """Return points with Geman and McClure's weights, by their distances."""
+    pixels = np.linalg.norm(_weighted_offsets(points, parameters), axis=1) / points.noise_inverse
+    return points._replace(noise_inverse=points.noise_inverse / (1 + (pixels / points.scale) ** 2))
+
+
 def _cost(points: _Points, parameters: np.ndarray, inverse: np.ndarray) -> float:
     """Return half the squared residuals of points and prior."""
-    projected = project(_world(points.mean, points.basis, parameters)[0])
-    data = (projected - points.targets) * points.noise_inverse[:, np.newaxis]
+    data = _weighted_offsets(points, parameters)
     return float(0.5 * (np.sum(data**2) + np.sum((inverse * parameters) ** 2)))
 
 

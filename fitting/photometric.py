@@ -26,7 +26,7 @@ from face_model.coefficients import (
     split_coefficients,
 )
 from face_model.model import FaceModel
-from fitting.landmarks import LandmarkFitter, correspondence_weights
+from fitting.landmarks import LandmarkFit, LandmarkFitter, correspondence_weights
 from fitting.lighting import sample_skin, solve_light_and_albedo
 from fitting.objective import FaceObservation, Objective
 from geometry.camera import IMAGE_SIZE
@@ -81,7 +81,7 @@ class FaceFitter:
         self.settings = settings or FitSettings()
         self._decoder = decoder
         self._sizes = coefficient_sizes(self.model)
-        self._landmark_fitter = LandmarkFitter(self.model)
+        self._landmark_fitter: Optional[LandmarkFitter] = None
         self._lower, self._upper = _coefficient_bounds(self.model)
         self._identity = identity
         self._objective: Optional[Objective] = None
@@ -152,11 +152,7 @@ class FaceFitter:
         """Return [B, 257] coefficients from the landmarks alone; light and albedo stay average."""
         rows = []
         for observation in observations:
-            fit = observation.fit or self._landmark_fitter.fit(
-                observation.landmarks,
-                observation.landmark_confidence * correspondence_weights(),
-                observation.five_points,
-            )
+            fit = observation.fit or self._fit_detected(observation)
             zeros = Coefficients(*(np.zeros(size) for size in self._sizes))
             parts = zeros._replace(
                 identity=fit.identity,
@@ -166,6 +162,16 @@ class FaceFitter:
             )
             rows.append(np.concatenate(parts))
         return np.array(rows, np.float32)
+
+    def _fit_detected(self, observation: FaceObservation) -> LandmarkFit:
+        """Return the fit to detected landmarks; the fitter is made at the first call."""
+        if self._landmark_fitter is None:
+            self._landmark_fitter = LandmarkFitter(self.model)
+        return self._landmark_fitter.fit(
+            observation.landmarks,
+            observation.landmark_confidence * correspondence_weights(),
+            observation.five_points,
+        )
 
     def _build_objective(self) -> Objective:
         """Return the :class:`Objective`, built at the first call."""

@@ -7,7 +7,7 @@ from face_model import read_face_model
 from face_model.coefficients import expression_bounds
 from face_model.dense_points import dense_points
 from face_model.landmark_basis import vertex_model
-from fitting.landmarks import LandmarkFitter, _cost, _linearize
+from fitting.landmarks import LandmarkFitter, _cost, _join, _linearize
 from geometry.camera import project
 from geometry.rotation import rotation_matrices
 from tests.paths import TOY_MODEL
@@ -79,12 +79,13 @@ def test_gradient_agrees_with_finite_differences(fitter):
     random = np.random.RandomState(0)
     parameters = random.standard_normal(6 + 144) * 0.1
     dense = random.uniform(0, 224, (478, 2))
-    points = fitter._collect(
-        random.uniform(0, 224, (68, 2)),
-        random.uniform(0, 1, 68),
-        random.uniform(0, 224, (5, 2)),
-        dense,
-        np.full(478, 0.5),
+    points = _join(
+        fitter._collect(
+            random.uniform(0, 224, (68, 2)),
+            random.uniform(0, 1, 68),
+            random.uniform(0, 224, (5, 2)),
+        ),
+        fitter._collect_dense(dense, np.full(478, 0.5)),
     )
     inverse = np.concatenate([np.zeros(6), random.uniform(1, 2, 144)])
     cost, gradient, matrix = _linearize(points, parameters, inverse)
