@@ -14,7 +14,7 @@ With --refine the landmarks of the refined mesh are measured.
 
 import argparse
 import os
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -49,6 +49,22 @@ from utils.version import VERSION
 
 AFLW2000_DIR = os.path.join(INPUT_DIR, "AFLW2000")
 _ROW = "{:<28}" + "{:>10}" * 3 + "{:>8}{:>10}{:>8}{:>7}"
+
+
+class _Crops(NamedTuple):
+    """The crops of a measurement, in words, and the stem of its files."""
+
+    title: str  # of the row in the printed table
+    five_points: str  # their origin, for the record
+    stem: str
+
+
+# By the values of --align.
+_CROPS = {
+    "gt": _Crops("crops from true points", "ground truth, for the crop only", "nme"),
+    "detect": _Crops("crops detected", "detected", "nme_detected"),
+}
+_PREDICTED = _Crops("predictions", "as predicted", "nme")
 
 
 def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -108,16 +124,18 @@ def main(argv: Optional[List[str]] = None) -> int:
         predictions = read_predictions(arguments.predictions, names)
         with output_folder(arguments.output):
             source = "read from {}".format(arguments.predictions)
-            return _measure(annotated, bare, predictions, source, "as predicted", arguments)
+            return _measure(annotated, bare, predictions, source, _PREDICTED, arguments)
 
     pipeline = _make_pipeline(arguments)
     source = "{}, {}".format(pipeline.model.name, pipeline.description)
     status = 0
     with output_folder(arguments.output):  # locked before predicting, which may take an hour
-        for way in ("gt", "detect") if arguments.align == "both" else (arguments.align,):
-            predictions = _predict(annotated, pipeline, way == "gt", arguments)
-            five_points = "ground truth, for the crop only" if way == "gt" else "detected"
-            status |= _measure(annotated, bare, predictions, source, five_points, arguments)
+        for align in ("gt", "detect") if arguments.align == "both" else (arguments.align,):
+            predictions = _predict(annotated, pipeline, align == "gt", arguments)
+            crops = _CROPS[align]
+            if arguments.align != "both":
+                crops = crops._replace(stem="nme")
+            status |= _measure(annotated, bare, predictions, source, crops, arguments)
     return status
 
 
@@ -126,7 +144,7 @@ def _measure(
     bare: Sequence[Any],
     predictions: Dict[str, np.ndarray],
     source: str,
-    five_points: str,
+    crops: _Crops,
     arguments: argparse.Namespace,
 ) -> int:
     """Print and write the errors of predictions; return the exit status.
@@ -136,7 +154,7 @@ def _measure(
         bare: photos without annotation.
         predictions: name -> [68, 2].
         source: origin of the predictions, in words.
-        five_points: origin of the crops' five points, in words.
+        crops: the crops of the predictions.
         arguments: the parsed flags.
     """
     # 1. the error of each photo
@@ -158,10 +176,9 @@ def _measure(
         found = summarize([errors[i] for i in kept], [annotated[i].yaw for i in kept])
 
     # 3. output
-    settings = _settings(arguments, source, five_points, bare, failed)
-    _print_results(summary, found if any(failed) else None, settings)
-    stem = "nme_detected" if arguments.align == "both" and five_points == "detected" else "nme"
-    prefix = os.path.join(arguments.output, stem)
+    settings = _settings(arguments, source, crops.five_points, bare, failed)
+    _print_results(crops.title, summary, found if any(failed) else None, settings)
+    prefix = os.path.join(arguments.output, crops.stem)
     _write_results(prefix, annotated, errors, failed, predictions)
     write_summary(prefix + ".json", summary, found, settings)
     print("results in {}.csv, .json, _curve.png and _worst.png".format(prefix))
@@ -246,7 +263,9 @@ def _settings(
     }
 
 
-def _print_results(summary: Summary, found: Optional[Summary], settings: Dict[str, Any]) -> None:
+def _print_results(
+    title: str, summary: Summary, found: Optional[Summary], settings: Dict[str, Any]
+) -> None:
     """Print the table of averages, and the numbers of photos behind it."""
     print(
         "landmarks: {predictions}; ground truth: {ground_truth}; yaw: {yaw}; five points: "
@@ -255,9 +274,7 @@ def _print_results(summary: Summary, found: Optional[Summary], settings: Dict[st
 
     # 1. the table
     print(_ROW.format("NME, % (|yaw| in degrees)", *BIN_NAMES, "mean", "all", "median", "count"))
-    given = {"detected": "crops detected", "as predicted": "predictions"}
-    name = given.get(settings["five_points"], "crops from true points")
-    _print_row(name, summary)
+    _print_row(title, summary)
     if found:
         _print_row("- without failures", found)
     for name, row in PUBLISHED:

@@ -68,7 +68,9 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         "--model",
         choices=MODELS,
         help="r_net: the coefficient network; gcn: the mesh generator that refines its faces; "
-        "landmarks: the landmark network, on faces of python -m synthesis",
+        "landmarks: the landmark network, on faces of python -m synthesis, at {} pixels".format(
+            LANDMARK_NET_INPUT_SIZE
+        ),
     )
     _add_data_arguments(parser)
     _add_schedule_arguments(parser)

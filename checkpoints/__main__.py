@@ -10,7 +10,12 @@ from typing import Any, Dict, Optional, Sequence
 
 from checkpoints.landmark_net import export_landmark_net
 from checkpoints.r_net import export_r_net
-from checkpoints.record import read_record, record_path, trained_image_size
+from checkpoints.record import (
+    read_record,
+    record_path,
+    recorded_option,
+    trained_image_size,
+)
 from utils.errors import run_main
 from utils.json_files import write_json
 from utils.paths import from_root
@@ -31,12 +36,12 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Freeze a checkpoint, and copy its record."""
     arguments = parse_arguments(argv)
-    record = read_record(arguments.checkpoint)
-    if ((record or {}).get("options") or {}).get("model") == "landmarks":
+    if recorded_option(arguments.checkpoint, "model") == "landmarks":
         export_landmark_net(arguments.checkpoint, arguments.graph, arguments.half)
     else:
         image_size = trained_image_size(arguments.checkpoint)
         export_r_net(arguments.checkpoint, arguments.graph, image_size, arguments.half)
+    record = read_record(arguments.checkpoint)
     if record:
         write_json(record_path(arguments.graph), _without_folders(record))
 

@@ -53,8 +53,13 @@ def trained_image_size(prefix: str) -> int:
         prefix: path prefix of the checkpoint; 224 if it has no record (published checkpoints
             have none).
     """
-    size = ((read_record(prefix) or {}).get("options") or {}).get("image_size", IMAGE_SIZE)
+    size = recorded_option(prefix, "image_size")
     return size if size in R_NET_INPUT_SIZES else IMAGE_SIZE
+
+
+def recorded_option(prefix: str, name: str) -> Any:
+    """Return an option of the training run that wrote a checkpoint; None if it is not recorded."""
+    return ((read_record(prefix) or {}).get("options") or {}).get(name)
 
 
 def image_size_notices(prefix: str, image_size: int) -> List[str]:

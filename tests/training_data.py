@@ -5,6 +5,10 @@ import os
 import numpy as np
 from PIL import Image
 
+from benchmarks.random_faces import sample_coefficients
+from dataset.processed_faces import find_faces
+from face_model.model import FaceModel
+
 SIZE = 224
 
 
@@ -29,6 +33,17 @@ def write_faces(folder: object, count: int, seed: int = 0) -> str:
             folder, "face_{:02d}".format(index), np.uint8(waves[..., None] * tint), landmarks
         )
     return str(folder)
+
+
+def write_labeled_faces(folder: object, count: int, model: FaceModel) -> None:
+    """Write faces as :func:`write_faces`, and random true coefficients of a face model."""
+    write_faces(folder, count)
+    os.makedirs(os.path.join(str(folder), "coeff"))
+    for face, coefficients in zip(
+        find_faces(str(folder)).faces, sample_coefficients(model, count, 0)
+    ):
+        path = os.path.join(str(folder), "coeff", face.name + ".bin")
+        coefficients.astype("<f4").tofile(path)
 
 
 def write_face(folder: object, name: str, image: np.ndarray, landmarks: np.ndarray) -> None:

@@ -12,9 +12,8 @@ from dataset.cached_stream import LabeledBatch
 from face_model import FaceModel
 from training.optimizer import (
     build_update,
-    landmark_error,
+    landmark_metrics,
     loss_gradient_norms,
-    normalized_landmark_error,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
@@ -68,10 +67,7 @@ def build_landmark_step(
         prediction=trained,
         applied_prediction=applied,
         losses=dict(present_terms(losses), total=total),
-        metrics={
-            "landmark_error_pixels": landmark_error(landmarks, batch.landmarks),
-            "landmark_nme_percent": normalized_landmark_error(landmarks, batch.landmarks),
-        },
+        metrics=landmark_metrics(landmarks, batch.landmarks),
         gradient_norm=gradient_norm,
         loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
         histograms=tf.summary.histogram("log_noise", log_noise),

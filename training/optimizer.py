@@ -1,7 +1,7 @@
 """Parts shared by all training steps: R-Net in both modes, the Adam update, and summaries of both.
 
-The steps themselves are in ``training.r_net_step``, ``training.supervised_step`` and
-``training.mesh_generator_step``.
+The steps themselves are in ``training.r_net_step``, ``training.supervised_step``,
+``training.landmark_step`` and ``training.mesh_generator_step``.
 """
 
 from typing import Any, Dict, List, Tuple
@@ -95,7 +95,7 @@ def landmark_error(predicted: Tensor, labels: Tensor) -> Tensor:
     return tf.reduce_mean(tf.norm(predicted - labels, axis=-1))
 
 
-def normalized_landmark_error(predicted: Tensor, labels: Tensor) -> Tensor:
+def _normalized_error(predicted: Tensor, labels: Tensor) -> Tensor:
     """Return the mean landmark distance in percent of sqrt(w h) of the tight box of the labels.
 
     Args:
@@ -106,6 +106,14 @@ def normalized_landmark_error(predicted: Tensor, labels: Tensor) -> Tensor:
     size = tf.sqrt(box[:, 0] * box[:, 1])
     distances = tf.norm(predicted - labels, axis=-1)
     return 100.0 * tf.reduce_mean(tf.reduce_mean(distances, axis=1) / size)
+
+
+def landmark_metrics(predicted: Tensor, labels: Tensor) -> Dict[str, Tensor]:
+    """Return the metrics of landmarks under known truth; arguments of :func:`landmark_error`."""
+    return {
+        "landmark_error_pixels": landmark_error(predicted, labels),
+        "landmark_nme_percent": _normalized_error(predicted, labels),
+    }
 
 
 def loss_gradient_norms(losses: Any, weights: Any, prediction: Tensor) -> Dict[str, Tensor]:

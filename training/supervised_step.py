@@ -14,9 +14,8 @@ from training.optimizer import (
     build_train_and_eval,
     build_update,
     coefficient_histograms,
-    landmark_error,
+    landmark_metrics,
     loss_gradient_norms,
-    normalized_landmark_error,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
@@ -57,10 +56,7 @@ def build_supervised_step(
         prediction=trained,
         applied_prediction=applied,
         losses=dict(present_terms(losses), total=total),
-        metrics={
-            "landmark_error_pixels": landmark_error(landmarks, batch.landmarks),
-            "landmark_nme_percent": normalized_landmark_error(landmarks, batch.landmarks),
-        },
+        metrics=landmark_metrics(landmarks, batch.landmarks),
         gradient_norm=gradient_norm,
         loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
         histograms=coefficient_histograms(split_coefficients(trained, sizes)),

@@ -1,20 +1,16 @@
 """train.py --model landmarks on a tiny face model and tiny data, and the frozen network."""
 
-import os
-
 import numpy as np
 import pytest
 
 import train
 from alignment.landmark_network import LandmarkNetwork
-from benchmarks.random_faces import sample_coefficients
 from checkpoints import __main__ as freeze
 from dataset.augmentation import Placement, place
-from dataset.processed_faces import find_faces
 from face_model import read_face_model
 from geometry.camera import row_from_y_up
 from tests.paths import TOY_MODEL
-from tests.training_data import write_faces
+from tests.training_data import write_labeled_faces
 from training.landmark_step import gaussian_likelihood_loss
 from utils.tf_compat import tf
 
@@ -22,12 +18,7 @@ from utils.tf_compat import tf
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder, model = tmp_path_factory.mktemp("landmarks"), read_face_model(TOY_MODEL)
-    write_faces(folder / "faces", 4)
-    os.makedirs(str(folder / "faces" / "coeff"))
-    for face, coefficients in zip(
-        find_faces(str(folder / "faces")).faces, sample_coefficients(model, 4, 0)
-    ):
-        coefficients.astype("<f4").tofile(str(folder / "faces" / "coeff" / (face.name + ".bin")))
+    write_labeled_faces(folder / "faces", 4, model)
     words = "--model landmarks --batch_size 4 --val_faces 4 --steps 3 --quiet --augment".split()
     words += ["--data_path", str(folder / "faces"), "--face_model", TOY_MODEL]
     words += ["--result_path", str(folder), "--model_name", "run", "--learning_rate", "1e-3"]

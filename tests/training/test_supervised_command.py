@@ -8,17 +8,15 @@ import numpy as np
 import pytest
 
 import train
-from benchmarks.random_faces import sample_coefficients
 from checkpoints.record import image_size_notices
 from checkpoints.variables import read_variables, variable_shapes
 from dataset.cached_stream import LabeledBatch
 from dataset.face_cache import open_face_cache
-from dataset.processed_faces import find_faces
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes
 from reconstruction.regressor import CoefficientRegressor
 from tests.paths import TOY_MODEL
-from tests.training_data import write_faces
+from tests.training_data import write_labeled_faces
 from training import tasks
 from training.coefficient_losses import CoefficientLossWeights
 from training.options import TrainingOptions
@@ -31,12 +29,7 @@ from utils.tf_compat import tf
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
     folder, model = tmp_path_factory.mktemp("training"), read_face_model(TOY_MODEL)
-    write_faces(folder / "faces", 4)
-    os.makedirs(str(folder / "faces" / "coeff"))
-    for face, coefficients in zip(
-        find_faces(str(folder / "faces")).faces, sample_coefficients(model, 4, 0)
-    ):
-        coefficients.astype("<f4").tofile(str(folder / "faces" / "coeff" / (face.name + ".bin")))
+    write_labeled_faces(folder / "faces", 4, model)
     yield folder
     shutil.rmtree(str(folder))
 
