@@ -22,6 +22,7 @@ from typing import List, NamedTuple, Optional
 import numpy as np
 
 from benchmarks.curves import write_figure
+from face_model import read_face_model
 from utils.atomic import atomic_path
 from utils.paths import REPO_ROOT
 
@@ -107,13 +108,13 @@ def _write_photos(folder, count):
 
 def _command(name, folder, arguments):
     """Return a command line and the seconds after which it is stopped, or None."""
-    from tests.faults.twice import write_truth
-    from tests.training_data import TOY_MODEL, write_faces
+    from tests.paths import TOY_MODEL
+    from tests.training_data import write_labeled_faces
 
     output, python = os.path.join(folder, name), [sys.executable]
     if name.startswith("train"):
-        faces = write_faces(os.path.join(folder, name + "_faces"), 16)
-        write_truth(faces)
+        faces = os.path.join(folder, name + "_faces")
+        write_labeled_faces(faces, 16, read_face_model(TOY_MODEL))
         return python + [
             "train.py",
             "--data_path",

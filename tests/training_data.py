@@ -38,10 +38,14 @@ def write_faces(folder: object, count: int, seed: int = 0) -> str:
 def write_labeled_faces(folder: object, count: int, model: FaceModel) -> None:
     """Write faces as :func:`write_faces`, and random true coefficients of a face model."""
     write_faces(folder, count)
+    write_coefficients(folder, model)
+
+
+def write_coefficients(folder: object, model: FaceModel) -> None:
+    """Write random true coefficients of a face model beside processed faces."""
+    faces = find_faces(str(folder)).faces
     os.makedirs(os.path.join(str(folder), "coeff"))
-    for face, coefficients in zip(
-        find_faces(str(folder)).faces, sample_coefficients(model, count, 0)
-    ):
+    for face, coefficients in zip(faces, sample_coefficients(model, len(faces), 0)):
         path = os.path.join(str(folder), "coeff", face.name + ".bin")
         coefficients.astype("<f4").tofile(path)
 

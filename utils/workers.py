@@ -5,6 +5,7 @@ import ctypes
 import functools
 import os
 import signal
+import threading
 from typing import Any, ContextManager, Iterator
 
 import threadpoolctl
@@ -50,15 +51,42 @@ def begin_worker(parent: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class _OneBlasThread:
+    """Limits the process to one BLAS thread while any of its threads is inside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                limiter = _blas_libraries().limit(limits=1, user_api="blas")
+                self._limit.enter_context(limiter)
+            self._inside += 1
+
+    def __exit__(self, *exception: Any) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._limit.close()
+
+
+_ONE_BLAS_THREAD = _OneBlasThread()
+
+
 def one_blas_thread() -> ContextManager[Any]:
     """Return a context in which this process's numpy and scipy compute on one thread.
+
+    Several threads may be inside; the limit ends when the last one leaves.
 
     Threads of OpenBLAS wait for each other by spinning. That never pays for matrices of a few
     hundred rows, and where other processes use the same cores, each thread waits for one that is
     not running: a fit of 68 landmarks then takes twenty times the processor time. One thread also
     makes results independent of the number of cores.
     """
-    return _blas_libraries().limit(limits=1, user_api="blas")
+    return _ONE_BLAS_THREAD
 
 
 @functools.lru_cache(maxsize=None)

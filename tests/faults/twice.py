@@ -7,11 +7,11 @@ import sys
 import tempfile
 from typing import List, Optional
 
-from benchmarks.random_faces import sample_coefficients
 from face_model import read_face_model
 from tests.faults.commands import COMMANDS, contents, emptied, write_data
 from tests.faults.processes import Process, warm_up
 from tests.paths import TOY_MODEL
+from tests.training_data import write_coefficients
 from utils.paths import REPO_ROOT
 
 
@@ -61,21 +61,11 @@ def main(argv: Optional[List[str]] = None) -> int:
     parser.add_argument("names", nargs="*", help="of commands; by default all: " + ", ".join(NAMES))
     names, folder = parser.parse_args(argv).names or NAMES, tempfile.mkdtemp(prefix="twice-")
     data = write_data(os.path.join(folder, "data"))
-    write_truth(os.path.join(data, "faces"))
+    write_coefficients(os.path.join(data, "faces"), read_face_model(TOY_MODEL))
     warm_up()
     different = [name for name in names if not _compare(name, data, os.path.join(folder, name))]
     shutil.rmtree(folder)
     return 1 if different else 0
-
-
-def write_truth(faces: str) -> None:
-    """Write the coefficients that --supervision truth compares with."""
-    os.makedirs(os.path.join(faces, "coeff"))
-    names = sorted(name[: -len(".png")] for name in os.listdir(faces) if name.endswith(".png"))
-    for name, coefficients in zip(
-        names, sample_coefficients(read_face_model(TOY_MODEL), len(names), 0)
-    ):
-        coefficients.astype("<f4").tofile(os.path.join(faces, "coeff", name + ".bin"))
 
 
 def _compare(name, data, output):

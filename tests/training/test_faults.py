@@ -12,10 +12,10 @@ from PIL import Image
 import train
 from dataset.face_cache import open_face_cache
 from dataset.face_stream import Batch
-from tests.faults.twice import write_truth
+from face_model import read_face_model
 from tests.fuzz.stand_ins import tiny_step
 from tests.paths import TOY_MODEL
-from tests.training_data import write_face, write_faces
+from tests.training_data import write_coefficients, write_face, write_faces
 from training import summaries, tasks, trainer
 from training.progress import Progress
 from utils.paths import REPO_ROOT
@@ -144,7 +144,7 @@ def tiny_supervised_step(batch, model, options, identity_network=None):
 
 
 def test_cached_faces_are_read_before_the_first_step(run, tmp_path, monkeypatch, capsys):
-    write_truth(str(tmp_path / "faces"))
+    write_coefficients(tmp_path / "faces", read_face_model(TOY_MODEL))
     replace_step(monkeypatch, "truth", tiny_supervised_step)
     monkeypatch.setattr(
         tasks,

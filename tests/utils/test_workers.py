@@ -1,5 +1,7 @@
 """Small linear algebra keeps to one thread, so that busy cores do not slow it down."""
 
+import threading
+
 import numpy as np
 import pytest
 import threadpoolctl
@@ -32,6 +34,24 @@ def test_one_thread_within_and_as_before_after():
     with one_blas_thread():
         assert set(threads()) == {1}
         np.linalg.svd(np.eye(200))
+    assert set(threads()) == {2}
+
+
+def test_one_thread_until_the_last_thread_leaves():
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with one_blas_thread():
+            entered.set()
+            leave.wait()
+
+    other = threading.Thread(target=stay)
+    with one_blas_thread():
+        other.start()
+        entered.wait()
+    assert set(threads()) == {1}
+    leave.set()
+    other.join()
     assert set(threads()) == {2}
 
 
