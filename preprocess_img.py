@@ -77,7 +77,7 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     parser.add_argument(
         "--keep_uncertain",
         action="store_true",
-        help="keep photos (profiles, mostly) whose 68 landmarks disagree with the five points",
+        help="keep photos (profiles, mostly) whose landmarks are doubtful",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="preprocess photos again that are done already"

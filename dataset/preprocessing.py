@@ -78,10 +78,12 @@ class PhotoPreprocessor:
         pixels = read_photo(photo.path)
         location = self._locator.locate(pixels, photo.path)[0]
         if not self._keep_uncertain and location.trust < LEAST_TRUST:
-            raise InputError(
-                "{}: too little of the face is seen surely to label it (a profile?); "
-                "--keep_uncertain keeps it".format(photo.path)
+            reason = (
+                "its 68 landmarks disagree with its five points"
+                if location.fit is None
+                else "too little of the face is seen surely to label it (a profile?)"
             )
+            raise InputError("{}: {}; --keep_uncertain keeps it".format(photo.path, reason))
 
         # 2. Crop, mask and landmarks in the crop.
         alignment = location.alignment

@@ -377,7 +377,7 @@ def test_labels_of_the_landmark_network_are_kept_in_profile(profile, capsys):
 def test_labels_of_the_landmark_network_that_disagree_are_dropped(profile, capsys):
     source, folder = profile(lambda labels: labels + 40.0)
     assert preprocess(source, folder) == 1
-    assert capsys.readouterr().err.count("the 68 landmarks disagree") == 3
+    assert capsys.readouterr().err.count("its 68 landmarks disagree") == 3
     assert preprocess(source, folder, "--keep_uncertain") == 0
 
 
