@@ -6,42 +6,46 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from face_model import FaceModel
-from face_model.coefficients import (
-    ARKIT_BLENDSHAPE_COUNT,
-    Coefficients,
-    coefficient_sizes,
-    split_coefficients,
-)
+from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
 
 METERS_PER_DM = 0.1
+# The last target: what the named ones do not hold of the photo's expression.
+REMAINDER = "photoExpression"
 
 
 class FaceRig(NamedTuple):
-    """An upright face and its morph targets."""
+    """An upright face at rest and its morph targets."""
 
-    vertices: np.ndarray  # [N, 3] meters, y up, looking along +z, all morph targets at 0
-    # (name, displacements [N, 3] meters at weight 1, weight in the photo) of each
+    vertices: np.ndarray  # [N, 3] meters, y up, looking along +z, without any expression
+    # (name, displacements [N, 3] meters at weight 1, weight 0..1 in the photo) of each
     morph_targets: Tuple[Tuple[str, np.ndarray, float], ...]
 
 
 def make_rig(reconstruction: Any, model: FaceModel) -> FaceRig:
-    """Take the pose and the named expression components out of a reconstruction.
+    """Take pose and expression out of a reconstruction, and return the expression as targets.
+
+    Every named expression component is a target. Programs clamp weights to 0..1, which the
+    coefficients of a photo may leave: what is lost is one more target, :data:`REMAINDER`, of
+    weight 1, together with components that have no name. The vertices plus the weighted targets
+    are the face of the photo.
 
     Args:
         reconstruction: ``reconstruction.face.Reconstruction``.
         model: its face model.
-
-    Returns:
-        A :class:`FaceRig`; without named components (BFM09) the expression stays in the vertices.
     """
-    names = model.expression_names[:ARKIT_BLENDSHAPE_COUNT]
-    weights = _parts(reconstruction, model).expression[0, : len(names)]
-    displacements = model.expression_basis[:, : len(names)].T.reshape(
-        len(names), model.vertex_count, 3
-    )
-    vertices = upright_shape(reconstruction, model) - np.tensordot(weights, displacements, axes=1)
-    targets = tuple(zip(names, displacements * METERS_PER_DM, weights.tolist()))
-    return FaceRig(vertices * METERS_PER_DM, targets)
+    # 1. the face at rest
+    coefficients = _parts(reconstruction, model).expression[0]
+    displacements = model.expression_basis.T.reshape(-1, model.vertex_count, 3)
+    expression = np.tensordot(coefficients, displacements, axes=1)
+    neutral = upright_shape(reconstruction, model) - expression
+
+    # 2. the named targets, and the remainder
+    names = model.expression_names
+    weights = np.clip(coefficients[: len(names)], 0, 1)
+    remainder = expression - np.tensordot(weights, displacements[: len(names)], axes=1)
+    targets = list(zip(names, displacements * METERS_PER_DM, weights.tolist()))
+    targets.append((REMAINDER, remainder * METERS_PER_DM, 1.0))
+    return FaceRig(neutral * METERS_PER_DM, tuple(targets))
 
 
 def upright_shape(reconstruction: Any, model: FaceModel) -> np.ndarray:

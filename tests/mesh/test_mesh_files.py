@@ -14,7 +14,7 @@ import obj
 from face_model.coefficients import coefficient_sizes
 from geometry.normals import surface_normals
 from mesh.gltf import write_glb
-from mesh.morph_targets import make_rig, upright_shape
+from mesh.morph_targets import REMAINDER, make_rig, upright_shape
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_views import draw_attributes, photo_view
@@ -34,12 +34,12 @@ def named_model():
     return toy_face_model()._replace(expression_names=ACTIONS)
 
 
-def smiling(model):
-    """A reconstruction with the first three actions at work."""
+def smiling(model, actions=(0.5, 1.0, -0.25)):
+    """A reconstruction with the first expression components at work."""
     reconstruction = toy_reconstruction(name="my face")
     coefficients, first = reconstruction.coefficients.copy(), model.identity_count
-    coefficients[first : first + 3] = (0.5, 1.0, -0.25)
-    moved = model.expression_basis[:, :3].dot(coefficients[first : first + 3]).reshape(-1, 3)
+    coefficients[first : first + len(actions)] = actions
+    moved = model.expression_basis[:, : len(actions)].dot(actions).reshape(-1, 3)
     angle = coefficients[sum(coefficient_sizes(model)[:3]) + 1]
     sin, cos = np.sin(angle), np.cos(angle)
     turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
@@ -128,31 +128,44 @@ def dense(document, data, accessor):
     return values
 
 
-def test_morph_targets_are_named_and_restore_the_expression(written):
-    """Base + weights * targets is the reconstruction, without its pose."""
-    folder, model, reconstruction, _ = written
-    path = os.path.join(folder, "my face.glb")
+def read_rig(path):
+    """Return names, weights and displacements of the morph targets of a .glb file."""
     document, data = read_glb(path)
     mesh = document["meshes"][0]
-    assert tuple(mesh["extras"]["targetNames"]) == ACTIONS
-    assert mesh["weights"] == [0.5, 1.0, -0.25]
     targets = [
         dense(document, data, target["POSITION"]) for target in mesh["primitives"][0]["targets"]
     ]
-    for i, target in enumerate(targets):
+    return mesh["extras"]["targetNames"], mesh["weights"], np.array(targets)
+
+
+def test_morph_targets_are_named_and_restore_the_expression(written):
+    """Base + weights * targets is the reconstruction, without its pose."""
+    folder, model, reconstruction, _ = written
+    names, weights, targets = read_rig(os.path.join(folder, "my face.glb"))
+    assert tuple(names) == ACTIONS + (REMAINDER,)
+    assert weights == [0.5, 1.0, 0.0, 1.0]  # no program shows a weight outside of 0..1
+    for i, target in enumerate(targets[:3]):
         wanted = 0.1 * model.expression_basis[:, i].reshape(-1, 3)
         np.testing.assert_allclose(target, wanted, atol=2e-6)
     (base,) = load(folder, "my face.glb").geometry.values()
-    posed = base.vertices + np.tensordot(mesh["weights"], targets, axes=1)
+    posed = base.vertices + np.tensordot(weights, targets, axes=1)
     np.testing.assert_allclose(posed, 0.1 * upright_shape(reconstruction, model), atol=1e-5)
 
 
-def test_without_named_actions_the_expression_stays(tmp_path):
-    model = toy_face_model()
-    reconstruction = smiling(model)
-    rig = make_rig(reconstruction, model)
-    assert rig.morph_targets == ()
-    np.testing.assert_allclose(rig.vertices, 0.1 * upright_shape(reconstruction, model), atol=1e-9)
+def test_the_face_at_rest_has_no_expression_whatever_the_coefficients(tmp_path):
+    """Coefficients beyond 0..1 and components without a name leave the rest shape alone."""
+    for names in (ACTIONS, ()):
+        model = toy_face_model()._replace(expression_names=names)
+        reconstruction = smiling(model, actions=(1.2, -0.3, 0.4, 2.0, -1.5))
+        rig = make_rig(reconstruction, model)
+        centered = model.mean_shape - model.mean_shape.mean(axis=0)
+        np.testing.assert_allclose(rig.vertices, 0.1 * centered, atol=1e-6)
+        weights = [weight for _, _, weight in rig.morph_targets]
+        assert [name for name, _, _ in rig.morph_targets] == list(names) + [REMAINDER]
+        assert min(weights) >= 0 and max(weights) <= 1
+        displacements = [displacement for _, displacement, _ in rig.morph_targets]
+        posed = rig.vertices + np.tensordot(weights, displacements, axes=1)
+        np.testing.assert_allclose(posed, 0.1 * upright_shape(reconstruction, model), atol=1e-6)
 
 
 def test_khronos_validator_finds_nothing(written, tmp_path):
