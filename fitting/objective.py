@@ -1,6 +1,6 @@
 """The objective of fitting: the losses of a batch of photos as functions of their coefficients."""
 
-from typing import Any, Dict, NamedTuple, Optional, Sequence
+from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -55,6 +55,8 @@ class Objective:
         gradient: [B, 257] tensor, its derivative by the decoder's coefficients.
         harmonics: [B, N, 9] tensor, irradiance basis functions at the vertices.
         robust_scale: placeholder [], gray levels at which a pixel keeps a quarter of its weight.
+        prior_share: placeholder [], weight of the priors of identity and albedo, 1 by default; the
+            photos of one person have them in common.
 
     Args:
         decoder: a ``FaceDecoder``; the losses are added to its graph.
@@ -96,6 +98,7 @@ class Objective:
         self._uncertainty = tf.placeholder(tf.float32, [None], "uncertainty")
         self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
         self._scale_shares = tf.placeholder(tf.float32, pixels + [1], "scale_shares")
+        self.prior_share = tf.placeholder_with_default(1.0, [], "prior_share")
 
     def _build_loss(
         self, decoder: FaceDecoder, rendering: Rendering, weights: losses.LossWeights
@@ -108,6 +111,8 @@ class Objective:
             * _robust_weight(self._photo, rendering.image, self.robust_scale * self._scale_shares)
         )
         parts = split_coefficients(decoder.coefficients, coefficient_sizes(decoder.model))
+        share = tf.sqrt(self.prior_share)  # the priors are quadratic
+        priors = parts._replace(identity=share * parts.identity, albedo=share * parts.albedo)
         return (
             weights.photometric * losses.photometric_losses(self._photo, rendering.image, mask)
             + weights.landmark
@@ -116,14 +121,16 @@ class Objective:
             * _FIVE_POINT_WEIGHT
             * self._uncertainty
             * _five_point_losses(face.landmarks, self._five_points)
-            + weights.regularization * losses.regularization_losses(parts, weights)
+            + weights.regularization * losses.regularization_losses(priors, weights)
             + weights.regularization
             * self._uncertainty
             * (
                 _UNCERTAIN_EXPRESSION * tf.reduce_sum(tf.square(parts.expression), axis=1)
-                + _UNCERTAIN_IDENTITY * tf.reduce_sum(tf.square(parts.identity), axis=1)
+                + _UNCERTAIN_IDENTITY * tf.reduce_sum(tf.square(priors.identity), axis=1)
             )
-            + weights.reflectance * losses.reflectance_losses(face.albedo, decoder.model.skin_mask)
+            + weights.reflectance
+            * self.prior_share
+            * losses.reflectance_losses(face.albedo, decoder.model.skin_mask)
             + weights.gamma * losses.gamma_losses(parts.gamma)
         )
 
@@ -149,6 +156,57 @@ class Objective:
         }
         if self._features is not None:
             feed[self._features] = self._run(self._photo_features, feed)
+        return feed
+
+
+class PhotoObjective:
+    """The losses of some photos at coefficients, each photo for itself.
+
+    Args:
+        objective: the ``Objective``.
+        decoder: the ``FaceDecoder`` whose graph it was added to.
+        observations: B :class:`FaceObservation`.
+        prior_share: weight of the priors of identity and albedo; 1 / n for n photos of a person.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        decoder: FaceDecoder,
+        observations: Sequence[FaceObservation],
+        prior_share: float = 1.0,
+    ) -> None:
+        self._objective = objective
+        self._decoder = decoder
+        self._feed: Dict[Tensor, Any] = objective.feed(observations)
+        self._feed[objective.prior_share] = prior_share
+
+    def losses(self, coefficients: np.ndarray, robust_scale: float) -> np.ndarray:
+        """Return the loss of each photo, [B].
+
+        Args:
+            coefficients: [B, 257].
+            robust_scale: gray levels at which a pixel keeps a quarter of its weight.
+        """
+        return self._decoder.session.run(
+            self._objective.loss, self._with(coefficients, robust_scale)
+        )
+
+    def differentiate(
+        self, coefficients: np.ndarray, robust_scale: float
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the loss of each photo, [B], and its gradient, [B, 257]; see :meth:`losses`."""
+        loss, gradient = self._decoder.session.run(
+            [self._objective.loss, self._objective.gradient],
+            self._with(coefficients, robust_scale),
+        )
+        return loss, np.where(np.isfinite(gradient), gradient, 0)
+
+    def _with(self, coefficients: np.ndarray, robust_scale: float) -> Dict[Tensor, Any]:
+        """Return the whole feed."""
+        feed = dict(self._feed)
+        feed[self._objective.robust_scale] = robust_scale
+        feed[self._decoder.coefficients] = coefficients
         return feed
 
 

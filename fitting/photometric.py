@@ -9,10 +9,11 @@ Blanz & Vetter, "A Morphable Model for the Synthesis of 3D Faces" (SIGGRAPH 1999
 3. all coefficients together by projected Adam on the rendered image (``fitting.objective``).
 
 Pixels that the model cannot reproduce (hair, glasses, a hand) lose their weight as the fit
-proceeds: Geman & McClure's robust weights on top of the skin attention mask.
+proceeds: Geman & McClure's robust weights on top of the skin attention mask. Photos of one person
+are fitted together, with one identity and albedo (``fitting.joint``).
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -26,12 +27,17 @@ from face_model.coefficients import (
     split_coefficients,
 )
 from face_model.model import FaceModel
+from fitting.joint import (
+    PHOTOS_AT_ONCE,
+    PersonObjective,
+    share_mean,
+    shared_columns,
+)
 from fitting.landmarks import LandmarkFit, LandmarkFitter, correspondence_weights
 from fitting.lighting import sample_skin, solve_light_and_albedo
-from fitting.objective import FaceObservation, Objective
+from fitting.objective import FaceObservation, Objective, PhotoObjective
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import LANDMARK_COUNT
-from utils.tf_compat import Tensor
 
 DEFAULT_STEPS = 240
 # Steps from a network's prediction: half as many give nearly the same loss, see
@@ -102,11 +108,76 @@ class FaceFitter:
         Returns:
             A :class:`FitResult`.
         """
-        if start is None:
+        if start is None and self.settings.steps:
+            start = self._start(observations, None)
+        elif start is None:
             start = self.fit_landmarks(observations)
-            if self.settings.steps:
-                start = self._with_light_and_albedo(start, observations)
-        return self._descend(np.array(start, np.float32), observations, progress)
+        photos = PhotoObjective(self._build_objective(), self._decoder, observations)
+        return self._descend(np.array(start, np.float32), photos, progress)
+
+    def fit_person(
+        self,
+        observations: Sequence[FaceObservation],
+        start: np.ndarray,
+        progress: Optional[Callable[[int], Any]] = None,
+    ) -> FitResult:
+        """Fit all photos of one person at once, with the same identity and albedo in each.
+
+        Args:
+            observations: list of :class:`FaceObservation`.
+            start: [B, 257] initial coefficients; identity and albedo are those of the first row.
+            progress: as of :meth:`fit`.
+        """
+        start = np.array(start, np.float32)
+        shared = shared_columns(self.model)
+        start[:, shared] = start[0, shared]
+        person = self._build_person(observations)
+        return self._descend(start, person, progress)
+
+    def choose_person_start(
+        self,
+        observations: Sequence[FaceObservation],
+        predicted: Optional[np.ndarray],
+        confidence: Optional[np.ndarray] = None,
+    ) -> np.ndarray:
+        """Return initial coefficients of all photos of one person, [B, 257].
+
+        Each photo begins at its own start. Identity and albedo are the mean of these starts, or
+        that of the predictions, whichever has the lower loss.
+
+        Args:
+            observations: list of :class:`FaceObservation`.
+            predicted: [B, 257] coefficients predicted by a network, or None.
+            confidence: [B, identities] in each predicted identity; None for equal ones.
+        """
+        # 1. the starts of the photos
+        own = np.concatenate(
+            [
+                self._start(
+                    observations[i : i + PHOTOS_AT_ONCE],
+                    None if predicted is None else predicted[i : i + PHOTOS_AT_ONCE],
+                )
+                for i in range(0, len(observations), PHOTOS_AT_ONCE)
+            ]
+        )
+        if predicted is None:
+            return share_mean(own, self.model)
+
+        # 2. the person
+        person = self._build_person(observations)
+        shared = shared_columns(self.model)
+        starts = [share_mean(own, self.model), own.copy()]
+        starts[1][:, shared] = share_mean(predicted, self.model, confidence)[:, shared]
+        starts = [np.clip(start, self._lower, self._upper) for start in starts]
+        return min(starts, key=lambda start: person.losses(start, _LAST_ROBUST_SCALE).sum())
+
+    def _start(
+        self, observations: Sequence[FaceObservation], predicted: Optional[np.ndarray]
+    ) -> np.ndarray:
+        """Return the initial coefficients of photos, each for itself, [B, 257]."""
+        if predicted is None:
+            return self._with_light_and_albedo(self.fit_landmarks(observations), observations)
+        return self.choose_start(observations, predicted)
 
     def choose_start(
         self, observations: Sequence[FaceObservation], predicted: np.ndarray
@@ -126,8 +197,8 @@ class FaceFitter:
             self._with_light_and_albedo(start, observations)
             for start in (predicted, self.fit_landmarks(observations))
         ]
-        feed = self._build_objective().feed(observations)
-        losses = np.array([self._losses(start, feed) for start in starts])
+        photos = PhotoObjective(self._build_objective(), self._decoder, observations)
+        losses = np.array([photos.losses(start, _LAST_ROBUST_SCALE) for start in starts])
         best = np.argmin(np.where(np.isfinite(losses), losses, np.inf), axis=0)
         return np.array([starts[choice][face] for face, choice in enumerate(best)], np.float32)
 
@@ -142,11 +213,9 @@ class FaceFitter:
         )
         coefficients = np.zeros((1, sum(self._sizes)), np.float32)
         self._with_light_and_albedo(coefficients, [dummy])
-        feed = objective.feed([dummy])
-        self._losses(coefficients, feed)
-        feed[objective.robust_scale] = _LAST_ROBUST_SCALE
-        feed[self._decoder.coefficients] = coefficients
-        self._decoder.session.run([objective.loss, objective.gradient], feed)
+        photo = PhotoObjective(objective, self._decoder, [dummy])
+        photo.losses(coefficients, _LAST_ROBUST_SCALE)
+        photo.differentiate(coefficients, _LAST_ROBUST_SCALE)
 
     def fit_landmarks(self, observations: Sequence[FaceObservation]) -> np.ndarray:
         """Return [B, 257] coefficients from the landmarks alone; light and albedo stay average."""
@@ -179,6 +248,19 @@ class FaceFitter:
             self._objective = Objective(self._decoder, self.settings.weights, self._identity)
         return self._objective
 
+    def _build_person(self, observations: Sequence[FaceObservation]) -> PersonObjective:
+        """Return the objective of all photos of one person, who has priors once."""
+        batches = [
+            PhotoObjective(
+                self._build_objective(),
+                self._decoder,
+                observations[start : start + PHOTOS_AT_ONCE],
+                prior_share=1.0 / len(observations),
+            )
+            for start in range(0, len(observations), PHOTOS_AT_ONCE)
+        ]
+        return PersonObjective(batches, self.model)
+
     def _with_light_and_albedo(
         self, start: np.ndarray, observations: Sequence[FaceObservation]
     ) -> np.ndarray:
@@ -201,15 +283,13 @@ class FaceFitter:
     def _descend(
         self,
         coefficients: np.ndarray,
-        observations: Sequence[FaceObservation],
+        photos: Union[PhotoObjective, PersonObjective],
         progress: Optional[Callable[[int], Any]],
     ) -> FitResult:
         """Minimize by projected Adam with a step size that falls to zero.
 
         Every photo ends with the coefficients of the last step.
         """
-        objective = self._build_objective()
-        feed = objective.feed(observations)
         step_sizes = np.concatenate(
             [np.full(size, step) for size, step in zip(self._sizes, _STEP_SIZES)]
         ).astype(np.float32)
@@ -221,11 +301,8 @@ class FaceFitter:
             # 1. loss and gradient, with a robust scale that narrows
             fraction = step / float(steps)
             narrowing = fraction * (_LAST_ROBUST_SCALE - _FIRST_ROBUST_SCALE)
-            feed[objective.robust_scale] = _FIRST_ROBUST_SCALE + narrowing
-            feed[self._decoder.coefficients] = coefficients
-            loss, gradient = self._decoder.session.run([objective.loss, objective.gradient], feed)
+            loss, gradient = photos.differentiate(coefficients, _FIRST_ROBUST_SCALE + narrowing)
             history.append(loss)
-            gradient = np.where(np.isfinite(gradient), gradient, 0)
 
             # 2. Adam's direction from the bias-corrected moments
             first = _BETA_1 * first + (1 - _BETA_1) * gradient
@@ -244,17 +321,11 @@ class FaceFitter:
             if progress:
                 progress(step + 1)
 
-        loss = self._losses(coefficients, feed)
         return FitResult(
-            coefficients, loss, np.array(history).reshape(len(history), len(coefficients))
+            coefficients,
+            photos.losses(coefficients, _LAST_ROBUST_SCALE),
+            np.array(history).reshape(len(history), len(coefficients)),
         )
-
-    def _losses(self, coefficients: np.ndarray, feed: Dict[Tensor, Any]) -> np.ndarray:
-        """Return the loss of each face under the robust scale of the last step, [B]."""
-        feed = dict(feed)
-        feed[self._build_objective().robust_scale] = _LAST_ROBUST_SCALE
-        feed[self._decoder.coefficients] = coefficients
-        return self._decoder.session.run(self._build_objective().loss, feed)
 
     def _limit_mouth_close(self, coefficients: np.ndarray) -> None:
         """Clamp ``mouthClose`` to ``jawOpen``, in place, so that closed lips do not interpenetrate.

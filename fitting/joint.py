@@ -1,0 +1,93 @@
+"""The objective of all photos of one person: identity and albedo once, the rest photo by photo.
+
+Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (CVPRW 2019),
+section 4, aggregate the shapes of a person's photos; here all photos are fitted at once. Their
+losses add up, but the priors of identity and albedo count once. The photos pass through the graph
+in batches, whose gradients of the shared coefficients are added: memory does not grow with them.
+"""
+
+from typing import Any, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from face_model.coefficients import Coefficients, coefficient_sizes
+from face_model.model import FaceModel
+
+PHOTOS_AT_ONCE = 8  # of one person that pass through the graph together
+
+
+def shared_columns(model: FaceModel) -> np.ndarray:
+    """Return which coefficients all photos of a person share, [257] bool: identity and albedo."""
+    sizes = coefficient_sizes(model)
+    shared = Coefficients(*(np.zeros(size, bool) for size in sizes))
+    shared.identity[:] = True
+    shared.albedo[:] = True
+    return np.concatenate(shared)
+
+
+def share_mean(
+    coefficients: np.ndarray, model: FaceModel, confidence: Optional[np.ndarray] = None
+) -> np.ndarray:
+    """Return coefficients of a person's photos with the mean identity and albedo in each.
+
+    Deng et al., section 4: identity = sum_j c_j * identity_j / sum_j c_j, element by element, over
+    the photos j.
+
+    Args:
+        coefficients: [B, 257] of the photos.
+        model: the ``FaceModel``.
+        confidence: [B, identities] positive confidences c; None for equal ones.
+    """
+    result = np.array(coefficients, np.float32)
+    shared = shared_columns(model)
+    result[:, shared] = coefficients[:, shared].mean(axis=0)
+    if confidence is not None:
+        identity = slice(0, model.identity_count)
+        result[:, identity] = np.average(coefficients[:, identity], axis=0, weights=confidence)
+    return result
+
+
+class PersonObjective:
+    """The losses of all photos of one person, as a function of coefficients that they share.
+
+    Identity and albedo are the same in each row of the coefficients; so are, therefore, their
+    gradients: that of the sum of all losses.
+
+    Args:
+        batches: ``fitting.objective.PhotoObjective`` of :data:`PHOTOS_AT_ONCE` photos each, the
+            last one of the rest; each with the share of the priors that its photos have.
+        model: the ``FaceModel``.
+    """
+
+    def __init__(self, batches: Sequence[Any], model: FaceModel) -> None:
+        self._batches = batches
+        self._shared = shared_columns(model)
+
+    def losses(self, coefficients: np.ndarray, robust_scale: float) -> np.ndarray:
+        """Return the loss of each photo, [B]; see ``PhotoObjective.losses``."""
+        parts = self._split(coefficients)
+        return np.concatenate(
+            [batch.losses(part, robust_scale) for batch, part in zip(self._batches, parts)]
+        )
+
+    def differentiate(
+        self, coefficients: np.ndarray, robust_scale: float
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the loss of each photo, [B], and the gradient of their sum, [B, 257].
+
+        Args:
+            coefficients: [B, 257], with equal identity and albedo in each row.
+            robust_scale: see ``PhotoObjective.losses``.
+        """
+        pairs = [
+            batch.differentiate(part, robust_scale)
+            for batch, part in zip(self._batches, self._split(coefficients))
+        ]
+        losses, gradients = (np.concatenate(parts) for parts in zip(*pairs))
+        gradients[:, self._shared] = gradients[:, self._shared].sum(axis=0)
+        return losses, gradients
+
+    def _split(self, coefficients: np.ndarray) -> List[np.ndarray]:
+        """Return the rows of each batch."""
+        starts = range(0, len(coefficients), PHOTOS_AT_ONCE)
+        return [coefficients[start : start + PHOTOS_AT_ONCE] for start in starts]
