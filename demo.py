@@ -10,6 +10,11 @@ NAME_refined_mesh.obj and NAME_refined.png, with the mesh refined by a mesh gene
 fitted by analysis by synthesis unless weights of the coefficient network are available.
 """
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from utils.errors import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import os
 from typing import List, Optional

@@ -12,6 +12,11 @@ with an NME of 100; if any photo lacks one, the averages over the other photos a
 With --refine the landmarks of the refined mesh are measured.
 """
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from utils.errors import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence

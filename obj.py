@@ -11,6 +11,11 @@ face model it has ARKit's 52 blend shapes as morph targets, set to the expressio
 With --refine the same files are written for the refined mesh, as NAME_refined*.
 """
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from utils.errors import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import os
 from typing import Any, Collection, List, Optional

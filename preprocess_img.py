@@ -9,6 +9,11 @@ interrupted one: it skips finished photos, and repeats half-written ones and tho
 five points, changed since.
 """
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from utils.errors import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import concurrent.futures
 import concurrent.futures.process

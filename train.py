@@ -13,6 +13,11 @@ SIGTERM save before they stop. The published runs have 200,000 steps of 16 faces
 mesh generator 500,000.
 """
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from utils.errors import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import functools
 import math

@@ -9,6 +9,11 @@ coefficients, float32). ``aflw2000`` is the input of nme.py: NAME.jpg, and NAME.
 Pose_Para. The same options give the same bytes; a second call continues an interrupted one.
 """
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from utils.errors import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import math
 import os

@@ -1,5 +1,6 @@
 """Errors that a user can mend: one sentence on stderr, an exit status, no traceback."""
 
+import os
 import signal
 import sys
 import threading
@@ -36,9 +37,28 @@ def join_first(names: Sequence[str], most: int = 3) -> str:
 
 
 def log_notes(sentences: Iterable[str]) -> None:
-    """Write notes that need no action to stderr, one line each."""
+    """Write notes that need no action to stderr, one line each, without disturbing a bar."""
+    from tqdm import tqdm  # scripts import this module before all slow ones, see end_on_interrupt
+
     for sentence in sentences:
-        sys.stderr.write("note: {}\n".format(printable(sentence)))
+        with tqdm.external_write_mode(file=sys.stderr):
+            sys.stderr.write("note: {}\n".format(printable(sentence)))
+
+
+def end_on_interrupt() -> None:
+    """Let Ctrl-C end the process in one line, until :func:`run_main` takes over.
+
+    Scripts call it before their imports, which take a second and have nothing to clean up. A
+    process that ignores Ctrl-C goes on ignoring it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_by_interrupt)
+
+
+def _end_by_interrupt(number: int, frame: Any) -> None:
+    sys.stderr.write("stopped\n")
+    sys.stderr.flush()
+    os._exit(SIGNALED_STATUS + number)
 
 
 def run_main(
@@ -57,6 +77,8 @@ def run_main(
     """
     if threading.current_thread() is threading.main_thread():  # other threads may set no handlers
         signal.signal(signal.SIGTERM, _exit_by_signal)
+        if signal.getsignal(signal.SIGINT) is _end_by_interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = main(argv)
     except InputError as error:

@@ -21,6 +21,31 @@ def restored_signals():
         signal.signal(number, handler)
 
 
+@pytest.mark.parametrize(
+    "script", ["demo", "nme", "obj", "preprocess_img", "renderer", "train", "synthesis/__main__"]
+)
+def test_an_interrupt_during_the_imports_ends_in_one_line(tmp_path, script):
+    """A module that takes forever to import stands in for the slow ones."""
+    for name in ("numpy", "tqdm"):
+        (tmp_path / (name + ".py")).write_text(
+            "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+        )
+    command = ["-m", "synthesis"] if "/" in script else [script + ".py"]
+    process = subprocess.Popen(
+        [sys.executable] + command,
+        cwd=REPO_ROOT,
+        env=dict(os.environ, PYTHONPATH=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "stopped\n")
+
+
 def end_of(error, capsys):
     def main(argv):
         raise error
