@@ -9,6 +9,11 @@ own resolution, and NAME_turntable.gif; for all faces together contact_sheet.png
 the same pictures are drawn of the refined mesh, as NAME_refined_*.
 """
 
+if __name__ == "__main__":  # before the imports below, which take a second
+    from utils.errors import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import os
 from typing import List, Optional
@@ -95,7 +100,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                 rows += written if len(rows) < _SHEET_ROWS else []
                 report.step()
         if rows:
-            sheet = arrange_contact_sheet(rows, IMAGE_SIZE)
+            sheet = arrange_contact_sheet(rows, IMAGE_SIZE, ["photo"] + arguments.kinds)
             _save(os.path.join(arguments.output, "contact_sheet.png"), sheet)
     report.close()
     print("{}, pictures in {}".format(report.summary(), arguments.output))

@@ -13,7 +13,7 @@ from geometry.camera import IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
 from mesh_renderer.core import rasterize
 from reconstruction.face import Reconstruction, map_landmarks_to_photo
-from utils.drawing import draw_points, tile_pictures
+from utils.drawing import add_titles, draw_points, tile_pictures
 
 KINDS = ("overlay", "geometry", "albedo", "normals", "depth", "landmarks")
 _SUPERSAMPLING = 2  # in each direction, against jagged edges
@@ -33,6 +33,7 @@ class View(NamedTuple):
     depth: np.ndarray  # [N] dm, larger is farther
     width: int
     height: int
+    of_photo: bool = False  # the whole photo, pixel by pixel, instead of the crop
 
 
 def crop_view(world_shape: np.ndarray, size: int) -> View:
@@ -45,7 +46,7 @@ def photo_view(reconstruction: Reconstruction) -> View:
     height, width = reconstruction.face.photo.shape[:2]
     corners = project_to_image(reconstruction.world_shape)
     centers = reconstruction.face.alignment.to_photo(corners - 0.5)
-    return View(centers + 0.5, -reconstruction.world_shape[:, 2], width, height)
+    return View(centers + 0.5, -reconstruction.world_shape[:, 2], width, height, of_photo=True)
 
 
 def draw_attributes(
@@ -203,7 +204,7 @@ def _draw_landmarks(
 
 def _map_to_view(points: np.ndarray, reconstruction: Reconstruction, view: View) -> np.ndarray:
     """Map photo positions (pixel corners) into a view of the photo or of the crop."""
-    if (view.height, view.width) == reconstruction.face.photo.shape[:2]:
+    if view.of_photo:
         return points
     in_crop = reconstruction.face.alignment.to_crop(points - 0.5) + 0.5
     return in_crop * (view.width / IMAGE_SIZE)
@@ -245,11 +246,19 @@ def draw_turntable(
     return pictures
 
 
-def arrange_contact_sheet(rows: Sequence[Sequence[np.ndarray]], size: int) -> np.ndarray:
-    """Return one picture of rows of pictures, each resized to a square of ``size`` pixels."""
+def arrange_contact_sheet(
+    rows: Sequence[Sequence[np.ndarray]], size: int, titles: Sequence[str]
+) -> np.ndarray:
+    """Return one picture of rows of pictures, each resized to a square of ``size`` pixels.
+
+    Args:
+        rows: one for each face.
+        size: width and height of a cell.
+        titles: of the columns.
+    """
     cells = [
         Image.fromarray(picture).resize((size, size), Image.LANCZOS)
         for row in rows
         for picture in row
     ]
-    return tile_pictures(cells, columns=len(rows[0]))
+    return add_titles(tile_pictures(cells, columns=len(rows[0])), titles)

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from utils.tf_compat import Tensor
 
+_TITLE_HEIGHT = 20  # pixels
 _HEAT_THRESHOLDS = np.array([0, 1, 2], np.float32)  # where red, green and blue begin to rise
 
 
@@ -48,6 +49,23 @@ def tile_pictures(
         top, left = index // columns * height, index % columns * width
         sheet[top : top + height, left : left + width] = cell
     return sheet
+
+
+def add_titles(sheet: np.ndarray, titles: Sequence[str]) -> np.ndarray:
+    """Write a title above each column of a picture.
+
+    Args:
+        sheet: [H, W, 3] uint8 RGB; its columns are equally wide.
+        titles: one for each column.
+
+    Returns:
+        [H + 20, W, 3] uint8 RGB.
+    """
+    bar = Image.new("RGB", (sheet.shape[1], _TITLE_HEIGHT))
+    draw = ImageDraw.Draw(bar)
+    for index, title in enumerate(titles):
+        draw.text((index * sheet.shape[1] // len(titles) + 6, 4), title, fill=(255, 255, 255))
+    return np.concatenate([np.asarray(bar), sheet])
 
 
 def heat_colors(levels: Union[np.ndarray, Tensor], clip: Callable[..., Any] = np.clip) -> Any:

@@ -100,6 +100,25 @@ def test_the_cut_crop_agrees_with_the_published_crop(face):
     assert np.abs(difference[5:-5, 5:-5]).mean() < 2
 
 
+def test_landmarks_stand_where_the_crop_shows_them_whatever_the_size_of_the_photo(face):
+    """A photo as large as the picture is no view of the photo; one more row changes nothing."""
+    model, size = face[0], 400
+    square = toy_reconstruction(photo_size=size)
+    points = np.full((68, 2), 120.0)
+    square = square._replace(face=square.face._replace(landmarks=points))
+    taller = square._replace(
+        face=square.face._replace(photo=np.pad(square.face.photo, ((0, 1), (0, 0), (0, 0)), "edge"))
+    )
+    pictures = [
+        draw_pictures(one, model, crop_view(one.world_shape, size), np.zeros((size, size, 3), "u1"))
+        for one in (square, taller)
+    ]
+    np.testing.assert_array_equal(pictures[0]["landmarks"], pictures[1]["landmarks"])
+    detected = np.argwhere(pictures[0]["landmarks"][..., 1] > 200).mean(axis=0)[::-1] + 0.5
+    in_crop = square.face.alignment.to_crop(square.face.landmarks)[0] + 0.5
+    np.testing.assert_allclose(detected, in_crop * size / 224, atol=1)
+
+
 def test_normals_and_depth_read_as_documented(face):
     """Blue is 255 where the surface faces the camera; the nearest point is white."""
     model, reconstruction = face
@@ -123,10 +142,12 @@ def test_turntable_turns_and_comes_back(face):
 
 def test_contact_sheet_has_one_row_per_face():
     row = [np.zeros((10, 10, 3), np.uint8), np.full((30, 20, 3), 255, np.uint8)]
-    sheet = arrange_contact_sheet([row, row[::-1], row], 16)
-    assert (
-        sheet.shape == (48, 32, 3) and sheet[0, 16:].min() == 255 and sheet[16:32, :16].min() == 255
-    )
+    sheet = arrange_contact_sheet([row, row[::-1], row], 64, ["one", "two"])
+    assert sheet.shape == (20 + 3 * 64, 128, 3)
+    titles, cells = sheet[:20], sheet[20:]
+    assert cells[0, 64:].min() == 255 and cells[64:128, :64].min() == 255
+    assert titles[:, :64].max() > 150 and titles[:, 64:].max() > 150  # both have a title
+    assert not np.array_equal(titles[:, :64], titles[:, 64:])
 
 
 def test_the_pictures_of_a_face_are_written(face, tmp_path):
