@@ -8,6 +8,7 @@ from PIL import Image
 
 from mesh_renderer.obj_text import format_rows, format_triangles
 from utils.atomic import atomic_path
+from utils.paths import texture_stem
 
 
 def write_obj(
@@ -43,8 +44,8 @@ def write_textured_obj(
     """Write a Wavefront OBJ with its texture: NAME.obj, NAME.mtl, NAME_texture.png; atomically.
 
     Args:
-        path: the .obj file to write; the other two are written beside it, with "_" for blanks,
-            because not every reader of OBJ accepts blanks.
+        path: the .obj file to write; the other two are written beside it, by the name that
+            ``utils.paths.texture_stem`` gives.
         vertices: [N, 3] positions.
         triangles: [F, 3] vertex indices, counted from 0, counter-clockwise seen from outside.
         coordinates: [N, 2] texture coordinates, u right, v up, 0..1.
@@ -54,7 +55,7 @@ def write_textured_obj(
         The paths written.
     """
     folder, name = os.path.split(os.path.splitext(path)[0])
-    stem = os.path.join(folder, "_".join(name.split()))
+    stem = os.path.join(folder, texture_stem(name))
     paths = [stem + "_texture.png", stem + ".mtl", path]
 
     # 1. texture
@@ -62,7 +63,7 @@ def write_textured_obj(
         Image.fromarray(texture).save(temporary, compress_level=6)
 
     # 2. material: the light is part of the texture, so all of it is shown unchanged
-    with atomic_path(paths[1]) as temporary, open(temporary, "w") as file:
+    with atomic_path(paths[1]) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(
             "newmtl face\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {}\n".format(
                 os.path.basename(paths[0])
@@ -75,7 +76,7 @@ def write_textured_obj(
     )
     corners = np.repeat(np.asarray(triangles).reshape(-1) + 1, 2)
     faces = ("f %d/%d %d/%d %d/%d\n" * len(triangles)) % tuple(corners.tolist())
-    with atomic_path(path) as temporary, open(temporary, "w") as file:
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write("mtllib {}\n".format(os.path.basename(paths[1])))
         file.write(text + "usemtl face\n" + faces)
     return paths

@@ -1,23 +1,40 @@
-"""Photos: finding, naming and reading them, whatever their format, as upright 8-bit RGB."""
+"""Photos: finding, naming and reading them, whatever their format, as upright 8-bit sRGB."""
 
+import collections
 import importlib.util
+import io
 import os
 import re
 import stat
 import sys
 import warnings
-from typing import Any, Iterable, List, NamedTuple, Sequence, Set, Tuple, Union
+from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
-from utils.errors import InputError
-from utils.paths import INPUT_DIR
+from utils.errors import InputError, log_notes
+from utils.paths import INPUT_DIR, key_of_name
 
-EXTENSIONS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-COMPANIONS = (".mat", ".txt")  # lie beside photos; a shell includes them when it expands photos/*
-# Formats that Pillow may try: its readers of documents would start programs such as Ghostscript.
-_FORMATS = ("BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+# Formats that Pillow may try, and the extensions of their files. Its readers of documents would
+# start programs such as Ghostscript. HEIF needs pillow-heif; older Pillows read no AVIF.
+_FORMATS = {
+    "AVIF": (".avif", ".avifs"),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "HEIF": (".heic", ".heics", ".heif", ".heifs", ".hif"),
+    "JPEG": (".jfif", ".jpe", ".jpeg", ".jpg", ".mpo"),
+    "JPEG2000": (".j2c", ".j2k", ".jp2", ".jpc", ".jpf", ".jpx"),
+    "PNG": (".apng", ".png"),
+    "PPM": (".pbm", ".pfm", ".pgm", ".pnm", ".ppm"),
+    "QOI": (".qoi",),
+    "TGA": (".icb", ".tga", ".vda", ".vst"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+EXTENSIONS = tuple(sorted(sum(_FORMATS.values(), ())))
+# They lie beside photos; a shell includes them when it expands photos/*.
+COMPANIONS = (".mat", ".md", ".txt")
 MAX_FILE_SIZE = 1 << 30  # bytes; the largest photo, uncompressed and with 16 bits
 MAX_PIXELS = 150 * 10**6  # a larger file is a mistake or an attack; half a GB as RGB
 _LONGEST_STEM = 200  # bytes, of 255 that file systems allow
@@ -31,6 +48,17 @@ _ENOUGH_SAMPLES = 1e6  # to determine the range of floating-point samples
 # Largest value of samples meant as 0..1; a photo of 0..255 that stays below it would be black.
 _LARGEST_OVERSHOOT = 16.0
 BACKGROUND = (255, 255, 255)  # color behind transparent pixels, as in viewers and browsers
+_MOST_FRAMES = 100  # looked at, in search of one that is not blank
+_BLANK_RANGE = 8  # levels; between the samples of a blank frame, whose coding may be lossy
+# A color profile is that of sRGB if it moves no color by more; makers round differently.
+_SRGB_TOLERANCE = 2  # levels
+_RELATIVE_COLORIMETRIC = 1  # rendering intent; ImageCms names it differently by version
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+# By the brand of an ISO base media file (bytes 8 to 11 of it).
+_BRANDS = {
+    "HEIC": (b"heic", b"heim", b"heis", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"),
+    "AVIF": (b"avif", b"avis"),
+}
 
 
 class Photo(NamedTuple):
@@ -44,14 +72,16 @@ def find_photos(paths: Union[str, Iterable[str]]) -> List[Photo]:
     """List the photos in folders and among files.
 
     A folder contributes its files with one of :data:`EXTENSIONS` in any case, sorted by name,
-    except those whose name begins with a dot; its subfolders are not searched. A file in
-    ``paths`` is listed whatever its extension, except for :data:`COMPANIONS`. A photo that occurs
-    twice is listed once.
+    except those whose name begins with a dot; its subfolders are not searched. What else it
+    contains, but for :data:`COMPANIONS`, is counted in a note on stderr. A file in ``paths`` is
+    listed whatever its extension, except for :data:`COMPANIONS`. A photo that occurs twice is
+    listed once.
 
     The name of a photo is its file name without extension. Where several share it, the first
     keeps it and the others are named ``stem_ext`` (``a_png``), then ``stem_ext_2``, and so on.
     Names that differ in letter case alone count as equal, because some file systems do not
-    distinguish them, and so do names that differ in blanks and "_". A photo whose stem is the
+    distinguish them, and so do names that differ in characters which the names of textures
+    cannot have (``utils.paths.key_of_name``). A photo whose stem is the
     name of another one's output files (``a_face2`` beside ``a``) is also named ``stem_ext``.
     Unprintable characters (line ends, terminal codes, undecodable bytes) become "_", and names
     are cut to 200 bytes.
@@ -79,10 +109,11 @@ def find_photos(paths: Union[str, Iterable[str]]) -> List[Photo]:
 
 
 def read_photo(path: str) -> np.ndarray:
-    """Read a photo as RGB, turned upright by its EXIF orientation.
+    """Read a photo as sRGB, turned upright by its EXIF orientation.
 
-    Gray, palette, CMYK and 1-bit images become RGB, transparency is laid on white, and 16-bit
-    and floating-point samples are scaled to 0..255. Of several frames the first is read.
+    Gray, palette, CMYK and 1-bit images become RGB, colors are converted from the embedded color
+    profile, transparency is laid on white, and 16-bit and floating-point samples are scaled to
+    0..255. Of several frames the first is read that is not blank.
 
     Args:
         path: file name; the format is recognized by content, not by extension.
@@ -99,9 +130,7 @@ def read_photo(path: str) -> np.ndarray:
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata, and of sizes checked here
         try:
             with open_image(path) as image:
-                _check_size(path, image.size)
-                image.load()
-                return np.array(_to_rgb(_upright(image)))
+                return np.array(_read_frame(path, image))
         except InputError:
             raise
         except Image.DecompressionBombError:
@@ -110,16 +139,34 @@ def read_photo(path: str) -> np.ndarray:
             raise InputError("{} does not fit into memory; make it smaller".format(path)) from None
         except Exception as error:  # decoders raise all kinds of errors on broken files
             raise InputError(
-                "{} cannot be read as a photo, {}; save it again as JPEG or PNG".format(
-                    path, _reason(error)
-                )
+                "{} cannot be read as a photo, {}".format(path, _reason(path, error))
             ) from error
 
 
 def open_image(path: str) -> Image.Image:
     """Open an image, not yet decoded, as one of the formats of photos."""
     Image.init()  # else older Pillows register only the most usual formats
+    if "HEIF" not in Image.OPEN and importlib.util.find_spec("pillow_heif"):
+        importlib.import_module("pillow_heif").register_heif_opener()
     return Image.open(path, formats=[name for name in _FORMATS if name in Image.OPEN])
+
+
+def _read_frame(path: str, image: Image.Image) -> Image.Image:
+    """Return the first frame that is not blank, upright and in sRGB; the first if all are blank."""
+    first: Any = None
+    for number in range(_MOST_FRAMES):
+        try:
+            image.seek(number)
+        except EOFError:
+            break
+        _check_size(path, image.size)
+        image.load()
+        frame = _to_rgb(_upright(image))
+        if all(high - low <= _BLANK_RANGE for low, high in frame.getextrema()):
+            first = first or frame.copy()
+            continue
+        return frame
+    return first
 
 
 def _photo_files(path: str) -> List[str]:
@@ -131,41 +178,51 @@ def _photo_files(path: str) -> List[str]:
             raise InputError(
                 "{} cannot be listed ({}); check its permissions".format(path, error.strerror)
             ) from error
-        files = [
-            os.path.join(path, name)
-            for name in names
-            if name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+        files = [os.path.join(path, name) for name in names if not name.startswith(".")]
+        photos = [
+            file for file in files if file.lower().endswith(EXTENSIONS) and not os.path.isdir(file)
         ]
-        return [file for file in files if not os.path.isdir(file)]
+        log_notes(_describe_rest(path, set(files) - set(photos)))
+        return photos
     if not os.path.lexists(path):
         raise InputError("{} does not exist; name a photo or a folder of photos".format(path))
     return [] if path.lower().endswith(COMPANIONS) else [path]
 
 
+def _describe_rest(folder: str, rest: Iterable[str]) -> List[str]:
+    """Return a sentence on the entries of a folder that are no photos, by kind; none if empty."""
+    kinds: "collections.Counter[str]" = collections.Counter()
+    for path in sorted(rest):
+        extension = os.path.splitext(path)[1].lower()
+        if os.path.isdir(path):
+            kinds["folder"] += 1
+        elif extension not in COMPANIONS:
+            kinds[extension or "file without extension"] += 1
+    if not kinds:
+        return []
+    counts = ", ".join("{} {}".format(count, kind) for kind, count in kinds.most_common())
+    return ["{}: left out, as no photos by their names: {}".format(folder, counts)]
+
+
 def _distinct_names(files: List[str]) -> List[str]:
     """Return a name for each file, as :func:`find_photos` describes."""
     parts = [_printable_parts(os.path.basename(file)) for file in files]
-    stems = {_key(stem) for stem, _ in parts}
+    stems = {key_of_name(stem) for stem, _ in parts}
     taken = set(stems)  # a made-up name must not equal another photo's own
     names: List[str] = []
     owned: Set[str] = set()
     for stem, extension in parts:
         name = stem
-        if _key(stem) in owned or _is_output_name(_key(stem), stems):
+        if key_of_name(stem) in owned or _is_output_name(key_of_name(stem), stems):
             name = unnumbered = "{}_{}".format(stem, extension[1:].lower())
             number = 2
-            while _key(name) in taken:
+            while key_of_name(name) in taken:
                 name = "{}_{}".format(unnumbered, number)
                 number += 1
-        owned.add(_key(stem))
-        taken.add(_key(name))
+        owned.add(key_of_name(stem))
+        taken.add(key_of_name(name))
         names.append(name)
     return names
-
-
-def _key(stem: str) -> str:
-    """Return a key that is equal for stems whose files could coincide."""
-    return "_".join(stem.split()).casefold()
 
 
 def _is_output_name(key: str, keys: Set[str]) -> bool:
@@ -222,11 +279,31 @@ def _too_large(path: str) -> InputError:
     )
 
 
-def _reason(error: Exception) -> str:
-    """Return the reason of a decoder's failure, in a few words."""
+def _reason(path: str, error: Exception) -> str:
+    """Return the reason of a decoder's failure and the remedy, in a few words."""
+    with open(path, "rb") as file:
+        head = file.read(len(_LFS_POINTER))
+    kind = _media_kind(head)
+    if head == _LFS_POINTER:
+        return "because it is a Git LFS pointer to it; run 'git lfs pull' where it comes from"
+    if kind == "HEIC" and "HEIF" not in Image.OPEN:
+        return (
+            "because it is HEIC; install requirements/heif.txt with pip, or save it again as JPEG"
+        )
+    if kind == "AVIF" and "AVIF" not in Image.OPEN:
+        return "because it is AVIF, which this Pillow does not read; save it again as JPEG"
+    if kind == "video":
+        return "because it is a video; save one of its frames as JPEG or PNG"
     if isinstance(error, OSError) and "cannot identify" in str(error):
-        return "because its content is not an image of a known format"
-    return "because it is damaged, incomplete or of a rare kind"
+        return "because its content is not an image of a known format; save it again as JPEG or PNG"
+    return "because it is damaged, incomplete or of a rare kind; save it again as JPEG or PNG"
+
+
+def _media_kind(head: bytes) -> Optional[str]:
+    """Return "HEIC", "AVIF" or "video" for the head of an ISO base media file, else None."""
+    if head[4:8] != b"ftyp":
+        return None
+    return next((kind for kind, brands in _BRANDS.items() if head[8:12] in brands), "video")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -238,19 +315,59 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Any) -> Image.Image:
-    """Convert an image of any Pillow mode to mode RGB."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
+    """Convert an image of any Pillow mode to mode RGB, in sRGB."""
+    # 1. samples of 8 bits, alpha apart
+    profile = image.info.get("icc_profile")
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        return Image.fromarray(_scale_to_bytes(np.asarray(image))).convert("RGB")
+        image = Image.fromarray(_scale_to_bytes(np.asarray(image)))
     if image.mode in ("La", "RGBa"):  # premultiplied alpha
         image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
+    alpha = None
     if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        is_gray = image.mode in ("LA", "L")
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image).convert(
-            "RGB"
+        alpha = image.getchannel("A")
+        image = image.getchannel("R") if is_gray else image.convert("RGB")
+    elif image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+
+    # 2. colors, then the background
+    image = _to_srgb(image, profile)
+    if alpha is None:
+        return image
+    image.putalpha(alpha)
+    return Image.alpha_composite(Image.new("RGBA", image.size, BACKGROUND), image).convert("RGB")
+
+
+def _to_srgb(image: Image.Image, profile: Optional[bytes]) -> Image.Image:
+    """Return an image of mode L, RGB or CMYK in sRGB; an unreadable or unfit profile is ignored."""
+    if not profile:
+        return image.convert("RGB")
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            image.mode,
+            "RGB",
+            _RELATIVE_COLORIMETRIC,
         )
-    return image.convert("RGB")
+    except (ImageCms.PyCMSError, OSError, ImportError):  # also a Pillow without LittleCMS
+        return image.convert("RGB")
+    palette = _sample_colors(image.mode)
+    plain = np.asarray(palette.convert("RGB"), int)
+    converted = np.asarray(ImageCms.applyTransform(palette, transform), int)
+    if np.abs(converted - plain).max() <= _SRGB_TOLERANCE:  # is sRGB: do not round all pixels
+        return image.convert("RGB")
+    return ImageCms.applyTransform(image, transform)
+
+
+def _sample_colors(mode: str) -> Image.Image:
+    """Return an image of colors all over a mode's range."""
+    levels = np.linspace(0, 255, 9 if mode == "RGB" else 5).astype(np.uint8)
+    if mode == "L":
+        return Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
+    grid = np.stack(np.meshgrid(*[levels] * len(mode)), axis=-1).reshape(-1, len(mode))
+    return Image.frombytes(mode, (len(grid), 1), grid.tobytes())
 
 
 def _scale_to_bytes(samples: np.ndarray) -> np.ndarray:
@@ -302,7 +419,7 @@ def find_photos_or_example(paths: Sequence[str], flag: str) -> List[Photo]:
         return photos
     if list(paths) != [INPUT_DIR]:
         raise InputError(
-            "{}: no photos here (looked for .jpg, .png, .webp, .tif, .bmp)".format(", ".join(paths))
+            "{}: no photos here (looked for {})".format(", ".join(paths), ", ".join(EXTENSIONS))
         )
     example = example_photo(flag)
     sys.stderr.write(

@@ -15,6 +15,7 @@ from face_model.coefficients import coefficient_sizes
 from geometry.normals import surface_normals
 from mesh.gltf import write_glb
 from mesh.morph_targets import REMAINDER, make_rig, upright_shape
+from mesh.obj_ply import write_textured_obj
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_views import draw_attributes, photo_view
@@ -90,6 +91,22 @@ def test_textured_obj_comes_back_with_its_texture(written):
     if trimesh.__version__ >= "4":  # version 3, the last for Python 3.6, mixes up one vertex
         np.testing.assert_allclose(mesh.visual.uv, uv_map.coordinates, atol=1e-6)
     assert mesh.visual.material.image.size == (512, 512)
+
+
+@pytest.mark.parametrize("name", ["-dash", "a#b", "-o #1", "\u00fcn\u00ef"])
+def test_readers_find_the_texture_whatever_the_name(tmp_path, name):
+    corners = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    path = str(tmp_path / (name + ".obj"))
+    texture = np.full((16, 16, 3), 200, np.uint8)
+    write_textured_obj(path, corners, np.array([[0, 1, 2]]), corners[:, :2], texture)
+    with open(path, encoding="utf-8") as file:
+        library = file.readline().split()
+    with open(str(tmp_path / library[1]), encoding="utf-8") as file:
+        image = file.read().split("map_Kd ")[1].split()
+    assert len(library) == 2 and len(image) == 1 and (tmp_path / image[0]).is_file()
+    for word in (library[1], image[0]):
+        assert not word.startswith("-") and "#" not in word
+    assert load(str(tmp_path), name + ".obj").visual.material.image.size == (16, 16)
 
 
 def test_gltf_comes_back_upright_in_meters(written):

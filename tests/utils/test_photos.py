@@ -3,11 +3,12 @@
 import io
 import os
 import stat
+import struct
 import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from utils.errors import InputError
 from utils.photos import MAX_PIXELS, MIN_SIDE, find_photos, read_photo
@@ -255,6 +256,211 @@ def found(paths):
     return [(os.path.basename(path), name) for path, name in find_photos(paths)]
 
 
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("a.gif", {}),
+        ("a.jfif", {}),
+        ("a.jp2", {}),
+        ("a.ppm", {}),
+        ("a.tga", {}),
+        ("a.avif", {"quality": 95}),
+        ("a.qoi", {}),
+        ("a.mpo", {}),
+    ],
+)
+def test_every_format_of_pillow_is_found_in_a_folder_and_read(tmp_path, name, options):
+    Image.init()
+    if Image.EXTENSION.get(os.path.splitext(name)[1]) not in Image.SAVE:
+        pytest.skip("this Pillow does not write it")
+    save(tmp_path, name, ramp(), **options)
+    (photo,) = find_photos(str(tmp_path))
+    assert np.abs(read_photo(photo.path).astype(int) - ramp()).mean() < 8
+
+
+def test_heic_is_read_or_the_remedy_named(tmp_path):
+    path = tmp_path / "phone.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(200))
+    assert [photo.name for photo in find_photos(str(tmp_path))] == ["phone"]
+    with pytest.raises(InputError, match="phone.heic cannot be read as a photo") as error:
+        read_photo(str(path))
+    if "HEIF" not in Image.OPEN:
+        assert "is HEIC; install requirements/heif.txt" in str(error.value)
+    assert one_sentence(error)
+
+
+def test_heic_of_pillow_heif(tmp_path):
+    heif = pytest.importorskip("pillow_heif")
+    path = str(tmp_path / "phone.heic")
+    heif.from_pillow(Image.fromarray(ramp())).save(path, quality=95)
+    assert np.abs(read_photo(path).astype(int) - ramp()).mean() < 8
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "is a Git LFS pointer to it; run 'git lfs pull'",
+        ),
+        (b"\0\0\0\x18ftypisom" + bytes(99), "is a video; save one of its frames"),
+    ],
+)
+def test_files_in_place_of_photos_are_called_by_their_name(tmp_path, content, words):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words) as error:
+        read_photo(str(path))
+    assert one_sentence(error)
+
+
+@pytest.mark.parametrize("blank", [0, 255])
+@pytest.mark.parametrize("extension", ["gif", "webp", "tif", "png"])
+def test_a_blank_first_frame_does_not_hide_the_others(tmp_path, extension, blank):
+    path = str(tmp_path / ("a." + extension))
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), (blank,) * 3), Image.fromarray(ramp())]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert np.abs(read_photo(path).astype(int) - ramp()).mean() < 8
+
+
+def test_of_blank_frames_only_the_first_is_read(tmp_path):
+    path = str(tmp_path / "a.gif")
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), color) for color in ("red", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert np.all(read_photo(path) == [255, 0, 0])
+
+
+# Of a color space: gamma, and the XYZ of its primaries under D50 (as their profiles hold them).
+SPACES = {
+    "Adobe RGB": (
+        2.19921875,
+        [[0.60974, 0.31111, 0.01947], [0.20528, 0.62567, 0.06087], [0.14919, 0.06322, 0.74457]],
+    ),
+    "wide, as Display P3": (
+        2.2,
+        [[0.51512, 0.24120, -0.00105], [0.29198, 0.69225, 0.04189], [0.15710, 0.06657, 0.78407]],
+    ),
+}
+SRGB_PRIMARIES = [
+    [0.43607, 0.22249, 0.01392],
+    [0.38515, 0.71687, 0.09708],
+    [0.14307, 0.06061, 0.71410],
+]
+
+
+def icc_profile(gamma, primaries):
+    """A color profile of version 2 for RGB by primaries and gamma, after ICC.1:2001-04."""
+
+    def xyz(values):
+        fixed = [int(round(value * 65536)) for value in values]
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *fixed)
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, int(round(gamma * 256))) + b"\0\0"
+    text = b"made by a test\0"
+    tags = [
+        (b"desc", b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(79)),
+        (b"cprt", b"text\0\0\0\0" + text + b"\0"),
+        (b"wtpt", xyz([0.9642, 1.0, 0.8249])),
+    ]
+    tags += [(name + b"XYZ", xyz(row)) for name, row in zip((b"r", b"g", b"b"), primaries)]
+    tags += [(name + b"TRC", curve) for name in (b"r", b"g", b"b")]
+    table, data = struct.pack(">I", len(tags)), b""
+    start = 128 + 4 + 12 * len(tags)
+    for name, content in tags:
+        content += bytes(-len(content) % 4)
+        table += name + struct.pack(">II", start + len(data), len(content))
+        data += content
+    header = struct.pack(
+        ">I4xI4s4s4s12s4s",
+        start + len(data),
+        0x02100000,
+        b"mntr",
+        b"RGB ",
+        b"XYZ ",
+        struct.pack(">6H", 2020, 1, 1, 0, 0, 0),
+        b"acsp",
+    )
+    header += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header + bytes(128 - len(header)) + table + data
+
+
+def skin_tones():
+    """A picture of colors inside of every space: neither is clipped."""
+    low, high = np.array([60, 50, 40]), np.array([220, 200, 190])
+    return (low + ramp() / 255.0 * (high - low)).astype(np.uint8)
+
+
+def in_space(image, gamma, primaries):
+    """The values of sRGB colors in another space, by the definition of both."""
+    x = image / 255.0
+    linear = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+    other = linear.dot(SRGB_PRIMARIES).dot(np.linalg.inv(primaries))
+    return np.rint(255 * np.clip(other, 0, 1) ** (1 / gamma)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("space", sorted(SPACES))
+@pytest.mark.parametrize("extension", ["png", "jpg", "tif", "webp"])
+def test_colors_are_those_of_the_embedded_profile(tmp_path, extension, space):
+    gamma, primaries = SPACES[space]
+    values = in_space(skin_tones(), gamma, primaries)
+    assert np.abs(values.astype(int) - skin_tones()).max() > 8  # else ignoring it would do
+    options = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}
+    path = save(
+        tmp_path,
+        "a." + extension,
+        values,
+        icc_profile=icc_profile(gamma, primaries),
+        **options.get(extension, {}),
+    )
+    difference = np.abs(read_photo(path).astype(int) - skin_tones())
+    assert difference.mean() < 1 and np.percentile(difference, 99) <= 3
+
+
+def test_transparency_is_kept_beside_a_profile(tmp_path):
+    gamma, primaries = SPACES["Adobe RGB"]
+    image = Image.fromarray(in_space(skin_tones(), gamma, primaries))
+    image.putalpha(
+        Image.fromarray(
+            np.where(np.arange(WIDTH) < 30, 255, 0).astype("u1")[None].repeat(HEIGHT, 0)
+        )
+    )
+    path = str(tmp_path / "a.png")
+    image.save(path, icc_profile=icc_profile(gamma, primaries))
+    photo = read_photo(path).astype(int)
+    assert np.abs(photo - skin_tones())[:, :30].max() <= 3 and np.all(photo[:, 30:] == 255)
+
+
+def test_a_profile_of_srgb_changes_no_pixel(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = save(tmp_path, "a.png", ramp(), icc_profile=profile)
+    np.testing.assert_array_equal(read_photo(path), ramp())
+
+
+@pytest.mark.parametrize("profile", [b"no profile", icc_profile(*SPACES["Adobe RGB"])[:200]])
+def test_a_damaged_profile_is_ignored(tmp_path, profile):
+    path = save(tmp_path, "a.png", ramp(), icc_profile=profile)
+    np.testing.assert_array_equal(read_photo(path), ramp())
+
+
+def test_a_profile_for_other_channels_is_ignored(tmp_path):
+    path = save(tmp_path, "a.png", grey_ramp(), icc_profile=icc_profile(*SPACES["Adobe RGB"]))
+    np.testing.assert_array_equal(read_photo(path)[..., 0], grey_ramp())
+
+
+def test_entries_of_a_folder_that_are_left_out_are_counted_by_kind(tmp_path, capsys):
+    touch(tmp_path, "a.jpg", "b.mov", "c.MOV", "d.pdf", "noextension", "e.txt", ".hidden")
+    (tmp_path / "more").mkdir()
+    find_photos(str(tmp_path))
+    assert capsys.readouterr().err == (
+        "note: {}: left out, as no photos by their names: 2 .mov, 1 .pdf, 1 folder, "
+        "1 file without extension\n".format(tmp_path)
+    )
+    (tmp_path / "fine").mkdir()
+    touch(tmp_path / "fine", "a.jpg", "a.txt", "README.md")
+    find_photos(str(tmp_path / "fine"))
+    assert capsys.readouterr().err == ""
+
+
 def test_find_in_a_folder(tmp_path):
     touch(tmp_path, "c.JPG", "a.jpeg", "b.Png", "d.webp", "e.TIFF", "f.bmp")
     touch(tmp_path, ".hidden.jpg", "a.txt", "note.md")
@@ -313,6 +519,16 @@ def test_no_photo_is_called_what_files_of_another_are(tmp_path):
 def test_blanks_do_not_make_names_distinct(tmp_path):
     touch(tmp_path, "IMG 1.jpg", "IMG_1.jpg")
     assert found(tmp_path) == [("IMG 1.jpg", "IMG 1"), ("IMG_1.jpg", "IMG_1_jpg")]
+
+
+def test_names_whose_textures_could_coincide_are_distinct(tmp_path):
+    touch(tmp_path, "-a.jpg", "_a.jpg", "b#.jpg", "b_.jpg")
+    assert found(tmp_path) == [
+        ("-a.jpg", "-a"),
+        ("_a.jpg", "_a_jpg"),
+        ("b#.jpg", "b#"),
+        ("b_.jpg", "b__jpg"),
+    ]
 
 
 def test_name_does_not_depend_on_how_the_folder_is_written(tmp_path, monkeypatch):
