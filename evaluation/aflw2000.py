@@ -10,6 +10,7 @@ import numpy as np
 from evaluation.protocol import (
     BIN_NAMES,
     PUBLISHED,
+    ForeignFile,
     GroundTruth,
     Summary,
     read_annotations,
@@ -19,7 +20,7 @@ from evaluation.protocol import (
 )
 from geometry.landmark_layout import LANDMARK_COUNT
 from utils.atomic import atomic_path
-from utils.errors import InputError
+from utils.errors import InputError, log_notes
 from utils.mat_files import read_mat
 from utils.numpy_files import all_within, read_npz
 from utils.photos import Photo, find_photos
@@ -56,25 +57,26 @@ def read_annotated_photos(
 
     Returns:
         (photos with annotations in the order of the file names, paths of photos without
-        annotation). With both ``.npy`` files no ``.mat`` is read.
+        annotation). A ``.mat`` of another kind is no annotation and is noted on stderr. With both
+        ``.npy`` files no ``.mat`` is read.
 
     Raises:
         InputError: there are no photos or no annotations, or one is damaged.
     """
-    # 1. photos, and those that have a NAME.mat if any is needed
+    # 1. photos, and the NAME.mat of each if any is needed
     photos = _find_photos(folder)
     bare: List[str] = []
+    truths: List[GroundTruth] = []
     landmarks_path = truth_path
     annotations = folder
     if truth_path and os.path.isdir(truth_path):
         landmarks_path = None
         annotations = truth_path
     if not (landmarks_path and yaws_path):
-        with_truth = [
-            photo for photo in photos if os.path.isfile(_annotation_path(photo, annotations))
-        ]
-        bare = [photo.path for photo in photos if photo not in with_truth]
-        photos = with_truth
+        found = [_find_truth(_annotation_path(photo, annotations)) for photo in photos]
+        bare = [photo.path for photo, truth in zip(photos, found) if truth is None]
+        photos = [photo for photo, truth in zip(photos, found) if truth is not None]
+        truths = [truth for truth in found if truth is not None]
     if not photos:
         raise InputError(
             "{}: no annotations here; each NAME.jpg needs its NAME.mat of AFLW2000-3D".format(
@@ -83,7 +85,7 @@ def read_annotated_photos(
         )
 
     # 2. landmarks and yaw of each, from the .npy files or from its .mat
-    annotated = _annotate(photos, annotations, landmarks_path, yaws_path)
+    annotated = _annotate(photos, truths, landmarks_path, yaws_path)
     for item in annotated:
         _require_usable(item)
     return annotated, bare
@@ -108,16 +110,24 @@ def _annotation_path(photo: Photo, folder: str) -> str:
     return os.path.join(folder, stem + ".mat")
 
 
+def _find_truth(path: str) -> Optional[GroundTruth]:
+    """Return the ground truth in a NAME.mat; None if there is no file, or one of another kind."""
+    if not os.path.isfile(path):
+        return None
+    try:
+        return read_ground_truth(path)
+    except ForeignFile as error:
+        log_notes([str(error)])
+        return None
+
+
 def _annotate(
     photos: List[Photo],
-    annotations: str,
+    truths: List[GroundTruth],
     landmarks_path: Optional[str],
     yaws_path: Optional[str],
 ) -> List[AnnotatedPhoto]:
     """Return the photos with their ground truth."""
-    truths: List[GroundTruth] = []
-    if not (landmarks_path and yaws_path):
-        truths = [read_ground_truth(_annotation_path(photo, annotations)) for photo in photos]
     landmarks = (
         list(read_annotations(landmarks_path, len(photos)))
         if landmarks_path
@@ -150,16 +160,21 @@ def read_predictions(path: str, names: Sequence[str]) -> Dict[str, np.ndarray]:
         names: names of the photos.
 
     Returns:
-        Name -> [68, 2] float64; names without a prediction are absent.
+        Name -> [68, 2] float64; names without a prediction are absent. A ``.mat`` of another kind
+        is no prediction and is noted on stderr.
 
     Raises:
         InputError: there is no prediction for these photos, or one is damaged.
     """
     if os.path.isdir(path):
-        files = {name: os.path.join(path, name + ".mat") for name in names}
-        found = {
-            name: _landmarks_of_result(file) for name, file in files.items() if os.path.isfile(file)
-        }
+        found = {}
+        for name in names:
+            file = os.path.join(path, name + ".mat")
+            try:
+                if os.path.isfile(file):
+                    found[name] = _landmarks_of_result(file)
+            except ForeignFile as error:
+                log_notes([str(error)])
     else:
         found = read_npz(path, names)
     if not found:
@@ -183,7 +198,7 @@ def _landmarks_of_result(path: str) -> np.ndarray:
     if "pt3d_68" in fields:
         return read_ground_truth(path).landmarks
     if "lm_68p_photo" not in fields:
-        raise InputError(
+        raise ForeignFile(
             "{}: holds no lm_68p_photo; give the output folder of demo.py".format(path)
         )
     return fields["lm_68p_photo"]

@@ -44,6 +44,10 @@ class Summary(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count
 
 
+class ForeignFile(InputError):
+    """A ``.mat`` file is whole, but was written for another purpose."""
+
+
 def read_ground_truth(path: str) -> GroundTruth:
     """Read an AFLW2000-3D ``.mat`` file.
 
@@ -55,7 +59,8 @@ def read_ground_truth(path: str) -> GroundTruth:
         A :class:`GroundTruth`.
 
     Raises:
-        InputError: the file is missing, damaged or lacks a field.
+        ForeignFile: the file lacks a field.
+        InputError: the file is missing or damaged.
     """
     fields = read_mat(path)
     landmarks = np.asarray(fields.get("pt3d_68"))
@@ -68,7 +73,7 @@ def read_ground_truth(path: str) -> GroundTruth:
         or landmarks.dtype.kind not in "fiu"
         or pose.dtype.kind not in "fiu"
     ):
-        raise InputError(
+        raise ForeignFile(
             "{}: not an AFLW2000-3D annotation; pt3d_68 [3, 68] or Pose_Para [1, 7] is "
             "missing".format(path)
         )

@@ -210,9 +210,25 @@ def test_photos_without_annotation_are_reported(data, tmp_path, capsys):
     assert "1 photos without annotation were left out" in capsys.readouterr().out
 
 
-def spoil_annotation(folder, predictions):
+def test_a_mat_file_of_another_kind_is_left_out(data, tmp_path, capsys):
+    folder, truth = data
     scipy.io.savemat(str(folder / "image00002.mat"), {"pt2d": np.zeros((2, 21))})
-    return [], "image00002.mat: not an AFLW2000-3D annotation"
+    results = tmp_path / "results"
+    results.mkdir()
+    for name, points in truth.items():
+        scipy.io.savemat(str(results / (name + ".mat")), {"lm_68p_photo": points})
+    scipy.io.savemat(str(results / "image00001.mat"), {"weights": np.zeros(3)})
+    _, record = run(folder, results, tmp_path / "out")
+    assert record["photos_without_annotation"] == 1 and record["all"]["count"] == len(YAWS) - 1
+    assert record["failures"] == 1 and record["without_failures"]["mean"] == pytest.approx(0)
+    notes = capsys.readouterr().err
+    assert "image00002.mat: not an AFLW2000-3D annotation" in notes
+    assert "image00001.mat: holds no lm_68p_photo" in notes
+
+
+def spoil_annotation(folder, predictions):
+    (folder / "image00002.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(200))
+    return [], "image00002.mat: "
 
 
 def spoil_with_nan(folder, predictions):
