@@ -16,6 +16,7 @@ _MIRRORED = [1, 0, 2, 4, 3]
 _MAX_FILE_BYTES = 1 << 12  # read at most; five points have a hundred characters
 _MARGIN = 0.25  # of the photo's size, by which points of a cut face may lie outside of the photo
 _MIN_EXTENT = 5  # pixels
+_YOLO_COUNT = 5  # numbers in a line of a YOLO label: class and box
 
 # Residual of a scaled orthographic camera, in dm of the face: up to .07 on detected points of 22
 # photos up to 66 degrees of yaw. In between, an order that fits twice as well is the right one.
@@ -39,6 +40,10 @@ def five_points_path(photo_path: str) -> str:
     return os.path.splitext(photo_path)[0] + ".txt"
 
 
+class NoFivePoints(InputError):
+    """The text file beside a photo holds something else: a caption, a label, nothing."""
+
+
 def read_five_points(path: str, width: int, height: int) -> np.ndarray:
     """Read the five points of a photo: one ``x y`` per line, pixels, y down.
 
@@ -51,24 +56,29 @@ def read_five_points(path: str, width: int, height: int) -> np.ndarray:
         [5, 2] float64.
 
     Raises:
-        InputError: the file does not contain five points, or no face has them in this order.
+        NoFivePoints: the file does not contain five points.
+        InputError: the file cannot be read, or no face has the points in this order.
     """
-    # 1. ten numbers
+    # 1. ten numbers, but not as two lines of five
     try:
         with open(path, "rb") as file:
             text = file.read(_MAX_FILE_BYTES)
         is_utf16 = text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        words = text.decode("utf-16" if is_utf16 else "utf-8-sig").replace(",", " ").split()
-        values = [float(word) for word in words]
+        lines = text.decode("utf-16" if is_utf16 else "utf-8-sig").replace(",", " ").splitlines()
+        rows = [[float(word) for word in line.split()] for line in lines if line.strip()]
     except OSError as error:
         raise InputError("{}: cannot be read ({})".format(path, error.strerror)) from None
     except ValueError:
-        raise InputError(
+        raise NoFivePoints(
             "{}: not numbers; expected five lines 'x y': {}".format(path, ORDER)
         ) from None
-    if len(values) != 10 or not np.all(np.isfinite(values)):
-        raise InputError(
-            "{}: expected five lines 'x y' ({}), found {} numbers".format(path, ORDER, len(values))
+    values = sum(rows, [])
+    is_label = any(len(row) == _YOLO_COUNT for row in rows)
+    if len(values) != 10 or is_label or not np.all(np.isfinite(values)):
+        raise NoFivePoints(
+            "{}: expected five lines 'x y' ({}), found {} numbers in {} lines".format(
+                path, ORDER, len(values), len(rows)
+            )
         )
 
     # 2. the points of a face

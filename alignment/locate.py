@@ -8,12 +8,17 @@ import numpy as np
 from alignment.align import Alignment, align, upright_angle
 from alignment.dense_landmarks import DenseLandmarks
 from alignment.detect import FaceDetector
-from alignment.five_points import diagnose_five_points, five_points_path, read_five_points
+from alignment.five_points import (
+    NoFivePoints,
+    diagnose_five_points,
+    five_points_path,
+    read_five_points,
+)
 from alignment.landmark_confidence import dense_confidence
 from alignment.landmark_network import LANDMARK_NETWORK, LandmarkNetwork
 from alignment.landmarks import LandmarkPredictor
 from geometry.camera import IMAGE_SIZE
-from utils.errors import InputError
+from utils.errors import InputError, log_notes
 
 
 class FaceLocation(NamedTuple):
@@ -65,11 +70,11 @@ class FaceLocator:
         """Locate one or all faces of a photo.
 
         Five points in a file ``NAME.txt`` beside the photo define its one face. Without that file,
-        faces are detected.
+        faces are detected; likewise, with a note, if it holds something else than five points.
 
         Args:
             photo: [H, W, 3] uint8 RGB.
-            path: file of the photo, for its five points and for messages.
+            path: file of the photo, for its five points and for messages; "" without a file.
             all_faces: return every face, not only the largest.
 
         Returns:
@@ -80,10 +85,13 @@ class FaceLocator:
         """
         # 1. given points
         height, width = photo.shape[:2]
-        points_path = five_points_path(path)
+        points_path = five_points_path(path) if path else ""
         if os.path.isfile(points_path):
-            points = read_five_points(points_path, width, height)
-            return [self.with_five_points(photo, points, "file")]
+            try:
+                points = read_five_points(points_path, width, height)
+                return [self.with_five_points(photo, points, "file")]
+            except NoFivePoints as error:
+                log_notes(["{}; faces are detected instead".format(error)])
 
         # 2. detected ones
         found = self._detector.detect(photo, all_faces)
@@ -93,6 +101,8 @@ class FaceLocator:
                 for face in found
                 if diagnose_five_points(face.five_points, width, height) is None
             ]
+        if not found and not path:
+            raise InputError("the photo: no face found")
         if not found:
             raise InputError(
                 "{}: no face found; put its five points into {} (README: five points)".format(

@@ -90,7 +90,18 @@ class FacePipeline(FaceSource):
         Raises:
             InputError: the photo cannot be read, or no face is found.
         """
-        pixels = read_photo(photo.path)
+        return self.locate_in(read_photo(photo.path), photo, five_points)
+
+    def locate_in(
+        self, pixels: np.ndarray, photo: Photo, five_points: Optional[np.ndarray] = None
+    ) -> List[LocatedFace]:
+        """Find and align the faces of a photo that has been read, as :meth:`locate` does.
+
+        Args:
+            pixels: [H, W, 3] uint8 RGB.
+            photo: its file and name; a path of "" for a photo without a file.
+            five_points: see :meth:`locate`.
+        """
         if five_points is None:
             locations = self._locator.locate(pixels, photo.path, all_faces=self._all_faces)
         else:

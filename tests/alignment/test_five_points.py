@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from alignment.five_points import (
+    NoFivePoints,
     diagnose_five_points,
     estimate_yaw_and_roll,
     five_points_path,
@@ -68,7 +69,7 @@ def test_files_of_windows_editors_are_read(tmp_path, encoding):
 )
 def test_broken_encodings_are_refused(tmp_path, content):
     (tmp_path / "face.txt").write_bytes(content)
-    with pytest.raises(InputError, match="not numbers"):
+    with pytest.raises(NoFivePoints, match="not numbers"):
         read_five_points(str(tmp_path / "face.txt"), WIDTH, HEIGHT)
 
 
@@ -79,14 +80,30 @@ def test_broken_encodings_are_refused(tmp_path, content):
         ("1 2\n3 4", "found 4 numbers"),
         ("a b\n" * 5, "not numbers"),
         ("nan 1\n" + "1 2\n" * 4, "expected five"),
-        ("1 2\n" * 5, "one spot"),
         ("\x00\xff" * 20, "not numbers"),
+        ("a woman with an orange suit, smiling", "not numbers"),
+        ("0 0.51 0.43 0.22 0.31\n", "found 5 numbers in 1 lines"),
+        ("0 0.51 0.43 0.22 0.31\n15 0.2 0.3 0.1 0.1\n", "found 10 numbers in 2 lines"),
     ],
 )
 def test_files_that_are_no_points(tmp_path, text, words):
-    with pytest.raises(InputError, match=words) as error:
+    with pytest.raises(NoFivePoints, match=words) as error:
         read_five_points(write(tmp_path, text), WIDTH, HEIGHT)
     assert "face.txt" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_five_points_on_one_line_are_read(tmp_path):
+    points = project()
+    text = points_text(points).replace("\n", " ")
+    np.testing.assert_allclose(
+        read_five_points(write(tmp_path, text), WIDTH, HEIGHT), points, atol=0.006
+    )
+
+
+def test_points_that_are_no_face_are_refused(tmp_path):
+    with pytest.raises(InputError, match="one spot") as error:
+        read_five_points(write(tmp_path, "1 2\n" * 5), WIDTH, HEIGHT)
+    assert not isinstance(error.value, NoFivePoints)
 
 
 def test_missing_file(tmp_path):

@@ -255,6 +255,16 @@ def test_wrong_points_beside_the_photo_are_refused(tmp_path, portrait):
         FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
 
 
+@pytest.mark.parametrize("text", ["", "a portrait", "0 0.45 0.22 0.2 0.3\n", "1 2\n3 4\n"])
+def test_a_text_without_five_points_does_not_hide_the_face(tmp_path, portrait, text, capsys):
+    (tmp_path / "a.txt").write_text(text)
+    (location,) = FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
+    assert location.source == "detector" and distance(location.five_points) < 0.12
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: ") and "a.txt" in line
+    assert line.endswith("faces are detected instead")
+
+
 def test_locate_by_detection(tmp_path, portrait):
     (location,) = FaceLocator("auto").locate(portrait, str(tmp_path / "a.jpg"))
     assert location.source == "detector" and distance(location.five_points) < 0.12
