@@ -1,6 +1,7 @@
 """The documents: links, the example in Python, and one version everywhere."""
 
 import glob
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "network/*.md")
     for path in glob.glob(os.path.join(REPO_ROOT, pattern))
 )
+NOTEBOOK = os.path.join("docs", "quickstart.ipynb")
 LONGEST_README = 150  # lines
 
 
@@ -45,23 +47,55 @@ def test_the_readme_is_short():
     assert len(read("README.md").splitlines()) <= LONGEST_README
 
 
-@pytest.mark.skipif(
+needs_open_model = pytest.mark.skipif(
     not os.path.isfile(os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")),
     reason="the open face model is not built",
 )
-def test_the_example_in_python_runs():
-    example = re.search(r"```python\n(.*?)```", read("README.md"), re.DOTALL).group(1)
-    shapes = "\nprint(vertices.shape, triangles.shape[1], landmarks.shape, coefficients.shape)\n"
+
+
+def run_python(code, folder):
+    """Return the lines that Python code prints in a folder of the repository."""
     process = subprocess.run(
-        [sys.executable, "-c", example + shapes],
-        cwd=REPO_ROOT,
+        [sys.executable, "-c", code],
+        cwd=os.path.join(REPO_ROOT, folder),
+        env=dict(os.environ, MPLBACKEND="Agg"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
         timeout=300,
     )
     assert process.returncode == 0, process.stderr
-    assert process.stdout == "(34653, 3) 3 (68, 2) (257,)\n"
+    return process.stdout.splitlines()
+
+
+@needs_open_model
+def test_the_example_in_python_runs():
+    example = re.search(r"```python\n(.*?)```", read("README.md"), re.DOTALL).group(1)
+    shapes = "\nprint(vertices.shape, triangles.shape[1], landmarks.shape, coefficients.shape)\n"
+    assert run_python(example + shapes, "") == ["(34653, 3) 3 (68, 2) (257,)"]
+
+
+@needs_open_model
+def test_the_notebook_runs():
+    """Its cells, one after the other, as Jupyter would run them; and what they found is true."""
+    cells = json.loads(read(NOTEBOOK))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] for cell in cells if cell["cell_type"] == "code")
+    code.append(
+        """
+view = crop_view(face.vertices, 224)
+in_photo = face.reconstruction.face.alignment.to_photo(view.screen - 0.5)
+assert np.abs(seen - in_photo).max() < 0.05
+eyes = face.landmarks[36:48].mean(axis=0)
+assert np.abs(eyes - [227, 108]).max() < 12, eyes  # of the portrait
+jaw = batch.landmarks[:, 8, 1]
+assert jaw[1] < jaw[0] - 5, jaw
+assert np.abs(batch.world_shape[0] - face.vertices).max() < 1e-4
+"""
+    )
+    printed = run_python("\n".join(code), "docs")
+    assert printed[0] == "vertices (34653, 3) triangles (68838, 3)"
+    assert printed[-1] == "shapes (2, 34653, 3) pictures (2, 448, 448, 4)"
 
 
 def test_the_version_is_the_same_everywhere():
