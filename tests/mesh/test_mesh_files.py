@@ -12,6 +12,7 @@ import scipy.ndimage
 
 import obj
 from face_model.coefficients import coefficient_sizes
+from face_model.model import vertex_triangle_table
 from geometry.normals import surface_normals
 from mesh.gltf import write_glb
 from mesh.morph_targets import REMAINDER, make_rig, upright_shape
@@ -26,7 +27,7 @@ VALIDATOR = """const validator = require("gltf-validator"), fs = require("fs");
 const bytes = new Uint8Array(fs.readFileSync(process.argv[1]));
 validator.validateBytes(bytes).then((report) => console.log(
   JSON.stringify(report.issues)), () => process.exit(1));"""
-ACTIONS = ("jawOpen", "eyeBlinkLeft", "browInnerUp")
+ACTIONS = ("jawOpen", "mouthLeft", "browInnerUp")
 
 
 def named_model():
@@ -277,3 +278,44 @@ def test_background_does_not_bleed_onto_a_face_that_fits_a_little_loosely():
     found = texture[place[:, 1].astype(int), place[:, 0].astype(int)]
     assert np.mean(found[:, 1] > 110) < 0.02
     assert np.abs(np.median(found, axis=0) - [200, 60, 50]).max() < 6
+
+
+def with_teeth(model):
+    """The toy model with a small white sheet behind its mouth."""
+    center = model.mean_shape[model.landmarks[48:68]].mean(axis=0) - [0, 0, 0.1]
+    corners = np.array([[-0.1, -0.05, 0], [0.1, -0.05, 0], [0.1, 0.05, 0], [-0.1, 0.05, 0]])
+    first, last = model.vertex_count, model.vertex_count + len(corners)
+    triangles = np.concatenate([model.triangles, [[first, first + 1, first + 2]]])
+    triangles = np.concatenate([triangles, [[first, first + 2, first + 3]]]).astype(np.int32)
+
+    def longer(basis):
+        return np.concatenate([basis, np.zeros((12, basis.shape[1]), np.float32)])
+
+    return model._replace(
+        mean_shape=np.concatenate([model.mean_shape, center + corners]).astype(np.float32),
+        mean_albedo=np.concatenate([model.mean_albedo, np.full((4, 3), 220, np.float32)]),
+        identity_basis=longer(model.identity_basis),
+        expression_basis=longer(model.expression_basis),
+        albedo_basis=longer(model.albedo_basis),
+        triangles=triangles,
+        vertex_triangles=vertex_triangle_table(triangles, last),
+        skin_mask=np.concatenate([model.skin_mask, np.zeros(4, np.float32)]),
+    )
+
+
+def test_teeth_are_never_blue_or_green():
+    """Not even where a photo is blue all over and the model's light is green."""
+    model = with_teeth(toy_face_model())
+    reconstruction = toy_reconstruction(model=model)
+    blue = np.zeros_like(reconstruction.face.photo) + np.array([10, 60, 220], np.uint8)
+    green = reconstruction.colors * np.float32([0.6, 1, 0.7])
+    reconstruction = reconstruction._replace(
+        face=reconstruction.face._replace(photo=blue), colors=green
+    )
+    uv_map = unwrap_uv(model)
+    texture = bake_texture(reconstruction, model, uv_map, 512).astype(int)
+    place = (uv_map.coordinates[-4:].mean(axis=0) * [1, -1] + [0, 1]) * 512
+    red, *others = texture[int(place[1]), int(place[0])]
+    assert max(others) <= red and red > 30
+    disc = texture[100:412, 100:412].reshape(-1, 3)
+    assert np.median(disc[:, 2] - disc[:, 0]) > 150  # the skin keeps the photo's color
