@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple, Tuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from face_model import FaceModel
 from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
+from geometry.rotation import rotation_matrices
 from mesh.eyelids import close_lids
 
 METERS_PER_DM = 0.1
@@ -73,9 +73,8 @@ def upright_shape(reconstruction: Any, model: FaceModel) -> np.ndarray:
         model: its face model.
     """
     parts = _parts(reconstruction, model)
-    # inverse of world = shape (Rz Ry Rx)^T + t
-    turn = Rotation.from_euler("xyz", parts.angles[0]).as_matrix()
-    return (reconstruction.world_shape - parts.translation[0]).dot(turn)
+    rotation = rotation_matrices(parts.angles[0])[0]
+    return (reconstruction.world_shape - parts.translation[0]).dot(rotation.T)
 
 
 def _parts(reconstruction: Any, model: FaceModel) -> Coefficients:

@@ -18,8 +18,10 @@ import scipy.ndimage
 from alignment.align import Alignment
 from face_model import FaceModel
 from face_model.anatomy import Anatomy, find_anatomy
+from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import CAMERA_DISTANCE, IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
+from geometry.spherical_harmonics import irradiance
 from mesh.uv_unwrap import UVMap
 from mesh_renderer.core import rasterize
 
@@ -40,6 +42,9 @@ _SOFTNESS = 1 / 150.0  # edge between seen and unseen, relative to the width of 
 # Teeth darken from their front backwards, in the shadow of lips and cheeks: dm behind the frontmost
 # point at which they have all of their color, and none.
 _TEETH_SHADOW = (0.01, 0.10)
+# Share of the mean light on the front of the face that is divided out at least: where the model
+# expects less, it is mostly wrong (hair under the chin, light that is reflected into folds).
+_LEAST_LIGHT = 0.55
 _ROWS = 256  # rows of the texture that are filled at once, to bound memory
 
 
@@ -104,6 +109,38 @@ def bake_texture(
         texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32))
     )
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+
+def remove_light(
+    texture: np.ndarray, reconstruction: Any, model: FaceModel, uv_map: UVMap
+) -> np.ndarray:
+    """Return the albedo of a baked texture, [T, T, 3] uint8 RGB: divided by the light of the face.
+
+    Light is what nine bands of spherical harmonics explain; cast shadows and highlights stay.
+    Surfaces in deep shadow are brightened by a limited factor.
+
+    Args:
+        texture: [T, T, 3] uint8, result of :func:`bake_texture`.
+        reconstruction: ``reconstruction.face.Reconstruction``.
+        model: its face model.
+        uv_map: texture coordinates of the model.
+    """
+    # 1. the light on each vertex
+    coefficients = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
+    gamma = split_coefficients(coefficients, coefficient_sizes(model)).gamma[0]
+    normals = surface_normals(reconstruction.world_shape.astype(np.float64), model.triangles)
+    lit = irradiance(normals, gamma)
+    mean = np.maximum(lit[model.front_vertices].mean(axis=0), 0.1)
+    lit = np.maximum(lit, _LEAST_LIGHT * mean).astype(np.float32)
+
+    # 2. on each texel, and beyond the face
+    barycentric, triangle_ids, covered = _draw_map(model, uv_map, len(texture))
+    light = np.ones(texture.shape, np.float32)
+    corners = model.triangles[triangle_ids[covered]]
+    weights = barycentric[covered]
+    light[covered] = sum(lit[corners[:, i]] * weights[:, i : i + 1] for i in range(3))
+    light = np.where(covered[..., np.newaxis], light, _fill(light, covered.astype(np.float32)))
+    return np.clip(np.rint(texture / light), 0, 255).astype(np.uint8)
 
 
 def texture_size(reconstruction: Any, model: FaceModel, uv_map: UVMap) -> int:
