@@ -1,14 +1,18 @@
-"""Turn photos into meshes for other programs: OBJ, PLY and animatable glTF.
+"""Turn photos into meshes for other programs: OBJ, PLY, STL and animatable glTF.
 
     python obj.py                                     # photos in input/, meshes in output/meshes
     python obj.py --input me.jpg --output meshes/ --formats glb
     python obj.py --coefficients output/              # faces as demo.py found them
+    python obj.py --input me.jpg --neutral --expression_of laughing.jpg
 
 Writes for each face NAME_mesh.obj (vertex colors), NAME.obj with NAME.mtl and NAME_texture.png
-(the photo, unwrapped), NAME.ply (vertex colors) and NAME.glb. OBJ and PLY keep the pose of the
-photo, in decimeters, with the camera at (0, 0, 10). The glTF is upright, in meters; with the open
-face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
-With --refine the same files are written for the refined mesh, as NAME_refined*.
+(the photo, unwrapped), NAME_albedo.png (the texture without the light of the photo), NAME.ply
+(vertex colors), NAME.stl (millimeters) and NAME.glb. OBJ and PLY keep the pose of the photo, in
+decimeters or --unit, with the camera at (0, 0, 10) dm. The glTF is upright, in meters; with the
+open face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
+With --refine the same files are written for the refined mesh, as NAME_refined*; with --neutral for
+the face at rest, as NAME_neutral*; with --expression_of for the face with the expression of another
+photo, as NAME_expression*.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -18,15 +22,20 @@ if __name__ == "__main__":  # before the imports below, which take a second
 
 import argparse
 import os
-from typing import Any, Collection, List, Optional
+from typing import Collection, Dict, List, Mapping, Optional
+
+import numpy as np
 
 from face_model.model import FaceModel
+from geometry.camera import MILLIMETERS_PER_DM
 from geometry.normals import surface_normals
+from mesh.expression import expression_of, replace_expression
 from mesh.gltf import write_glb
-from mesh.morph_targets import make_rig
-from mesh.obj_ply import write_obj, write_ply, write_textured_obj
-from mesh.texture_baking import bake_texture
-from mesh.uv_unwrap import unwrap_uv
+from mesh.morph_targets import make_rig, upright_shape
+from mesh.obj_ply import write_obj, write_ply, write_texture, write_textured_obj
+from mesh.stl import write_stl
+from mesh.texture_baking import bake_texture, remove_light
+from mesh.uv_unwrap import UVMap, unwrap_uv
 from reconstruction.arguments import (
     add_photo_flags,
     add_reconstruction_flags,
@@ -34,14 +43,17 @@ from reconstruction.arguments import (
     prepare_reconstruction,
 )
 from reconstruction.face import Reconstruction, mesh_variants
+from reconstruction.face_source import FaceSource
 from reconstruction.look_ahead import iterate_batches
 from utils.arguments import positive_int
-from utils.errors import run_main
+from utils.errors import InputError, run_main
 from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
+from utils.photos import find_photos
 from utils.report import Report
 
-FORMATS = ("colors", "obj", "ply", "glb")
+FORMATS = ("colors", "obj", "albedo", "ply", "stl", "glb")
+UNITS = {"dm": 1.0, "cm": 10.0, "mm": 100.0, "m": 0.1}  # lengths of a decimeter
 
 
 def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -57,8 +69,20 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         nargs="+",
         choices=FORMATS,
         default=list(FORMATS),
-        help="colors: OBJ with vertex colors; obj: OBJ with texture; ply: vertex colors; "
-        "glb: binary glTF with texture and blend shapes",
+        help="colors: OBJ with vertex colors; obj: OBJ with texture; albedo: the texture without "
+        "light; ply: vertex colors; stl: for 3-D printing, always millimeters; glb: binary glTF "
+        "with texture and blend shapes, always meters",
+    )
+    parser.add_argument(
+        "--unit", choices=tuple(UNITS), default="dm", help="unit of lengths in OBJ and PLY"
+    )
+    parser.add_argument(
+        "--neutral", action="store_true", help="also write the face without any expression"
+    )
+    parser.add_argument(
+        "--expression_of",
+        metavar="PHOTO",
+        help="also write the face with the expression of the largest face in another photo",
     )
     parser.add_argument(
         "--texture_size",
@@ -80,6 +104,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     photos, model, source, description = prepare_reconstruction(arguments)
     uv_map = unwrap_uv(model)
     print(description)
+    expressions = find_expressions(arguments, model, source)
     report = Report(len(photos), "face", "written", arguments.quiet)
     with output_folder(arguments.output, photos=photos):
         for faces in iterate_batches(source.iterate_located(photos, report), arguments.batch_size):
@@ -92,6 +117,8 @@ def main(argv: Optional[List[str]] = None) -> int:
                         arguments.output,
                         arguments.formats,
                         arguments.texture_size,
+                        arguments.unit,
+                        expressions,
                     )
                 report.step()
     report.close()
@@ -99,13 +126,44 @@ def main(argv: Optional[List[str]] = None) -> int:
     return 0 if report.done_count else 1
 
 
+def find_expressions(
+    arguments: argparse.Namespace, model: FaceModel, source: FaceSource
+) -> Dict[str, np.ndarray]:
+    """Return the further expressions to write: suffix of the name -> coefficients.
+
+    Args:
+        arguments: result of :func:`parse_arguments`.
+        model: the ``FaceModel``.
+        source: finds the face of ``--expression_of``.
+
+    Raises:
+        InputError: the photo of ``--expression_of`` cannot be read or has no face.
+    """
+    expressions = {}
+    if arguments.neutral:
+        expressions["_neutral"] = np.zeros(model.expression_count)
+    if arguments.expression_of:
+        photos = find_photos(arguments.expression_of)
+        if len(photos) != 1:
+            raise InputError(
+                "--expression_of {}: {} photos; give one".format(
+                    arguments.expression_of, len(photos)
+                )
+            )
+        (reconstruction,) = source.reconstruct(source.locate(photos[0])[:1])
+        expressions["_expression"] = expression_of(reconstruction, model)
+    return expressions
+
+
 def write_meshes(
     reconstruction: Reconstruction,
     model: FaceModel,
-    uv_map: Any,
+    uv_map: UVMap,
     folder: str,
     formats: Collection[str] = FORMATS,
     texture_size: Optional[int] = None,
+    unit: str = "dm",
+    expressions: Optional[Mapping[str, np.ndarray]] = None,
 ) -> None:
     """Write one face in the requested formats.
 
@@ -116,22 +174,49 @@ def write_meshes(
         folder: folder to write to.
         formats: some of :data:`FORMATS`.
         texture_size: pixels, a power of two; None to match the photo's resolution.
+        unit: one of :data:`UNITS`, of OBJ and PLY.
+        expressions: further expressions to write, suffix of the name -> coefficients.
     """
-    stem = os.path.join(folder, reconstruction.face.name)
-    vertices = reconstruction.world_shape
-    colors = reconstruction.colors
-    triangles = model.triangles
+    # 1. textures, the same for all expressions
+    texture = None
+    if {"obj", "albedo", "glb"}.intersection(formats):
+        texture = bake_texture(reconstruction, model, uv_map, texture_size)
+    if "albedo" in formats:
+        albedo = remove_light(texture, reconstruction, model, uv_map)
+        write_texture(os.path.join(folder, reconstruction.face.name + "_albedo.png"), albedo)
 
-    # 1. vertex colors
+    # 2. meshes
+    faces = [reconstruction]
+    for suffix, expression in (expressions or {}).items():
+        faces.append(replace_expression(reconstruction, model, expression, suffix))
+    for face in faces:
+        _write_mesh(face, model, uv_map, folder, formats, unit, texture)
+
+
+def _write_mesh(
+    reconstruction: Reconstruction,
+    model: FaceModel,
+    uv_map: UVMap,
+    folder: str,
+    formats: Collection[str],
+    unit: str,
+    texture: Optional[np.ndarray],
+) -> None:
+    """Write one mesh in the requested formats; arguments of :func:`write_meshes`."""
+    stem = os.path.join(folder, reconstruction.face.name)
+    vertices = reconstruction.world_shape * UNITS[unit]
+    colors, triangles = reconstruction.colors, model.triangles
+
+    # 1. without texture
     if "colors" in formats:
         write_obj(stem + "_mesh.obj", vertices, triangles, colors)
     if "ply" in formats:
         write_ply(stem + ".ply", vertices, triangles, colors)
+    if "stl" in formats:
+        upright = upright_shape(reconstruction, model)
+        write_stl(stem + ".stl", upright * MILLIMETERS_PER_DM, triangles)
 
-    # 2. texture
-    if "obj" not in formats and "glb" not in formats:
-        return
-    texture = bake_texture(reconstruction, model, uv_map, texture_size)
+    # 2. with texture
     if "obj" in formats:
         write_textured_obj(stem + ".obj", vertices, triangles, uv_map.coordinates, texture)
     if "glb" in formats:

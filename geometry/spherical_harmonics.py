@@ -104,6 +104,20 @@ def illuminate(albedo: Tensor, normals: Tensor, gamma: Tensor) -> Tensor:
     return albedo * tf.matmul(spherical_harmonics(normals), light, transpose_b=True)
 
 
+def irradiance(normals: np.ndarray, gamma: np.ndarray) -> np.ndarray:
+    """Return the factors of albedo by which a surface is lit, [..., 3] for red, green and blue.
+
+    The array counterpart of :func:`illuminate`.
+
+    Args:
+        normals: [..., 3] unit vectors in the world.
+        gamma: [27] light, nine bands for red, then green, then blue.
+    """
+    light = np.array(gamma, np.float64).reshape(3, SH_BANDS)
+    light[:, 0] += AMBIENT_OFFSET
+    return harmonics_array(normals).dot(light.T)
+
+
 def light_polynomial(gamma: Tensor) -> Tensor:
     """Return light as a polynomial of the normal, [B, 3, 9], see ``mesh_renderer.posed_surface``.
 

@@ -3,10 +3,11 @@
 from typing import Any, NamedTuple, Tuple
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from face_model import FaceModel
 from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
+from geometry.rotation import rotation_matrices
+from mesh.eyelids import close_lids
 
 METERS_PER_DM = 0.1
 # The last target: what the named ones do not hold of the photo's expression.
@@ -24,10 +25,10 @@ class FaceRig(NamedTuple):
 def make_rig(reconstruction: Any, model: FaceModel) -> FaceRig:
     """Take pose and expression out of a reconstruction, and return the expression as targets.
 
-    Every named expression component is a target. Programs clamp weights to 0..1, which the
-    coefficients of a photo may leave: what is lost is one more target, :data:`REMAINDER`, of
-    weight 1, together with components that have no name. The vertices plus the weighted targets
-    are the face of the photo.
+    Every named expression component is a target; blinks are corrected to close this person's lids
+    (``mesh.eyelids``). Programs clamp weights to 0..1, which the coefficients of a photo may leave:
+    what is lost is one more target, :data:`REMAINDER`, of weight 1, together with components that
+    have no name. The vertices plus the weighted targets are the face of the photo.
 
     Args:
         reconstruction: ``reconstruction.face.Reconstruction``.
@@ -40,12 +41,28 @@ def make_rig(reconstruction: Any, model: FaceModel) -> FaceRig:
     neutral = upright_shape(reconstruction, model) - expression
 
     # 2. the named targets, and the remainder
-    names = model.expression_names
-    weights = np.clip(coefficients[: len(names)], 0, 1)
-    remainder = expression - np.tensordot(weights, displacements[: len(names)], axes=1)
-    targets = list(zip(names, displacements * METERS_PER_DM, weights.tolist()))
+    remainder = expression
+    targets = []
+    for name, coefficient, displacement in zip(model.expression_names, coefficients, displacements):
+        target = close_lids(model, name, neutral, displacement)
+        weight = _clamped_weight(coefficient, displacement, target)
+        remainder = remainder - weight * target
+        targets.append((name, target * METERS_PER_DM, weight))
     targets.append((REMAINDER, remainder * METERS_PER_DM, 1.0))
     return FaceRig(neutral * METERS_PER_DM, tuple(targets))
+
+
+def _clamped_weight(coefficient: float, displacement: np.ndarray, target: np.ndarray) -> float:
+    """Return the weight 0..1 at which a target comes closest to a multiple of a displacement.
+
+    Args:
+        coefficient: the multiple.
+        displacement: [N, 3].
+        target: [N, 3]; mostly the displacement itself.
+    """
+    if target is not displacement:
+        coefficient *= np.vdot(displacement, target) / max(np.vdot(target, target), 1e-12)
+    return float(np.clip(coefficient, 0, 1))
 
 
 def upright_shape(reconstruction: Any, model: FaceModel) -> np.ndarray:
@@ -56,9 +73,8 @@ def upright_shape(reconstruction: Any, model: FaceModel) -> np.ndarray:
         model: its face model.
     """
     parts = _parts(reconstruction, model)
-    # inverse of world = shape (Rz Ry Rx)^T + t
-    turn = Rotation.from_euler("xyz", parts.angles[0]).as_matrix()
-    return (reconstruction.world_shape - parts.translation[0]).dot(turn)
+    rotation = rotation_matrices(parts.angles[0])[0]
+    return (reconstruction.world_shape - parts.translation[0]).dot(rotation.T)
 
 
 def _parts(reconstruction: Any, model: FaceModel) -> Coefficients:

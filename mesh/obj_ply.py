@@ -59,8 +59,7 @@ def write_textured_obj(
     paths = [stem + "_texture.png", stem + ".mtl", path]
 
     # 1. texture
-    with atomic_path(paths[0]) as temporary:
-        Image.fromarray(texture).save(temporary, compress_level=6)
+    write_texture(paths[0], texture)
 
     # 2. material: the light is part of the texture, so all of it is shown unchanged
     with atomic_path(paths[1]) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -80,6 +79,12 @@ def write_textured_obj(
         file.write("mtllib {}\n".format(os.path.basename(paths[1])))
         file.write(text + "usemtl face\n" + faces)
     return paths
+
+
+def write_texture(path: str, texture: np.ndarray) -> None:
+    """Write a texture [T, T, 3], uint8 RGB, as PNG, atomically."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(texture).save(temporary, compress_level=6)
 
 
 def write_ply(path: str, vertices: np.ndarray, triangles: np.ndarray, colors: np.ndarray) -> None:

@@ -17,8 +17,11 @@ import scipy.ndimage
 
 from alignment.align import Alignment
 from face_model import FaceModel
+from face_model.anatomy import Anatomy, find_anatomy
+from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import CAMERA_DISTANCE, IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
+from geometry.spherical_harmonics import irradiance
 from mesh.uv_unwrap import UVMap
 from mesh_renderer.core import rasterize
 
@@ -36,6 +39,12 @@ _LARGEST_DEPTH_IMAGE = 1024  # pixels, of the test for visibility
 _DEPTH_RANGE = 10.0  # dm in front of and behind the origin
 _ENOUGH_SEEN = 0.05  # share of an eyeball or tooth that must be seen to color the rest
 _SOFTNESS = 1 / 150.0  # edge between seen and unseen, relative to the width of the texture
+# Teeth darken from their front backwards, in the shadow of lips and cheeks: dm behind the frontmost
+# point at which they have all of their color, and none.
+_TEETH_SHADOW = (0.01, 0.10)
+# Share of the mean light on the front of the face that is divided out at least: where the model
+# expects less, it is mostly wrong (hair under the chin, light that is reflected into folds).
+_LEAST_LIGHT = 0.55
 _ROWS = 256  # rows of the texture that are filled at once, to bound memory
 
 
@@ -48,6 +57,7 @@ class _Texels(NamedTuple):
     weight: np.ndarray  # [T, T] float32, visibility in the photo, 0..1
     certain: np.ndarray  # [T, T] float32, confidence that the photo shows this surface, <= weight
     part: np.ndarray  # [T, T] uint8, connected part of the mesh, 0 for the face itself
+    oral: np.ndarray  # [T, T] bool, True inside of the mouth, on teeth and tongue
     mirror: np.ndarray  # [2, T, T] float32, row and column of its mirror image
 
 
@@ -75,6 +85,7 @@ def bake_texture(
         inside = texels.part == part
         if inside.any():
             smooth[inside] *= min(1.0, weight[inside].mean() / _ENOUGH_SEEN)
+    smooth[texels.oral & (texels.part == 0)] = 0  # lips do not color what is behind them
 
     # 3. mirrored half
     mirrored_weight = scipy.ndimage.map_coordinates(weight, texels.mirror, order=1, mode="nearest")
@@ -89,11 +100,47 @@ def bake_texture(
         unseen = mirrored_weight * mirrored + (1 - mirrored_weight) * smooth[..., channel]
         result[..., channel] += weight * difference[..., channel] + (1 - weight) * unseen
 
-    # 5. margin around the face, for filters of viewers
+    # 5. from red to white in the mouth, whatever the photo shows in its place
+    oral = result[texels.oral]
+    result[texels.oral] = np.minimum(oral, oral[:, :1])
+
+    # 6. margin around the face, for filters of viewers
     result = np.where(
         texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32))
     )
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+
+
+def remove_light(
+    texture: np.ndarray, reconstruction: Any, model: FaceModel, uv_map: UVMap
+) -> np.ndarray:
+    """Return the albedo of a baked texture, [T, T, 3] uint8 RGB: divided by the light of the face.
+
+    Light is what nine bands of spherical harmonics explain; cast shadows and highlights stay.
+    Surfaces in deep shadow are brightened by a limited factor.
+
+    Args:
+        texture: [T, T, 3] uint8, result of :func:`bake_texture`.
+        reconstruction: ``reconstruction.face.Reconstruction``.
+        model: its face model.
+        uv_map: texture coordinates of the model.
+    """
+    # 1. the light on each vertex
+    coefficients = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
+    gamma = split_coefficients(coefficients, coefficient_sizes(model)).gamma[0]
+    normals = surface_normals(reconstruction.world_shape.astype(np.float64), model.triangles)
+    lit = irradiance(normals, gamma)
+    mean = np.maximum(lit[model.front_vertices].mean(axis=0), 0.1)
+    lit = np.maximum(lit, _LEAST_LIGHT * mean).astype(np.float32)
+
+    # 2. on each texel, and beyond the face
+    barycentric, triangle_ids, covered = _draw_map(model, uv_map, len(texture))
+    light = np.ones(texture.shape, np.float32)
+    corners = model.triangles[triangle_ids[covered]]
+    weights = barycentric[covered]
+    light[covered] = sum(lit[corners[:, i]] * weights[:, i : i + 1] for i in range(3))
+    light = np.where(covered[..., np.newaxis], light, _fill(light, covered.astype(np.float32)))
+    return np.clip(np.rint(texture / light), 0, 255).astype(np.uint8)
 
 
 def texture_size(reconstruction: Any, model: FaceModel, uv_map: UVMap) -> int:
@@ -150,9 +197,10 @@ def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: 
         values = sum(
             attributes[corners[:, i]] * barycentric[rows, columns, i, np.newaxis] for i in range(3)
         )
-        points, normals, colors, mirrored = np.split(values, [3, 6, 9], axis=1)
+        points, normals, colors, mirrored, oral = np.split(values, [3, 6, 9, 11], axis=1)
         texels.model[rows, columns] = colors
         texels.part[rows, columns] = uv_map.parts[corners[:, 0]]
+        texels.oral[rows, columns] = oral[:, 0] > 0.5
         texels.mirror[:, rows, columns] = mirrored.T
 
         # difference from the photo
@@ -201,12 +249,30 @@ def _draw_map(
 def _vertex_attributes(
     reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int
 ) -> np.ndarray:
-    """Return [N, 11] float32: world position, normal, lit color, row and column of the mirror."""
+    """Return [N, 12] float32.
+
+    World position, normal, lit color, row and column of the mirror image, and 1 in the mouth.
+    """
     world = reconstruction.world_shape.astype(np.float64)
     columns_rows = (uv_map.coordinates[uv_map.mirrored] * [1, -1] + [0, 1]) * size - 0.5
     normals = surface_normals(world, model.triangles)
-    attributes = [world, normals, reconstruction.colors, columns_rows[:, ::-1]]
+    anatomy = find_anatomy(model)
+    oral = anatomy.mouth | anatomy.tongue | anatomy.teeth
+    colors = _shade_teeth(reconstruction.colors, model, anatomy)
+    attributes = [world, normals, colors, columns_rows[:, ::-1], oral[:, np.newaxis]]
     return np.concatenate(attributes, axis=1).astype(np.float32)
+
+
+def _shade_teeth(colors: np.ndarray, model: FaceModel, anatomy: Anatomy) -> np.ndarray:
+    """Return colors [N, 3] with teeth that fade backwards into the color of the mouth."""
+    if not (anatomy.teeth.any() and anatomy.mouth.any()):
+        return colors
+    shaded = np.array(colors, np.float64)
+    depth = model.mean_shape[anatomy.teeth, 2].max() - model.mean_shape[anatomy.teeth, 2]
+    shadow = _ramp(depth, *_TEETH_SHADOW)[:, np.newaxis]
+    dark = np.median(shaded[anatomy.mouth], axis=0)
+    shaded[anatomy.teeth] += shadow * (dark - shaded[anatomy.teeth])
+    return shaded
 
 
 def _empty_texels(covered: np.ndarray) -> _Texels:
@@ -218,6 +284,7 @@ def _empty_texels(covered: np.ndarray) -> _Texels:
         weight=np.zeros(shape, np.float32),
         certain=np.zeros(shape, np.float32),
         part=np.zeros(shape, np.uint8),
+        oral=np.zeros(shape, bool),
         mirror=np.zeros((2,) + shape, np.float32),
     )
 

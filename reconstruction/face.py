@@ -6,6 +6,8 @@ import numpy as np
 
 from alignment.align import Alignment
 from alignment.landmark_confidence import LEAST_TRUST
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from face_model.model import FaceModel
 from fitting.landmarks import LandmarkFit
 from gcn.refined_mesh import RefinedMesh
 from geometry.camera import flip_y
@@ -66,3 +68,16 @@ def mesh_variants(reconstruction: Reconstruction) -> List[Reconstruction]:
 def map_landmarks_to_photo(reconstruction: Reconstruction) -> np.ndarray:
     """Return the reconstruction's 68 landmarks in the original photo, [68, 2], y down."""
     return reconstruction.face.alignment.to_photo(flip_y(reconstruction.landmarks))
+
+
+def head_pose(reconstruction: Reconstruction, model: FaceModel) -> np.ndarray:
+    """Return the pose of the head in the original photo, [3] degrees: pitch, yaw, roll.
+
+    They are the rotations about x, y and z, applied in this order: positive pitch looks down,
+    positive yaw to the right side of the photo, positive roll leans counter-clockwise. All are 0
+    for an upright head that looks along the camera's axis.
+    """
+    coefficients = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
+    parts = split_coefficients(coefficients, coefficient_sizes(model))
+    turned = [0.0, 0.0, reconstruction.face.alignment.degrees]  # the photo, before it was cropped
+    return (np.degrees(parts.angles[0]) - turned + 180) % 360 - 180

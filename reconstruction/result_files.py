@@ -12,7 +12,12 @@ from geometry.camera import IMAGE_SIZE
 from mesh.obj_ply import write_obj
 from mesh_renderer.obj_text import format_triangles
 from mesh_renderer.png import encode_png
-from reconstruction.face import Reconstruction, map_landmarks_to_photo, mesh_variants
+from reconstruction.face import (
+    Reconstruction,
+    head_pose,
+    map_landmarks_to_photo,
+    mesh_variants,
+)
 from utils.atomic import atomic_path, write_atomically
 from utils.mat_files import write_mat
 
@@ -81,9 +86,10 @@ def build_mat_fields(
 
     As published, ``lm_68p`` is y up and ``lm_5p`` y down, both in the crop. Ours are: the position
     of the crop in the photo (``trans_params`` of the photo turned by ``crop_angle`` degrees
-    counter-clockwise), the landmarks there (``*_photo``, y down), the detected 68 points, the trust
-    in the place of the face (``face_trust``, 0..1) and the face model; of a refined face its shape,
-    colors, landmarks and rendering (``*_refined``).
+    counter-clockwise), the pose of the head in it (``head_pose``, degrees), the landmarks there
+    (``*_photo``, y down), the detected 68 points, the trust in the place of the face
+    (``face_trust``, 0..1) and the face model; of a refined face its shape, colors, landmarks and
+    rendering (``*_refined``).
     """
     face = reconstruction.face
     refined = reconstruction.refined
@@ -108,6 +114,7 @@ def build_mat_fields(
             "trans_params": face.alignment.trans_params,
             "crop_angle": face.alignment.degrees,
             "face_trust": face.trust,
+            "head_pose": head_pose(reconstruction, model),
             "lm_68p_photo": map_landmarks_to_photo(reconstruction),
             "lm_5p_photo": face.five_points,
             "lm_68p_detected_photo": face.landmarks,

@@ -9,17 +9,22 @@ import subprocess
 import numpy as np
 import pytest
 import scipy.ndimage
+from PIL import Image
 
 import obj
 from face_model.coefficients import coefficient_sizes
+from face_model.model import vertex_triangle_table
 from geometry.normals import surface_normals
+from geometry.spherical_harmonics import irradiance
+from mesh.expression import expression_of, replace_expression
 from mesh.gltf import write_glb
 from mesh.morph_targets import REMAINDER, make_rig, upright_shape
 from mesh.obj_ply import write_textured_obj
-from mesh.texture_baking import bake_texture
+from mesh.texture_baking import bake_texture, remove_light
 from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_views import draw_attributes, photo_view
 from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reconstruction
+from utils.errors import InputError
 
 trimesh = pytest.importorskip("trimesh")
 
@@ -27,7 +32,7 @@ VALIDATOR = """const validator = require("gltf-validator"), fs = require("fs");
 const bytes = new Uint8Array(fs.readFileSync(process.argv[1]));
 validator.validateBytes(bytes).then((report) => console.log(
   JSON.stringify(report.issues)), () => process.exit(1));"""
-ACTIONS = ("jawOpen", "eyeBlinkLeft", "browInnerUp")
+ACTIONS = ("jawOpen", "mouthLeft", "browInnerUp")
 
 
 def named_model():
@@ -66,6 +71,8 @@ def test_written_files(written):
         "my face.glb",
         "my face.obj",
         "my face.ply",
+        "my face.stl",
+        "my face_albedo.png",
         "my face_mesh.obj",
         "my_face.mtl",
         "my_face_texture.png",
@@ -119,6 +126,98 @@ def test_gltf_comes_back_upright_in_meters(written):
     assert np.ptp(mesh.vertices[:, 1]) < 0.3  # meters: a head
     # Seen from outside, triangles run counter-clockwise: the front of the face looks along +z.
     assert np.average(mesh.face_normals[:, 2], weights=mesh.area_faces) > 0.2
+
+
+def test_stl_is_upright_in_millimeters(written):
+    folder, model, reconstruction, _ = written
+    mesh = load(folder, "my face.stl")
+    wanted = 100 * upright_shape(reconstruction, model)[model.triangles]
+    np.testing.assert_allclose(mesh.triangles, wanted, atol=1e-3)
+
+
+def test_units_scale_obj_and_ply_only(written, tmp_path):
+    _, model, reconstruction, uv_map = written
+    formats = ("colors", "ply", "stl")
+    obj.write_meshes(reconstruction, model, uv_map, str(tmp_path), formats, unit="mm")
+    for name in ("my face.ply", "my face_mesh.obj"):
+        mesh = load(str(tmp_path), name)
+        np.testing.assert_allclose(mesh.vertices, 100 * reconstruction.world_shape, atol=1e-4)
+    extents = load(str(tmp_path), "my face.stl").extents
+    np.testing.assert_allclose(extents, load(written[0], "my face.stl").extents)
+
+
+def test_other_expressions_keep_pose_and_texture(written, tmp_path):
+    """Neutral: the face of the same coefficients without expression; and back again."""
+    _, model, reconstruction, uv_map = written
+    expressions = {"_neutral": np.zeros(model.expression_count)}
+    obj.write_meshes(
+        reconstruction,
+        model,
+        uv_map,
+        str(tmp_path),
+        ("obj", "ply", "glb"),
+        expressions=expressions,
+    )
+    neutral = load(str(tmp_path), "my face_neutral.ply")
+    np.testing.assert_allclose(neutral.vertices, toy_reconstruction().world_shape, atol=1e-5)
+    for name in ("my_face{}_texture.png", "my face{}.glb"):
+        assert (tmp_path / name.format("_neutral")).exists() and (
+            tmp_path / name.format("")
+        ).exists()
+    assert read_rig(str(tmp_path / "my face_neutral.glb"))[1] == [0.0, 0.0, 0.0, 1.0]
+
+    rest = replace_expression(reconstruction, model, expressions["_neutral"], "_neutral")
+    back = replace_expression(rest, model, expression_of(reconstruction, model), "")
+    np.testing.assert_allclose(back.world_shape, reconstruction.world_shape, atol=1e-5)
+    np.testing.assert_allclose(back.colors, reconstruction.colors, atol=0.1)
+
+
+def test_the_expression_of_another_photo_is_that_of_its_first_face(tmp_path):
+    model = named_model()
+
+    class Source:
+        def locate(self, photo):
+            return [photo.name, "second face"]
+
+        def reconstruct(self, faces):
+            assert faces == ["other"]
+            return [smiling(model)]
+
+    path = str(tmp_path / "other.png")
+    Image.new("RGB", (40, 40)).save(path)
+    arguments = obj.parse_arguments(["--neutral", "--expression_of", path])
+    found = obj.find_expressions(arguments, model, Source())
+    assert sorted(found) == ["_expression", "_neutral"] and not found["_neutral"].any()
+    np.testing.assert_allclose(found["_expression"][:4], [0.5, 1.0, -0.25, 0.0])
+    os.mkdir(str(tmp_path / "none"))
+    arguments = obj.parse_arguments(["--expression_of", str(tmp_path / "none")])
+    with pytest.raises(InputError, match="0 photos; give one"):
+        obj.find_expressions(arguments, model, Source())
+
+
+def test_the_albedo_texture_has_no_light():
+    """A photo drawn by the model under a side light: its texture, divided, is even again."""
+    model = toy_face_model()
+    model = model._replace(mean_albedo=np.full_like(model.mean_albedo, 120))
+    reconstruction = toy_reconstruction(model=model)
+    gamma = np.zeros((3, 9))
+    gamma[:, 3] = -0.2  # brighter on the right
+    gamma[:, 0] = [0.1, 0.0, -0.1]
+    coefficients = reconstruction.coefficients.copy()
+    coefficients[-30:-3] = gamma.ravel()
+    lit = 120 * irradiance(surface_normals(reconstruction.world_shape, model.triangles), gamma)
+    photo, _ = draw_attributes(photo_view(reconstruction), model.triangles, lit)
+    reconstruction = reconstruction._replace(
+        colors=lit.astype(np.float32),
+        coefficients=coefficients,
+        face=reconstruction.face._replace(photo=np.clip(photo, 0, 255).astype(np.uint8)),
+    )
+    uv_map = unwrap_uv(model)
+    texture = bake_texture(reconstruction, model, uv_map, 512)
+    albedo = remove_light(texture, reconstruction, model, uv_map)[100:412, 100:412].astype(float)
+    assert np.ptp(texture[100:412, 100:412, 0], axis=1).mean() > 30
+    assert np.abs(np.median(albedo, axis=(0, 1)) - 120).max() < 3
+    assert np.mean(np.abs(albedo - 120) < 8) > 0.95
 
 
 def read_glb(path):
@@ -294,3 +393,44 @@ def test_background_does_not_bleed_onto_a_face_that_fits_a_little_loosely():
     found = texture[place[:, 1].astype(int), place[:, 0].astype(int)]
     assert np.mean(found[:, 1] > 110) < 0.02
     assert np.abs(np.median(found, axis=0) - [200, 60, 50]).max() < 6
+
+
+def with_teeth(model):
+    """The toy model with a small white sheet behind its mouth."""
+    center = model.mean_shape[model.landmarks[48:68]].mean(axis=0) - [0, 0, 0.1]
+    corners = np.array([[-0.1, -0.05, 0], [0.1, -0.05, 0], [0.1, 0.05, 0], [-0.1, 0.05, 0]])
+    first, last = model.vertex_count, model.vertex_count + len(corners)
+    triangles = np.concatenate([model.triangles, [[first, first + 1, first + 2]]])
+    triangles = np.concatenate([triangles, [[first, first + 2, first + 3]]]).astype(np.int32)
+
+    def longer(basis):
+        return np.concatenate([basis, np.zeros((12, basis.shape[1]), np.float32)])
+
+    return model._replace(
+        mean_shape=np.concatenate([model.mean_shape, center + corners]).astype(np.float32),
+        mean_albedo=np.concatenate([model.mean_albedo, np.full((4, 3), 220, np.float32)]),
+        identity_basis=longer(model.identity_basis),
+        expression_basis=longer(model.expression_basis),
+        albedo_basis=longer(model.albedo_basis),
+        triangles=triangles,
+        vertex_triangles=vertex_triangle_table(triangles, last),
+        skin_mask=np.concatenate([model.skin_mask, np.zeros(4, np.float32)]),
+    )
+
+
+def test_teeth_are_never_blue_or_green():
+    """Not even where a photo is blue all over and the model's light is green."""
+    model = with_teeth(toy_face_model())
+    reconstruction = toy_reconstruction(model=model)
+    blue = np.zeros_like(reconstruction.face.photo) + np.array([10, 60, 220], np.uint8)
+    green = reconstruction.colors * np.float32([0.6, 1, 0.7])
+    reconstruction = reconstruction._replace(
+        face=reconstruction.face._replace(photo=blue), colors=green
+    )
+    uv_map = unwrap_uv(model)
+    texture = bake_texture(reconstruction, model, uv_map, 512).astype(int)
+    place = (uv_map.coordinates[-4:].mean(axis=0) * [1, -1] + [0, 1]) * 512
+    red, *others = texture[int(place[1]), int(place[0])]
+    assert max(others) <= red and red > 30
+    disc = texture[100:412, 100:412].reshape(-1, 3)
+    assert np.median(disc[:, 2] - disc[:, 0]) > 150  # the skin keeps the photo's color
