@@ -4,10 +4,11 @@
     python demo.py --input photos/ me.jpg --output results/
     python demo.py --use_pb 0 --pretrain_weights result/my_model/iter_200000.ckpt
 
-Writes for each face NAME.mat (images, coefficients, shape, texture, landmarks), NAME_mesh.obj
-(mesh with vertex colors) and NAME.png (photo and reconstruction); with --refine also
-NAME_refined_mesh.obj and NAME_refined.png, with the mesh refined by a mesh generator. Faces are
-fitted by analysis by synthesis unless weights of the coefficient network are available.
+Writes for each face NAME.mat (images, coefficients, shape, texture, landmarks), NAME.json (action
+weights, head angles, cameras), NAME_mesh.obj (mesh with vertex colors) and NAME.png (photo and
+reconstruction); with --refine also NAME_refined_mesh.obj and NAME_refined.png, with the mesh refined
+by a mesh generator. Faces are fitted by analysis by synthesis unless weights of the coefficient
+network are available.
 """
 
 import argparse
