@@ -14,7 +14,7 @@ from face_model.coefficients import (
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from geometry.camera_matrices import PictureCamera, crop_camera, head_matrix, photo_camera
-from geometry.rotation import rotation_matrices
+from geometry.rotation import euler_angles, rotation_matrices
 from reconstruction.face import Reconstruction
 
 _DIGITS = 6  # decimals of the numbers in the file
@@ -44,7 +44,7 @@ def describe_face(reconstruction: Reconstruction, model: FaceModel) -> Dict[str,
         "name": reconstruction.face.name,
         "face_model": model.name,
         "weights": dict(zip(names, _plain(parts.expression[0, : len(names)]))),
-        "head_degrees": dict(zip(("pitch", "yaw", "roll"), _plain(euler_degrees(turn)))),
+        "head_degrees": dict(zip(("pitch", "yaw", "roll"), _plain(np.degrees(euler_angles(turn))))),
         "head_to_world": _plain(head_matrix(angles, translation)),
         "camera_crop": _describe_camera(crop_camera(), IMAGE_SIZE, IMAGE_SIZE),
         "camera_photo": _describe_camera(camera, width, height),
@@ -54,22 +54,6 @@ def describe_face(reconstruction: Reconstruction, model: FaceModel) -> Dict[str,
 def encode_face_data(content: Dict[str, Any]) -> bytes:
     """Return the bytes of ``NAME.json``."""
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode("utf-8")
-
-
-def euler_degrees(rotation: np.ndarray) -> np.ndarray:
-    """Return the angles about x, y and z, degrees, of rotations Rz Ry Rx.
-
-    Args:
-        rotation: [..., 3, 3], for column vectors.
-
-    Returns:
-        [..., 3] pitch (positive: looks down), yaw (positive: turned to the right of the picture)
-        and roll (positive: leans counter-clockwise in the picture).
-    """
-    pitch = np.arctan2(rotation[..., 2, 1], rotation[..., 2, 2])
-    yaw = np.arcsin(np.clip(-rotation[..., 2, 0], -1, 1))
-    roll = np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0])
-    return np.degrees(np.stack([pitch, yaw, roll], axis=-1))
 
 
 def _describe_camera(camera: PictureCamera, width: int, height: int) -> Dict[str, Any]:

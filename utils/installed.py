@@ -21,6 +21,7 @@ _WITHOUT = {
         "this TensorBoard has no mesh plugin (1.14 and later have): no 3-D view is written"
     ),
     "dlib": "dlib is not installed: --detector dlib cannot be used",
+    "av": "PyAV is not installed (package av, Python 3.10 or later): clips cannot be read",
     "igl": "libigl is not installed: no mesh pyramid can be built for the mesh generator",
 }
 _REQUIREMENTS = ("requirements.txt", os.path.join("requirements", "published-rasterizer.txt"))
@@ -54,7 +55,7 @@ def missing_dependencies(modules: Iterable[str] = tuple(_WITHOUT)) -> List[str]:
     """Return one sentence for each module that is not installed, on the features it disables.
 
     Args:
-        modules: names out of ``tensorboard.plugins.mesh``, ``dlib`` and ``igl``.
+        modules: names out of ``tensorboard.plugins.mesh``, ``dlib``, ``av`` and ``igl``.
     """
     return [_WITHOUT[module] for module in modules if not is_installed(module)]
 

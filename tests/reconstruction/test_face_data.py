@@ -12,7 +12,7 @@ from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.landmark_layout import STANDARD_POINTS_3D
 from geometry.rotation import picture_rotation
 from reconstruction.face import LocatedFace, map_landmarks_to_photo
-from reconstruction.face_data import describe_face, encode_face_data, euler_degrees
+from reconstruction.face_data import describe_face, encode_face_data
 from reconstruction.face_source import decode_faces
 from tests.toy_reconstruction import toy_face_model
 
@@ -85,9 +85,3 @@ def test_head_angles_are_degrees_in_the_picture_of_the_photo():
         "xyz", [angles[k] for k in ("pitch", "yaw", "roll")], degrees=True
     )
     assert np.degrees((expected.inv() * found_turn).magnitude()) < 0.2
-
-
-def test_euler_angles_come_back_from_rotations():
-    angles = np.random.RandomState(0).uniform(-80, 80, (50, 3))
-    rotations = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
-    np.testing.assert_allclose(euler_degrees(rotations), angles, atol=1e-9)
