@@ -181,7 +181,7 @@ def write_meshes(
     texture = None
     if {"obj", "albedo", "glb"}.intersection(formats):
         texture = bake_texture(reconstruction, model, uv_map, texture_size)
-    if "albedo" in formats:
+    if "albedo" in formats and texture is not None:
         albedo = remove_light(texture, reconstruction, model, uv_map)
         write_texture(os.path.join(folder, reconstruction.face.name + "_albedo.png"), albedo)
 
@@ -217,9 +217,9 @@ def _write_mesh(
         write_stl(stem + ".stl", upright * MILLIMETERS_PER_DM, triangles)
 
     # 2. with texture
-    if "obj" in formats:
+    if "obj" in formats and texture is not None:
         write_textured_obj(stem + ".obj", vertices, triangles, uv_map.coordinates, texture)
-    if "glb" in formats:
+    if "glb" in formats and texture is not None:
         rig = make_rig(reconstruction, model)
         write_glb(
             stem + ".glb",

@@ -67,6 +67,15 @@ class DenseLandmarkNetwork:
         first = self._look(photo, box._replace(side=_MARGIN * box.side))
         return self._look(photo, self._square_around(first))
 
+    def follow(self, photo: np.ndarray, last: DenseLandmarks) -> DenseLandmarks:
+        """Return the points of a face that was seen a moment ago, by one look.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB.
+            last: its points in the frame before.
+        """
+        return self._look(photo, self._square_around(last))
+
     def _look(self, photo: np.ndarray, square: Square) -> DenseLandmarks:
         crop = square.cut(photo, _SIZE)
         values, presence = self._network.run(crop[np.newaxis].astype(np.float32) / 255.0)

@@ -83,6 +83,15 @@ class FaceDetector:
         """
         return self.load().landmarks_at(photo, five_points)
 
+    def follow(self, photo: np.ndarray, last: DenseLandmarks) -> DenseLandmarks:
+        """Return the 478 points of a face near those of the frame before; not of ``"dlib"``.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB.
+            last: points of the frame before, in pixels of this one.
+        """
+        return self.load().follow(photo, last)
+
     def load(self) -> Any:
         """Load the networks, unless they are, and return the detector behind this one.
 
@@ -130,6 +139,10 @@ class _MediaPipe:
         extents = np.linalg.norm([mouth - eyes, five_points[1] - five_points[0]], axis=1)
         box = Square((eyes + mouth) / 2, 2.2 * float(extents.max()), lean_angle(five_points))
         return self._landmarks.predict(photo, box)
+
+    def follow(self, photo: np.ndarray, last: DenseLandmarks) -> DenseLandmarks:
+        """Return the :class:`DenseLandmarks` near those of the frame before."""
+        return self._landmarks.follow(photo, last)
 
     def _look(
         self, photo: np.ndarray, picture: np.ndarray, scale: np.ndarray, turns: Sequence[int]

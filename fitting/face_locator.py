@@ -11,6 +11,7 @@ from typing import List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from alignment.align import Alignment, align, upright_angle
+from alignment.dense_landmarks import DenseLandmarks
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
 from alignment.locate import FaceLocation, FaceLocator
@@ -75,6 +76,19 @@ class ModelFaceLocator:
             InputError: the five points put the face outside of the photo.
         """
         return self._fit(photo, self._locator.with_five_points(photo, five_points, "given"))
+
+    def locate_dense(self, photo: np.ndarray, dense: DenseLandmarks) -> FittedLocation:
+        """Return the location of a face whose 478 points are known.
+
+        Args:
+            photo: [H, W, 3] uint8 RGB.
+            dense: its points.
+
+        Raises:
+            InputError: the points put the face outside of the photo.
+        """
+        location = self._locator.with_five_points(photo, dense.five_points(), dense=dense)
+        return self._fit(photo, location)
 
     def _fit(self, photo: np.ndarray, location: FaceLocation) -> FittedLocation:
         trust = float(location.landmark_confidence[INNER_LANDMARKS].mean())

@@ -49,3 +49,23 @@ def rotation_matrices(angles: np.ndarray) -> np.ndarray:
     # 2. their products
     (rx, ry, rz), (dx, dy, dz) = factors, derivatives
     return np.stack([(rz @ ry @ rx).T, (rz @ ry @ dx).T, (rz @ dy @ rx).T, (dz @ ry @ rx).T])
+
+
+def euler_angles(rotation: np.ndarray) -> np.ndarray:
+    """Return the angles about x, y and z, radians, of rotations Rz Ry Rx for column vectors.
+
+    Args:
+        rotation: [..., 3, 3].
+
+    Returns:
+        [..., 3] pitch (positive: looks down), yaw (positive: turned to the right of the picture)
+        and roll (positive: leans counter-clockwise in the picture).
+    """
+    return np.stack(
+        [
+            np.arctan2(rotation[..., 2, 1], rotation[..., 2, 2]),
+            np.arcsin(np.clip(-rotation[..., 2, 0], -1, 1)),
+            np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0]),
+        ],
+        axis=-1,
+    )

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
+from mesh.gltf_animation import Animation, add_animation
 from utils.atomic import atomic_path
 
 _FLOAT, _UNSIGNED_INT = 5126, 5125  # component types
@@ -20,7 +21,7 @@ _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 _STILL = 1e-6  # meters; vertices that a morph target moves by less are left out of it
 
 
-class _Buffer:
+class GltfBuffer:
     """Collects binary data, buffer views and accessors."""
 
     def __init__(self) -> None:
@@ -61,6 +62,20 @@ class _Buffer:
             "SCALAR",
             bufferView=self.view(values.tobytes(), _ELEMENT_ARRAY_BUFFER),
         )
+
+    def keys(self, values: np.ndarray, kind: str, bounds: bool = False) -> int:
+        """Append keys of an animation [T, n] and return the index of their accessor.
+
+        Args:
+            values: floats.
+            kind: ``SCALAR``, ``VEC3`` or ``VEC4``.
+            bounds: whether to note the smallest and the largest value, as times need.
+        """
+        values = np.ascontiguousarray(values, "<f4")
+        index = self._accessor(values, _FLOAT, kind, bufferView=self.view(values.tobytes()))
+        if not bounds:
+            del self.accessors[index]["min"], self.accessors[index]["max"]
+        return index
 
     def displacements(self, values: np.ndarray) -> int:
         """Append a morph target [n, 3] as a sparse accessor of the vertices that move."""
@@ -107,6 +122,7 @@ def write_glb(
     texture: np.ndarray,
     morph_targets: Sequence[Tuple[str, np.ndarray, float]] = (),
     name: str = "face",
+    animation: Optional[Animation] = None,
 ) -> None:
     """Write a textured mesh as binary glTF, atomically.
 
@@ -122,9 +138,10 @@ def write_glb(
         texture: [T, T, 3] uint8 RGB, first row on top.
         morph_targets: list of (name, displacements [N, 3] meters at weight 1, initial weight).
         name: name of node and mesh.
+        animation: keys of an animation, or None.
     """
     # 1. geometry
-    buffer = _Buffer()
+    buffer = GltfBuffer()
     primitive: Dict[str, Any] = {
         "attributes": {
             "POSITION": buffer.vectors(vertices),
@@ -150,7 +167,7 @@ def write_glb(
     image_view = buffer.view(encoded.getvalue())
 
     # 4. scene, material, and the tables of the buffer
-    document = {
+    document: Dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "Deep3D GCN-ResNet"},
         "extensionsUsed": ["KHR_materials_unlit"],
         "scene": 0,
@@ -183,6 +200,9 @@ def write_glb(
         "bufferViews": buffer.views,
         "buffers": [{"byteLength": len(buffer.data)}],
     }
+    if animation is not None:
+        add_animation(document, buffer, animation)
+        document["buffers"][0]["byteLength"] = len(buffer.data)
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         file.write(_container(document, bytes(buffer.data)))
 

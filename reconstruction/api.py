@@ -14,10 +14,10 @@ from typing import Any, List, NamedTuple, Optional, Union
 
 import numpy as np
 
-from alignment.photo_camera import PhotoCamera, photo_camera
 from face_model import FaceModel, load_face_model
 from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
-from reconstruction.face import Reconstruction, map_landmarks_to_photo
+from geometry.camera_matrices import PictureCamera
+from reconstruction.face import Reconstruction, camera_of_photo, map_landmarks_to_photo
 from reconstruction.pipeline import FacePipeline
 from reconstruction.weights import NetworkRequest, choose_networks, read_weights
 from utils.errors import InputError
@@ -35,7 +35,7 @@ class FaceResult(NamedTuple):
     colors: np.ndarray  # [N, 3] RGB, albedo times light, not clipped
     landmarks: np.ndarray  # [68, 2] of the reconstructed face
     coefficients: np.ndarray  # [257], see :meth:`split`
-    camera: PhotoCamera  # from the world to the photo
+    camera: PictureCamera  # from the world to the photo
     trust: float  # 0..1, in the place of the face; doubtful below .5
     model: FaceModel
     reconstruction: Reconstruction  # everything, for ``face_views`` and ``result_files``
@@ -108,7 +108,7 @@ def _describe(found: Reconstruction, model: FaceModel) -> FaceResult:
         colors=found.colors,
         landmarks=map_landmarks_to_photo(found),
         coefficients=found.coefficients,
-        camera=photo_camera(found.face.alignment),
+        camera=camera_of_photo(found.face),
         trust=found.face.trust,
         model=model,
         reconstruction=found,

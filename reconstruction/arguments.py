@@ -2,7 +2,7 @@
 
 import argparse
 from concurrent import futures
-from typing import List, NamedTuple, Optional
+from typing import List, NamedTuple, Optional, Tuple
 
 from alignment.detect import DETECTORS
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
@@ -114,6 +114,21 @@ def prepare_reconstruction(arguments: argparse.Namespace) -> ReconstructionSetup
         InputError: no photos are found, or weights or the face model are missing or unfit.
     """
     photos = find_photos_or_example(arguments.input, "--input")
+    return ReconstructionSetup(photos, *prepare_source(arguments))
+
+
+def prepare_source(arguments: argparse.Namespace) -> Tuple[FaceModel, FaceSource, str]:
+    """Load the face model, and make the source of reconstructions.
+
+    Args:
+        arguments: parsed flags of :func:`add_photo_flags` and :func:`add_reconstruction_flags`.
+
+    Returns:
+        The ``FaceModel``, the source, and one line on both for the user.
+
+    Raises:
+        InputError: weights or the face model are missing or unfit.
+    """
     request = read_network_request(arguments)  # complains before the face model is read
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
         loading = executor.submit(load_face_model, arguments.face_model)
@@ -123,7 +138,7 @@ def prepare_reconstruction(arguments: argparse.Namespace) -> ReconstructionSetup
     description = "face model: {} ({} vertices); coefficients: {}".format(
         model.name, model.vertex_count, source.description
     )
-    return ReconstructionSetup(photos, model, source, description)
+    return model, source, description
 
 
 def make_face_source(

@@ -4,13 +4,14 @@ from typing import List, NamedTuple, Optional
 
 import numpy as np
 
-from alignment.align import Alignment
+from alignment.align import Alignment, crop_to_photo_matrix
 from alignment.landmark_confidence import LEAST_TRUST
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.model import FaceModel
 from fitting.landmarks import LandmarkFit
 from gcn.refined_mesh import RefinedMesh
 from geometry.camera import flip_y
+from geometry.camera_matrices import PictureCamera, photo_camera
 
 REFINED_SUFFIX = "_refined"  # of the names of a refined face's files
 
@@ -68,6 +69,14 @@ def mesh_variants(reconstruction: Reconstruction) -> List[Reconstruction]:
 def map_landmarks_to_photo(reconstruction: Reconstruction) -> np.ndarray:
     """Return the reconstruction's 68 landmarks in the original photo, [68, 2], y down."""
     return reconstruction.face.alignment.to_photo(flip_y(reconstruction.landmarks))
+
+
+def camera_of_photo(face: LocatedFace) -> PictureCamera:
+    """Return the camera of the original photo, which projects the world to its pixels."""
+    alignment = face.alignment
+    height, width = face.photo.shape[:2]
+    matrix = crop_to_photo_matrix(alignment.trans_params, alignment.degrees)
+    return photo_camera(matrix, width, height)
 
 
 def head_pose(reconstruction: Reconstruction, model: FaceModel) -> np.ndarray:

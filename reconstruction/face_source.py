@@ -76,13 +76,23 @@ class FaceSource(abc.ABC):
         self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
     ) -> List[Reconstruction]:
         """Return the ``Reconstruction`` of each face; arguments of :meth:`find_coefficients`."""
-        found = decode_faces(faces, self.find_coefficients(faces, progress), self._decoder)
+        found = self.decode(faces, self.find_coefficients(faces, progress))
         if self._refiner is None:
             return found
         meshes = self._refiner.refine(
             [one.face.alignment.crop for one in found], [one.coefficients for one in found]
         )
         return [one._replace(refined=mesh) for one, mesh in zip(found, meshes)]
+
+    def decode(
+        self, faces: Sequence[LocatedFace], coefficients: np.ndarray
+    ) -> List[Reconstruction]:
+        """Return the ``Reconstruction`` of faces whose coefficients [B, 257] are known."""
+        return decode_faces(faces, coefficients, self._decoder)
+
+    def draw(self, coefficients: np.ndarray, size: int) -> np.ndarray:
+        """Return pictures [B, size, size, 4] uint8 RGBA of coefficients [B, 257] in their crops."""
+        return self._decoder.render(coefficients, size)
 
     def iterate_located(self, photos: Sequence[Photo], report: Report) -> Iterator[LocatedFace]:
         """Yield the faces of photos one by one, while those of later photos are being located.

@@ -5,12 +5,13 @@ from typing import Any, Callable, List, Optional, Sequence
 
 import numpy as np
 
+from alignment.dense_landmarks import DenseLandmarks
 from alignment.skin import skin_mask
 from checkpoints.variables import checkpoint_exists
 from face_decoder import FaceDecoder
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
-from fitting.face_locator import ModelFaceLocator
+from fitting.face_locator import FittedLocation, ModelFaceLocator
 from fitting.objective import FaceObservation
 from fitting.photometric import FaceFitter, FitSettings
 from gcn.refiner import MeshRefiner
@@ -107,20 +108,30 @@ class FacePipeline(FaceSource):
         else:
             locations = [self._locator.locate_at(pixels, five_points)]
         return [
-            LocatedFace(
-                name=photo.name if i == 0 else "{}_face{}".format(photo.name, i + 1),
-                photo_path=photo.path,
-                photo=pixels,
-                alignment=location.alignment,
-                landmarks=location.landmarks,
-                landmark_confidence=location.landmark_confidence,
-                five_points=location.five_points,
-                evidence=location.evidence,
-                fit=location.fit,
-                trust=location.trust,
+            _make_located_face(
+                photo.name if i == 0 else "{}_face{}".format(photo.name, i + 1),
+                photo.path,
+                pixels,
+                location,
             )
             for i, location in enumerate(locations)
         ]
+
+    def locate_dense(
+        self, name: str, path: str, pixels: np.ndarray, dense: DenseLandmarks
+    ) -> LocatedFace:
+        """Align a face whose 478 points are known, as in a frame of a clip.
+
+        Args:
+            name: stem of its output files.
+            path: file that shows it, for messages.
+            pixels: [H, W, 3] uint8 RGB.
+            dense: its points.
+
+        Raises:
+            InputError: the points put the face outside of the picture.
+        """
+        return _make_located_face(name, path, pixels, self._locator.locate_dense(pixels, dense))
 
     def find_coefficients(
         self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
@@ -163,6 +174,23 @@ class _BackgroundRun:
     def wait(self) -> None:
         """Wait for the end of the run, and raise its exception if it had one."""
         self._future.result()
+
+
+def _make_located_face(
+    name: str, path: str, pixels: np.ndarray, location: FittedLocation
+) -> LocatedFace:
+    return LocatedFace(
+        name=name,
+        photo_path=path,
+        photo=pixels,
+        alignment=location.alignment,
+        landmarks=location.landmarks,
+        landmark_confidence=location.landmark_confidence,
+        five_points=location.five_points,
+        evidence=location.evidence,
+        fit=location.fit,
+        trust=location.trust,
+    )
 
 
 def make_observation(face: LocatedFace) -> FaceObservation:

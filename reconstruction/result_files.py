@@ -1,4 +1,4 @@
-"""The files of a reconstructed face that demo.py writes: NAME.mat, NAME_mesh.obj, NAME.png."""
+"""The files of a face that demo.py writes: NAME.mat, NAME.json, NAME_mesh.obj, NAME.png."""
 
 import os
 from typing import Any, Dict, List, NamedTuple, Optional
@@ -18,6 +18,7 @@ from reconstruction.face import (
     map_landmarks_to_photo,
     mesh_variants,
 )
+from reconstruction.face_data import describe_face, encode_face_data
 from utils.atomic import atomic_path, write_atomically
 from utils.mat_files import write_mat
 
@@ -48,7 +49,7 @@ def write_reconstruction(
     folder: str,
     content: Optional[ModelContent] = None,
 ) -> List[str]:
-    """Write ``NAME.mat``, ``NAME_mesh.obj`` and ``NAME.png`` into ``folder``, each atomically.
+    """Write ``NAME.mat``, ``NAME.json``, ``NAME_mesh.obj`` and ``NAME.png``, each atomically.
 
     A refined face also has ``NAME_refined_mesh.obj`` and ``NAME_refined.png``.
 
@@ -62,9 +63,11 @@ def write_reconstruction(
         The paths written.
     """
     content = content or make_model_content(model)
-    paths = [os.path.join(folder, reconstruction.face.name + ".mat")]
+    stem = os.path.join(folder, reconstruction.face.name)
+    paths = [stem + ".mat", stem + ".json"]
     with atomic_path(paths[0]) as temporary, open(temporary, "wb") as file:
         write_mat(file, build_mat_fields(reconstruction, model, content))
+    write_atomically(paths[1], encode_face_data(describe_face(reconstruction, model)))
     for variant in mesh_variants(reconstruction):
         stem = os.path.join(folder, variant.face.name)
         paths += [stem + "_mesh.obj", stem + ".png"]

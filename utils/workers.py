@@ -4,12 +4,16 @@ import contextlib
 import ctypes
 import functools
 import os
+import queue
 import signal
 import threading
-from typing import Any, ContextManager, Iterator
+from typing import Any, ContextManager, Iterable, Iterator, TypeVar
 
 import threadpoolctl
 
+_Item = TypeVar("_Item")
+
+_POLL_SECONDS = 0.1  # after which a waiting thread looks whether it is to stop
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
@@ -93,6 +97,47 @@ def one_blas_thread() -> ContextManager[Any]:
 def _blas_libraries() -> threadpoolctl.ThreadpoolController:
     """Find the BLAS libraries of numpy and scipy once; the search takes some milliseconds."""
     return threadpoolctl.ThreadpoolController()
+
+
+def ahead_in_thread(items: Iterable[_Item], count: int) -> Iterator[_Item]:
+    """Yield items that a thread makes ahead, up to so many at once.
+
+    Args:
+        items: an iterable, consumed in the thread; its errors are raised here.
+        count: most items that wait.
+    """
+    waiting: Any = queue.Queue(count)
+    stopped = threading.Event()
+
+    def put(kind: str, value: Any) -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(queue.Full):
+                waiting.put((kind, value), timeout=_POLL_SECONDS)
+                return
+
+    def make() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stopped.is_set():
+                    return
+            put("end", None)
+        except BaseException as error:
+            put("error", error)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = waiting.get()
+            if kind == "error":
+                raise value
+            if kind == "end":
+                return
+            yield value
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def release_freed_memory() -> None:

@@ -245,8 +245,8 @@ def test_the_refined_mesh_is_written_beside_the_other(model, trained, tmp_path):
     paths = write_reconstruction(found._replace(refined=refined), model, str(tmp_path))
     assert (
         sorted(os.listdir(str(tmp_path)))
-        == ["p.mat", "p.png", "p_mesh.obj", "p_refined.png", "p_refined_mesh.obj"]
-        and len(paths) == 5
+        == ["p.json", "p.mat", "p.png", "p_mesh.obj", "p_refined.png", "p_refined_mesh.obj"]
+        and len(paths) == 6
     )
     fields = scipy.io.loadmat(str(tmp_path / "p.mat"))
     np.testing.assert_array_equal(fields["face_shape_refined"], refined.world_shape)

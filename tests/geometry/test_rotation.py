@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geometry.rotation import rotation_matrices, rotation_matrix
+from geometry.rotation import euler_angles, rotation_matrices, rotation_matrix
 from utils.tf_compat import tf
 
 
@@ -38,3 +38,9 @@ def test_derivatives_agree_with_finite_differences():
         step = 1e-6 * np.eye(3)[axis]
         high, low = rotation_matrices(angles + step)[0], rotation_matrices(angles - step)[0]
         np.testing.assert_allclose(derivative, (high - low) / 2e-6, atol=1e-8)
+
+
+def test_euler_angles_come_back_from_rotations():
+    angles = np.random.RandomState(0).uniform(-1.4, 1.4, (50, 3))
+    rotations = np.stack([rotation_matrices(one)[0].T for one in angles])
+    np.testing.assert_allclose(euler_angles(rotations), angles, atol=1e-9)

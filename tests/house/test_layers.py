@@ -23,6 +23,7 @@ LAYERS = (
     ("fitting",),
     ("gcn", "dataset", "mesh"),
     ("reconstruction", "training", "synthesis"),
+    ("video",),
     ("demo", "nme", "obj", "preprocess_img", "renderer", "train"),
 )
 SCRIPTS = LAYERS[-1]

@@ -97,10 +97,11 @@ def test_good_photos_are_done_and_bad_ones_named(outcome):
         assert sum(name in line for line in complaints) == 1, name
 
 
-def test_every_photo_gets_its_three_files_and_nothing_else(outcome):
+def test_every_photo_gets_its_four_files_and_nothing_else(outcome):
     stems = ("cmyk", "gray", "large", "rgba", "rotated", "sixteen bit")
     assert sorted(os.listdir(str(outcome[1]))) == sorted(
-        [stem + end for stem in stems for end in (".mat", ".png", "_mesh.obj")] + ["index.html"]
+        [stem + end for stem in stems for end in (".json", ".mat", ".png", "_mesh.obj")]
+        + ["index.html"]
     )
 
 

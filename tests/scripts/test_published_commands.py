@@ -294,7 +294,12 @@ def test_training_continues_a_published_generator(clone, processed):
 def test_the_checkpoint_gives_the_face_of_the_graph_frozen_from_it(clone):
     said = clone.run("python demo.py {} --page 0 --output output/ckpt".format(USE_R_NET))
     assert "coefficients: from weights/r_net.ckpt" in said
-    assert clone.files("output", "ckpt") == {"portrait.mat", "portrait.png", "portrait_mesh.obj"}
+    assert clone.files("output", "ckpt") == {
+        "portrait.json",
+        "portrait.mat",
+        "portrait.png",
+        "portrait_mesh.obj",
+    }
     said = clone.run("python demo.py --page 0 --output output/graph")
     assert "coefficients: from network/FaceReconModel.pb" in said
     of_checkpoint, of_graph = (

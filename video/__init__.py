@@ -1,0 +1,1 @@
+"""Clips: faces tracked through videos, smooth motion, and its files."""

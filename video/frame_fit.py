@@ -1,0 +1,244 @@
+"""Pose and expression of a known person in many frames at once, from detected points.
+
+The least-squares problem of ``fitting.landmarks`` with the identity fixed: the 478 points where
+they are visible, the 68 landmarks of the network, hidden ones too, and Gaussian priors on the
+expression. Frames are independent of each other, so no error drifts from frame to frame; they are
+solved together, as batches of small matrices.
+"""
+
+from typing import NamedTuple, Tuple
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from face_model.coefficients import expression_bounds
+from face_model.dense_points import dense_points
+from face_model.landmark_basis import vertex_model
+from face_model.model import FaceModel
+from fitting.landmarks import LANDMARK_NOISE, correspondence_weights
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT
+from geometry.landmark_layout import DENSE_FROM_68, EYES_AND_MOUTH
+from geometry.normals import surface_normals
+from geometry.rotation import rotation_matrices
+from utils.workers import one_blas_thread
+
+_POSE_COUNT = 6  # three angles, then three translations
+_START_YAWS = np.radians((0.0, -45.0, 45.0))
+_ANGLE_BOUND, _TRANSLATION_BOUND = np.radians(100), 3.0  # radians, dm
+_POSE_STEPS, _STEPS, _TOLERANCE = 10, 14, 1e-4
+_DAMPING, _MORE, _LESS = 1e-3, 8.0, 0.25  # Levenberg-Marquardt
+_BATCH = 32  # frames solved together
+# As in fitting.landmarks: neighbors among the 478 points err alike; lids and lips are edges; points
+# far from their vertices lose weight; points near the outline slide along it.
+_DENSE_NOISE, _FEATURE_NOISE, _ROBUST = 3.0, 2.0, 3.0
+_FACING = (0.2, 0.5)
+_REGION = 24  # points whose normals are averaged
+_EXPRESSION_SPREAD = 1.0  # standard deviation of the prior
+
+
+class FramePoints(NamedTuple):
+    """Detected points of one face in T frames, in crops. Pixels, y up."""
+
+    dense: np.ndarray  # [T, 478, 2]
+    landmarks: np.ndarray  # [T, 68, 2]
+    confidence: np.ndarray  # [T, 68] of the landmarks, 1 for an error of fitting.LANDMARK_NOISE
+
+
+class FrameFit(NamedTuple):
+    """Pose and expression in T frames."""
+
+    angles: np.ndarray  # [T, 3] radians
+    translation: np.ndarray  # [T, 3] dm
+    expression: np.ndarray  # [T, expressions]
+    error: np.ndarray  # [T] root mean square of the weighted residuals, pixels
+
+
+class PersonFitter:
+    """Fits pose and expression of one person.
+
+    Args:
+        model: a ``FaceModel``.
+        identity: [identities] of the person.
+    """
+
+    def __init__(self, model: FaceModel, identity: np.ndarray) -> None:
+        # 1. the person's points, and how they move with the expression
+        dense = dense_points(model)
+        vertices = np.concatenate([dense.vertices, model.landmarks])
+        mean, basis = vertex_model(model, vertices)
+        identity = np.asarray(identity, np.float64)
+        self._mean = mean + basis[..., : model.identity_count].dot(identity)
+        self._basis = basis[..., model.identity_count :]
+        self._normals = _regional_normals(model, identity, dense.vertices)
+
+        # 2. spreads of the points, and distances at which they lose weight
+        spread = _DENSE_NOISE * dense.spread
+        spread[np.array(DENSE_FROM_68)[EYES_AND_MOUTH]] = _FEATURE_NOISE
+        self._inverse = np.concatenate([1 / spread, correspondence_weights() / LANDMARK_NOISE])
+        self._scale = np.concatenate(
+            [_ROBUST * dense.spread, np.full(len(model.landmarks), np.inf)]
+        )
+        self._dense_count = len(dense.vertices)
+
+        # 3. bounds of pose and expression
+        lower, upper = expression_bounds(model)
+        pose = np.array([_ANGLE_BOUND] * 3 + [_TRANSLATION_BOUND] * 3)
+        self._lower = np.concatenate([-pose, lower])
+        self._upper = np.concatenate([pose, upper])
+
+    def fit(self, points: FramePoints) -> FrameFit:
+        """Return the :class:`FrameFit` of all frames."""
+        with one_blas_thread():
+            parts = [
+                self._fit_batch(FramePoints(*(array[at : at + _BATCH] for array in points)))
+                for at in range(0, len(points.dense), _BATCH)
+            ]
+        return FrameFit(*(np.concatenate(columns) for columns in zip(*parts)))
+
+    def _fit_batch(self, points: FramePoints) -> FrameFit:
+        # 1. points of each frame, and their weights when all are visible
+        count = len(points.dense)
+        targets = np.concatenate([points.dense, points.landmarks], axis=1).astype(np.float64)
+        ones = np.ones((count, self._dense_count))
+        weights = np.concatenate([ones, points.confidence], axis=1) * self._inverse
+
+        # 2. rigid pose without expression, the best from three yaws
+        candidates = []
+        for yaw in _START_YAWS:
+            start = np.zeros((count, _POSE_COUNT))
+            start[:, 1] = yaw
+            candidates.append(self._solve(start, targets, weights, _POSE_STEPS))
+        costs = np.array([cost for _, cost in candidates])
+        poses = np.array([pose for pose, _ in candidates])
+        pose = poses[costs.argmin(axis=0), np.arange(count)]
+
+        # 3. pose and expression from the visible points, robustly
+        solution = np.concatenate([pose, np.zeros((count, self._basis.shape[2]))], axis=1)
+        for _ in range(2):
+            shown = weights.copy()
+            shown[:, : self._dense_count] *= self._visibility(solution)
+            kept = shown / (1 + (self._distances(solution, targets) / self._scale) ** 2)
+            solution, _ = self._solve(solution, targets, kept, _STEPS)
+        offsets = self._offsets(solution, targets) * kept[..., np.newaxis]
+        error = np.sqrt(np.sum(offsets**2, axis=(1, 2)) / np.sum(kept**2, axis=1))
+        return FrameFit(solution[:, :3], solution[:, 3:6], solution[:, 6:], error)
+
+    def _solve(
+        self, start: np.ndarray, targets: np.ndarray, weights: np.ndarray, steps: int
+    ) -> Tuple[np.ndarray, np.ndarray]:
+        """Minimize the squared residuals of each frame by projected Levenberg-Marquardt steps.
+
+        Args:
+            start: [T, 6 or 6 + K] pose, and expression or none.
+            targets: [T, P, 2] pixels, y up.
+            weights: [T, P] inverse standard deviations, 1 / pixels.
+            steps: largest number of steps.
+
+        Returns:
+            Parameters like ``start``, and half the squared residuals [T].
+        """
+        size = start.shape[1]
+        lower, upper = self._lower[:size], self._upper[:size]
+        x = np.clip(start, lower, upper)
+        damping = np.full(len(x), _DAMPING)
+        cost, gradient, normal = self._linearize(x, targets, weights)
+        running = np.ones(len(x), bool)
+        diagonal = np.arange(size)
+
+        for _ in range(steps):
+            # 1. damped steps of the parameters that are not held by their bounds
+            at = np.flatnonzero(running)
+            held = ((x[at] <= lower) & (gradient[at] > 0)) | ((x[at] >= upper) & (gradient[at] < 0))
+            matrix = normal[at]
+            matrix[:, diagonal, diagonal] *= 1 + damping[at, np.newaxis]
+            matrix[:, diagonal, diagonal] += 1e-12
+            matrix *= ~held[:, :, np.newaxis] & ~held[:, np.newaxis, :]
+            matrix[:, diagonal, diagonal] += held
+            step = np.linalg.solve(matrix, (gradient[at] * ~held)[..., np.newaxis])[..., 0]
+            moved = np.clip(x[at] - step, lower, upper)
+
+            # 2. accepted where they are better
+            trial, slope, curvature = self._linearize(moved, targets[at], weights[at])
+            better = trial < cost[at]
+            done = np.where(better, cost[at] - trial < _TOLERANCE * cost[at], damping[at] > 1e5)
+            chosen = at[better]
+            x[chosen], cost[chosen] = moved[better], trial[better]
+            gradient[chosen], normal[chosen] = slope[better], curvature[better]
+            damping[at] *= np.where(better, _LESS, _MORE)
+            running[at] = ~done
+            if not running.any():
+                break
+        return x, cost
+
+    def _pose(self, x: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return world points [T, P, 3], shapes [T, P, 3], and rotations [T, 4, 3, 3]."""
+        shape = np.broadcast_to(self._mean, (len(x),) + self._mean.shape)
+        if x.shape[1] > _POSE_COUNT:
+            flat = self._basis.reshape(-1, self._basis.shape[2])
+            shape = shape + x[:, _POSE_COUNT:].dot(flat.T).reshape(shape.shape)
+        rotations = np.stack([rotation_matrices(angles) for angles in x[:, :3]])
+        world = np.matmul(shape, rotations[:, 0]) + x[:, np.newaxis, 3:_POSE_COUNT]
+        return world, shape, rotations
+
+    def _offsets(self, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        world = self._pose(x)[0]
+        depth = CAMERA_DISTANCE - world[..., 2:]
+        return FOCAL_LENGTH * world[..., :2] / depth + PRINCIPAL_POINT - targets
+
+    def _distances(self, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(self._offsets(x, targets), axis=2)
+
+    def _linearize(
+        self, x: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return half the squared residuals [T], gradients [T, n], Gauss and Newton's [T, n, n]."""
+        world, shape, rotations = self._pose(x)
+
+        # 1. derivatives of the weighted pixels by world x (and y), and by z
+        depth = CAMERA_DISTANCE - world[..., 2]
+        along = weights * FOCAL_LENGTH / depth  # [T, P]
+        inward = along[..., np.newaxis] * world[..., :2] / depth[..., np.newaxis]  # [T, P, 2]
+
+        # 2. those of world points by the parameters, then of pixels
+        columns = [np.matmul(shape, part) for part in np.moveaxis(rotations[:, 1:], 1, 0)]
+        units = np.broadcast_to(np.eye(3), world.shape + (3,))
+        by = np.concatenate([np.stack(columns, axis=-1), units], axis=-1)  # [T, P, 3, 6]
+        if x.shape[1] > _POSE_COUNT:
+            count = self._basis.shape[2]
+            basis = np.moveaxis(self._basis, 1, 0).reshape(3, -1)
+            turned = np.matmul(np.swapaxes(rotations[:, 0], 1, 2), basis)
+            turned = turned.reshape(len(x), 3, len(self._mean), count)
+            by = np.concatenate([by, np.moveaxis(turned, 1, 2)], axis=-1)
+        jacobian = along[..., np.newaxis, np.newaxis] * by[:, :, :2]
+        jacobian += inward[..., np.newaxis] * by[:, :, 2:]
+        jacobian = jacobian.reshape(len(x), -1, by.shape[-1])
+
+        # 3. residuals of the points and of the prior
+        projected = FOCAL_LENGTH * world[..., :2] / depth[..., np.newaxis] + PRINCIPAL_POINT
+        residuals = ((projected - targets) * weights[..., np.newaxis]).reshape(len(x), -1)
+        prior = np.zeros(x.shape[1])
+        prior[_POSE_COUNT:] = _EXPRESSION_SPREAD**-2
+        cost = 0.5 * (np.sum(residuals**2, axis=1) + np.sum(prior * x**2, axis=1))
+        transposed = np.swapaxes(jacobian, 1, 2)
+        gradient = np.matmul(transposed, residuals[..., np.newaxis])[..., 0] + prior * x
+        return cost, gradient, np.matmul(transposed, jacobian) + np.diag(prior)
+
+    def _visibility(self, x: np.ndarray) -> np.ndarray:
+        """Return how far each of the 478 points turns to the camera, [T, 478], 0..1."""
+        world, _, rotations = self._pose(x)
+        to_camera = np.array([0.0, 0.0, CAMERA_DISTANCE]) - world[:, : self._dense_count]
+        to_camera /= np.linalg.norm(to_camera, axis=2, keepdims=True)
+        normals = np.matmul(self._normals, rotations[:, 0])
+        low, high = _FACING
+        return np.clip((np.sum(normals * to_camera, axis=2) - low) / (high - low), 0.0, 1.0)
+
+
+def _regional_normals(model: FaceModel, identity: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Return the unit normals of the regions around vertices of the resting face, [P, 3].
+
+    Lips and lids turn inwards at their edges, which are visible all the same.
+    """
+    shape = model.mean_shape + model.identity_basis.dot(identity).reshape(-1, 3)
+    _, neighbors = cKDTree(shape[vertices]).query(shape[vertices], k=_REGION)
+    mean = surface_normals(shape, model.triangles)[vertices][neighbors].mean(axis=1)
+    return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)

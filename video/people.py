@@ -1,0 +1,260 @@
+"""From tracks to people: who is who, their identity and albedo, and their motion.
+
+Identity and albedo come from the frames that show a person best, by the pipeline for photos, as a
+robust mean. Pose, expression and light then belong to each frame.
+"""
+
+from typing import Any, List, NamedTuple, Sequence
+
+import numpy as np
+
+from alignment.align import crop_to_photo_matrix, photo_to_crop
+from face_model.coefficients import coefficient_sizes, split_coefficients
+from face_model.dense_points import dense_points
+from face_model.model import FaceModel
+from geometry.camera import IMAGE_SIZE, flip_y
+from geometry.normals import surface_normals
+from geometry.rotation import rotation_matrices
+from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_BANDS, harmonics_array
+from identity.features import load_identity_network
+from utils.tf_compat import inference_config, tf
+from video.frame_fit import FramePoints, PersonFitter
+from video.motion import Motion, Person, leave_crop
+from video.tracking import Candidate, Track
+
+# Largest distance between unit features of one person: dlib's network was trained to separate
+# people at 0.6; FaceNet's threshold on LFW is 1.1 (Schroff et al., CVPR 2015, section 5.1).
+_LARGEST_DISTANCES = {"dlib": 0.6, "facenet": 1.1}
+_BEST_FRAMES = 6  # that give identity and albedo
+_ROUNDS = 5  # of the robust mean
+_LONGEST_GAP = 0.35  # seconds within a continuous motion
+_WORST_ERROR = 3.0  # multiple of the usual error of the fit at which a frame keeps a quarter
+_LIGHT_STIFFNESS = 0.03  # of the light of the best frames, relative to the precision of the samples
+_ROBUST_COLOR = 40.0  # gray levels
+_SEEN = 0.3  # cosine between normal and viewing direction, of points whose colors are used
+_IRISES = 10  # the last of the 478 points
+
+
+class FoundPerson(NamedTuple):
+    """A person, and the reconstruction of the frame that shows them best."""
+
+    person: Person
+    best: Any  # reconstruction.face.Reconstruction
+
+
+def find_people(
+    tracks: Sequence[Track], pipeline: Any, path: str, name: str, all_faces: bool
+) -> List[FoundPerson]:
+    """Return the people of a clip, the one seen most and largest first.
+
+    Args:
+        tracks: the finished tracks.
+        pipeline: ``reconstruction.pipeline.FacePipeline``.
+        path: of the clip, for messages.
+        name: stem of the output files of the first person.
+        all_faces: return everybody, not only the first person.
+    """
+    groups = sorted(_group_tracks(tracks, pipeline, path), key=_prominence, reverse=True)
+    if not all_faces:
+        groups = groups[:1]
+    return [
+        _find_person(group, pipeline, path, name if i == 0 else "{}_face{}".format(name, i + 1))
+        for i, group in enumerate(groups)
+    ]
+
+
+def _prominence(tracks: Sequence[Track]) -> float:
+    """Return the area of a person's faces, summed over the frames."""
+    return float(
+        sum(np.prod(np.ptp(one.dense, axis=0)) for track in tracks for one in track.sightings)
+    )
+
+
+def _group_tracks(tracks: Sequence[Track], pipeline: Any, path: str) -> List[List[Track]]:
+    """Group the tracks that show one person, by identity features."""
+    if len(tracks) < 2:
+        return [[track] for track in tracks]
+    network = load_identity_network("auto")
+    crops = []
+    for track in tracks:
+        best = track.candidates[0]
+        crops.append(pipeline.locate_dense("", path, best.pixels, best.dense).alignment.crop)
+    features = _embed(np.stack(crops), network)
+
+    # Each track joins the nearest person; two faces of one frame are two people.
+    groups: List[List[int]] = []
+    order = sorted(range(len(tracks)), key=lambda i: -len(tracks[i].sightings))
+    for i in order:
+        distances = [np.linalg.norm(features[group].mean(axis=0) - features[i]) for group in groups]
+        free = [
+            distance if not any(_coincide(tracks[i], tracks[k]) for k in group) else np.inf
+            for distance, group in zip(distances, groups)
+        ]
+        if free and min(free) < _LARGEST_DISTANCES[network.kind]:
+            groups[int(np.argmin(free))].append(i)
+        else:
+            groups.append([i])
+    return [[tracks[i] for i in sorted(group)] for group in groups]
+
+
+def _coincide(one: Track, other: Track) -> bool:
+    frames = {sighting.frame for sighting in one.sightings}
+    return any(sighting.frame in frames for sighting in other.sightings)
+
+
+def _embed(crops: np.ndarray, network: Any) -> np.ndarray:
+    """Return unit identity features [B, D] of crops [B, 224, 224, 3] RGB."""
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3])
+        features = network.features(images)
+        with tf.Session(graph=graph, config=inference_config()) as session:
+            found = session.run(features, {images: crops[..., ::-1]})
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def _find_person(tracks: Sequence[Track], pipeline: Any, path: str, name: str) -> FoundPerson:
+    """Return a person with the motion in all tracks, not yet smooth."""
+    # 1. the best frames as photos
+    candidates: List[Candidate] = [one for track in tracks for one in track.candidates]
+    candidates = sorted(candidates, key=lambda one: -one.score)[:_BEST_FRAMES]
+    faces = [pipeline.locate_dense(name, path, one.pixels, one.dense) for one in candidates]
+    found = pipeline.reconstruct(faces)
+    parts = split_coefficients(
+        np.array([one.coefficients for one in found], np.float64),
+        coefficient_sizes(pipeline.model),
+    )
+    identity, albedo = robust_mean(parts.identity), robust_mean(parts.albedo)
+
+    # 2. each frame
+    light = np.median(parts.gamma, axis=0)
+    motion = fit_motion(tracks, pipeline.model, identity, albedo, light)
+    return FoundPerson(Person(name, identity, albedo, motion), found[0])
+
+
+def robust_mean(rows: np.ndarray) -> np.ndarray:
+    """Return the mean [C] of rows [B, C], with Geman and McClure's weights for whole rows."""
+    mean = np.median(rows, axis=0)
+    for _ in range(_ROUNDS):
+        distances = np.linalg.norm(rows - mean, axis=1)
+        scale = 2 * max(float(np.median(distances)), 1e-6)
+        weights = 1 / (1 + (distances / scale) ** 2) ** 2
+        mean = weights.dot(rows) / weights.sum()
+    return mean
+
+
+def fit_motion(
+    tracks: Sequence[Track],
+    model: FaceModel,
+    identity: np.ndarray,
+    albedo: np.ndarray,
+    light: np.ndarray,
+) -> Motion:
+    """Return the motion of a person in all frames of some tracks, not yet smooth.
+
+    Args:
+        tracks: tracks without a common frame.
+        model: the ``FaceModel``.
+        identity: [identities].
+        albedo: [albedos].
+        light: [27] usual light, for frames that say little about it.
+    """
+    # 1. the points in the crop of each frame
+    sightings = sorted(
+        (one for track in tracks for one in track.sightings), key=lambda one: one.frame
+    )
+    places = [(one.trans_params, one.degrees) for one in sightings]
+    points = FramePoints(
+        np.stack([flip_y(photo_to_crop(s.dense, *p)) for s, p in zip(sightings, places)]),
+        np.stack([flip_y(photo_to_crop(s.landmarks, *p)) for s, p in zip(sightings, places)]),
+        np.stack([one.confidence for one in sightings]),
+    )
+    fit = PersonFitter(model, identity).fit(points)
+
+    # 2. poses in the picture
+    poses = [
+        leave_crop(crop_to_photo_matrix(*place), angles, translation)
+        for place, angles, translation in zip(places, fit.angles, fit.translation)
+    ]
+    rotation, position, size = (np.array(column) for column in zip(*poses))
+
+    # 3. continuous parts, confidence and light
+    seconds = np.array([one.seconds for one in sightings])
+    shots = {id(one): track.shot for track in tracks for one in track.sightings}
+    shot = np.array([shots[id(one)] for one in sightings])
+    breaks = (np.diff(seconds) > _LONGEST_GAP) | (np.diff(shot) != 0)
+    excess = fit.error / (_WORST_ERROR * np.median(fit.error))
+    presence = np.array([one.presence for one in sightings])
+    colors = np.stack([one.colors for one in sightings])
+    return Motion(
+        frames=np.array([one.frame for one in sightings]),
+        seconds=seconds,
+        segments=np.concatenate([[0], np.cumsum(breaks)]),
+        confidence=presence / (1 + excess**2) ** 2,
+        rotation=rotation,
+        position=position,
+        size=size,
+        expression=fit.expression,
+        light=solve_lights(model, identity, albedo, fit.angles, colors, light),
+    )
+
+
+def solve_lights(
+    model: FaceModel,
+    identity: np.ndarray,
+    albedo: np.ndarray,
+    angles: np.ndarray,
+    colors: np.ndarray,
+    usual: np.ndarray,
+) -> np.ndarray:
+    """Return the light of each frame, [T, 27], by least squares on the colors at the 478 points.
+
+    Args:
+        model: the ``FaceModel``.
+        identity: [identities].
+        albedo: [albedos].
+        angles: [T, 3] of the head, radians.
+        colors: [T, 478, 3] RGB, 0..255.
+        usual: [27] light to which the solution is drawn.
+    """
+    # 1. albedo and normals of the resting face at the points
+    vertices = dense_points(model).vertices[:-_IRISES]
+    shape = model.mean_shape + model.identity_basis.dot(identity).reshape(-1, 3)
+    normals = surface_normals(shape, model.triangles)[vertices]
+    rows = (3 * vertices[:, np.newaxis] + np.arange(3)).reshape(-1)
+    skin = model.mean_albedo[vertices] + model.albedo_basis[rows].dot(albedo).reshape(-1, 3)
+
+    # 2. each frame
+    prior = usual.reshape(3, SH_BANDS).copy()
+    prior[:, 0] += AMBIENT_OFFSET
+    lights = []
+    for turn, seen in zip(angles, colors[:, :-_IRISES].astype(np.float64)):
+        posed = normals.dot(rotation_matrices(turn)[0])
+        weights = np.maximum(posed[:, 2] - _SEEN, 0.0)
+        lights.append(_solve_light(harmonics_array(posed), skin, seen, weights, prior))
+    result = np.array(lights)
+    result[:, :, 0] -= AMBIENT_OFFSET
+    return result.reshape(len(result), -1)
+
+
+def _solve_light(
+    harmonics: np.ndarray,
+    skin: np.ndarray,
+    colors: np.ndarray,
+    weights: np.ndarray,
+    prior: np.ndarray,
+) -> np.ndarray:
+    """Return light [3, 9], robustly."""
+    light = prior
+    for _ in range(2):
+        misses = np.linalg.norm(colors - skin * harmonics.dot(light.T), axis=1)
+        kept = weights / (1 + (misses / _ROBUST_COLOR) ** 2) ** 2
+        rows = []
+        for channel in range(3):
+            design = harmonics * skin[:, channel, np.newaxis]
+            weighted = design * kept[:, np.newaxis]
+            normal = weighted.T.dot(design)
+            stiff = _LIGHT_STIFFNESS * normal[0, 0] * np.eye(SH_BANDS)
+            target = weighted.T.dot(colors[:, channel]) + stiff.dot(prior[channel])
+            rows.append(np.linalg.solve(normal + stiff, target))
+        light = np.array(rows)
+    return light

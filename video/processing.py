@@ -1,0 +1,284 @@
+"""From a clip to its files: tracked, fitted, made smooth, and drawn into its frames.
+
+Two passes read the clip: the first tracks the faces, the second draws them. Between them, numbers
+of each frame are kept, not its pixels, so memory hardly grows with the length of the clip.
+"""
+
+import os
+import time
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from alignment.align import paste_crop
+from face_model.coefficients import ARKIT_BLENDSHAPE_COUNT
+from face_model.model import FaceModel
+from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
+from geometry.normals import surface_normals
+from mesh.gltf import write_glb
+from mesh.gltf_animation import Animation
+from mesh.morph_targets import METERS_PER_DM, make_rig
+from mesh.texture_baking import bake_texture
+from mesh.uv_unwrap import unwrap_uv
+from utils.atomic import atomic_path, write_atomically
+from utils.errors import InputError
+from utils.mat_files import write_mat
+from utils.report import Report
+from utils.workers import ahead_in_thread
+from video.clips import Clip, Frame
+from video.live_link import encode_table
+from video.motion import Motion, Person, Placement, Placer, smooth_motion
+from video.overlay import overlay_writer
+from video.people import FoundPerson, find_people
+from video.smoothing import continuous_quaternions
+from video.tracking import FaceTracker
+
+_BATCH = 8  # faces drawn together
+_AHEAD = 8  # frames read ahead
+_SHARP = 2.5  # photo pixels per crop pixel from which faces are drawn with twice the pixels
+
+# Returns the fields of NAME.mat for a face in a frame: name, pixels and placement.
+MatFields = Callable[[str, np.ndarray, Placement], Dict[str, Any]]
+
+
+class ClipResult(NamedTuple):
+    """The outcome of a clip."""
+
+    people: List[Person]  # with smooth motion
+    frame_count: int  # read
+    skipped: int  # damaged
+    seconds: float
+    paths: List[str]  # written files
+
+
+class ClipProcessor:
+    """Reconstructs the faces of clips.
+
+    Args:
+        pipeline: ``reconstruction.pipeline.FacePipeline``.
+        all_faces: everybody in a clip, not only the person seen most.
+        mat_fields: writes ``NAME_frames/NAME_000001.mat`` of each frame with its fields; None: not.
+        quiet: hide the progress bars.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        all_faces: bool = False,
+        mat_fields: Optional[MatFields] = None,
+        quiet: bool = False,
+    ) -> None:
+        self._pipeline = pipeline
+        self._model: FaceModel = pipeline.model
+        self._all_faces = all_faces
+        self._mat_fields = mat_fields
+        self._quiet = quiet
+        self._uv_map: Any = None
+
+    def run(self, clip: Clip, folder: str) -> ClipResult:
+        """Write the files of a clip.
+
+        Args:
+            clip: the clip.
+            folder: folder of the results.
+
+        Raises:
+            InputError: the clip cannot be read, or shows no face.
+        """
+        # 1. tracking
+        start = time.monotonic()
+        report = Report(clip.frame_count, "frame", "tracked", self._quiet)
+        tracker = FaceTracker(self._all_faces)
+        try:
+            size = None
+            for frame in ahead_in_thread(clip.read_frames(_skip_on(report)), _AHEAD):
+                tracker.step(frame)
+                size = frame.pixels.shape[1::-1]
+                report.step()
+            tracks = tracker.finish()
+        finally:
+            report.close()
+        if not tracks or size is None:
+            raise InputError(
+                "{}: no face was found in {} frames; choose a clip that shows one for longer or "
+                "larger".format(clip.path, report.done_count)
+            )
+
+        # 2. people and their motion
+        found = find_people(tracks, self._pipeline, clip.path, clip.name, self._all_faces)
+        found = [
+            one._replace(
+                person=one.person._replace(motion=smooth_motion(one.person.motion, self._model))
+            )
+            for one in found
+        ]
+
+        # 3. files
+        paths = [os.path.join(folder, clip.name + ".mp4")]
+        people = [one.person for one in found]
+        self._draw(clip, people, paths[0], report.done_count)
+        for one in found:
+            paths += self._write_person(one, clip, size, folder)
+        seconds = time.monotonic() - start
+        return ClipResult(people, report.done_count, len(report.skipped), seconds, paths)
+
+    def _draw(self, clip: Clip, people: Sequence[Person], path: str, count: int) -> None:
+        """Write the overlay video, and the .mat files of the frames if they are wanted."""
+        placers = [Placer(self._model, person) for person in people]
+        rows = [
+            dict(zip(one.motion.frames.tolist(), range(len(one.motion.frames)))) for one in people
+        ]
+        largest = max(float(np.median(one.motion.size)) for one in people)
+        is_sharp = largest * CAMERA_DISTANCE / FOCAL_LENGTH > _SHARP
+        overlay_size = OVERLAY_SIZE * (2 if is_sharp else 1)
+        report = Report(count, "frame", "drawn", self._quiet)
+        frames = ahead_in_thread(clip.read_frames(lambda sentence: None), _AHEAD)
+        with overlay_writer(path, clip.sound_path, clip.frame_rate) as writer:
+            for batch in _batches(frames, _BATCH):
+                # 1. who is where in these frames
+                faces = [
+                    (place, person, placers[person].place(frame.pixels, rows[person][frame.index]))
+                    for place, frame in enumerate(batch)
+                    for person in range(len(people))
+                    if frame.index in rows[person]
+                ]
+                pictures = [frame.pixels for frame in batch]
+
+                # 2. their faces, laid in
+                for first in range(0, len(faces), _BATCH):
+                    some = faces[first : first + _BATCH]
+                    coefficients = np.stack([placement.coefficients for _, _, placement in some])
+                    drawn = self._pipeline.draw(coefficients, overlay_size)
+                    for (place, person, placement), overlay in zip(some, drawn):
+                        self._write_mat(people[person].name, batch[place], placement, path)
+                        pictures[place] = paste_crop(pictures[place], overlay, placement.alignment)
+                for frame, picture in zip(batch, pictures):
+                    writer.write(picture, frame.seconds)
+                    report.step()
+        report.close()
+
+    def _write_mat(self, name: str, frame: Frame, placement: Placement, path: str) -> None:
+        if self._mat_fields is None:
+            return
+        stem = "{}_{:06d}".format(name, frame.index)
+        folder = os.path.join(os.path.dirname(path), name + "_frames")
+        fields = self._mat_fields(stem, frame.pixels, placement)
+        with atomic_path(os.path.join(folder, stem + ".mat")) as temporary:
+            with open(temporary, "wb") as file:
+                write_mat(file, fields)
+
+    def _write_person(
+        self, found: FoundPerson, clip: Clip, size: Sequence[int], folder: str
+    ) -> List[str]:
+        """Write the table and the animated mesh of a person; return their paths."""
+        person, model = found.person, self._model
+        stem = os.path.join(folder, person.name)
+        motion = person.motion._replace(seconds=person.motion.seconds - clip.start)
+
+        # 1. table
+        table = encode_table(motion, model.expression_names, clip.frame_rate)
+        write_atomically(stem + ".csv", table)
+
+        # 2. mesh at rest, its texture, and the animation
+        if self._uv_map is None:
+            self._uv_map = unwrap_uv(model)
+        resting = found.best._replace(
+            coefficients=_resting_coefficients(found.best.coefficients, person),
+            world_shape=_resting_shape(person, model),
+        )
+        rig = make_rig(resting, model)
+        write_glb(
+            stem + ".glb",
+            rig.vertices,
+            model.triangles,
+            normals=surface_normals(rig.vertices, model.triangles),
+            coordinates=self._uv_map.coordinates,
+            texture=bake_texture(found.best, model, self._uv_map),
+            morph_targets=rig.morph_targets,
+            name=person.name,
+            animation=make_animation(motion, len(rig.morph_targets), size),
+        )
+        return [stem + ".csv", stem + ".glb"]
+
+
+def describe_result(path: str, result: ClipResult) -> str:
+    """Return one line on a clip: people, frames, and frames a second."""
+    count = len(result.people)
+    line = "{}: {} {} in {} frames".format(
+        path, count, "person" if count == 1 else "people", result.frame_count
+    )
+    if result.skipped:
+        line += ", {} damaged frames skipped".format(result.skipped)
+    rate = result.frame_count / result.seconds
+    return line + ", {:.1f} s ({:.1f} frames a second)".format(result.seconds, rate)
+
+
+def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> Animation:
+    """Return a motion as keys of an animation, seen by a camera at the origin that looks along -z.
+
+    The camera's focal length is that of the crops, or as long as the picture's longer side if that
+    is more, so that no face is seen at a steep angle.
+
+    Args:
+        motion: a ``Motion``, its times from 0.
+        target_count: number of morph targets, the first components of the expression.
+        size: width and height of the clip, pixels.
+    """
+    # 1. positions
+    width, height = size
+    focal = max(CAMERA_DISTANCE * float(np.median(motion.size)), float(max(size)))
+    middle = np.array([width - 1, height - 1]) / 2
+    across = (motion.position - middle) * [1, -1] / motion.size[:, np.newaxis]
+    places = np.column_stack([across, -focal / motion.size])  # dm
+
+    # 2. rotations, from the line of sight to the camera's axis
+    ahead = places / np.linalg.norm(places, axis=1, keepdims=True)
+    turns = [_turn_to(direction) for direction in ahead]
+    rotations = np.matmul(np.array(turns), motion.rotation)
+    return Animation(
+        motion.seconds,
+        motion.expression[:, : min(target_count, ARKIT_BLENDSHAPE_COUNT)],
+        continuous_quaternions(rotations),
+        places * METERS_PER_DM,
+        vertical_fov=2 * float(np.arctan(height / 2 / focal)),
+        aspect=width / height,
+    )
+
+
+def _turn_to(direction: np.ndarray) -> np.ndarray:
+    """Return the smallest rotation [3, 3] that takes -z to a unit vector."""
+    axis = np.cross([0.0, 0.0, -1.0], direction)
+    sine = np.linalg.norm(axis)
+    if sine < 1e-12:
+        return np.eye(3)
+    return Rotation.from_rotvec(axis / sine * np.arctan2(sine, -direction[2])).as_matrix()
+
+
+def _resting_coefficients(like: np.ndarray, person: Person) -> np.ndarray:
+    """Return coefficients of the person's identity, with expression, pose and light at zero."""
+    coefficients = np.zeros_like(like)
+    coefficients[: len(person.identity)] = person.identity
+    return coefficients
+
+
+def _resting_shape(person: Person, model: FaceModel) -> np.ndarray:
+    """Return the person's vertices at rest in model space, [N, 3] dm."""
+    mean = model.mean_shape - model.mean_shape.mean(axis=0, keepdims=True, dtype=np.float64)
+    return mean + model.identity_basis.dot(person.identity).reshape(-1, 3)
+
+
+def _batches(frames: Iterator[Frame], size: int) -> Iterator[List[Frame]]:
+    batch: List[Frame] = []
+    for frame in frames:
+        batch.append(frame)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _skip_on(report: Report) -> Callable[[str], None]:
+    """Return a function that reports a damaged frame, given its sentence."""
+    return lambda sentence: report.skip("frame", sentence)
