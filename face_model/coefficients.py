@@ -14,7 +14,6 @@ ANGLE_COUNT = 3
 GAMMA_COUNT = 3 * SH_BANDS
 TRANSLATION_COUNT = 3
 
-ARKIT_BLENDSHAPE_COUNT = 52  # the open model's first, named expression components
 # An ARKit blend shape is at rest at 0 and complete at 1; strong expressions exceed that a little.
 BLENDSHAPE_BOUNDS = (0.0, 1.2)
 STATISTICAL_BOUND = 3.0  # standard deviations; faces beyond it are implausible
@@ -67,15 +66,23 @@ def split_coefficients(coefficients: Any, sizes: Sequence[int]) -> Coefficients:
     return Coefficients(*(coefficients[:, end - size : end] for size, end in zip(sizes, ends)))
 
 
+def is_blendshape(name: str) -> bool:
+    """Return True if a name is that of a blend shape such as ``jawOpen``.
+
+    Other components (``mouth-elevation``) are statistical, whether they have a name or not.
+    """
+    return name.isidentifier()
+
+
 def expression_bounds(model: FaceModel) -> Tuple[np.ndarray, np.ndarray]:
     """Return the lowest and highest value of each expression coefficient, two arrays.
 
-    If the model names its components, the first 52 are blend shapes between rest and full
-    strength. All others are statistical, with unit standard deviation.
+    Blend shapes lie between rest and full strength. All others are statistical, with unit standard
+    deviation.
     """
     lower = np.full(model.expression_count, -STATISTICAL_BOUND)
     upper = np.full(model.expression_count, STATISTICAL_BOUND)
-    blendshapes = slice(0, min(ARKIT_BLENDSHAPE_COUNT, len(model.expression_names)))
+    blendshapes = [i for i, name in enumerate(model.expression_names) if is_blendshape(name)]
     lower[blendshapes], upper[blendshapes] = BLENDSHAPE_BOUNDS
     for name in _NOT_FITTED.intersection(model.expression_names):
         upper[model.expression_names.index(name)] = _NARROWEST

@@ -33,11 +33,34 @@ def dense_points(model: FaceModel) -> DensePoints:
     positions, landmarks, spread = _measured()
     mean = model.mean_shape.astype(np.float64)
     targets = mean[model.landmarks]
-    warped = _warp(positions, landmarks, targets)
+    warped = warp_points(positions, landmarks, targets)
     vertices = cKDTree(mean).query(warped)[1]
     # Most mouths were closed, where points of both lips coincide: the lips have landmarks.
     vertices[np.array(DENSE_FROM_68)[MOUTH]] = model.landmarks[MOUTH]
     return DensePoints(vertices, spread)
+
+
+def warp_points(points: np.ndarray, anchors: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Move points [N, 3] as a smooth function that takes anchors [A, 3] to targets [A, 3].
+
+    The biharmonic spline of three dimensions, the counterpart of the thin plate.
+
+    Args:
+        points: [N, 3].
+        anchors: [A, 3].
+        targets: [A, 3].
+    """
+    if np.allclose(anchors, targets, atol=1e-4):
+        return points
+    splines = (
+        Rbf(*anchors.T, (targets - anchors)[:, axis], function="linear") for axis in range(3)
+    )
+    return points + np.stack([spline(*points.T) for spline in splines], axis=1)
+
+
+def measured_landmarks() -> np.ndarray:
+    """Return the 68 landmarks of the open model's mean face, [68, 3] dm."""
+    return _measured()[1]
 
 
 def write_measured(model: FaceModel, vertices: np.ndarray, spread: np.ndarray) -> None:
@@ -58,19 +81,6 @@ def write_measured(model: FaceModel, vertices: np.ndarray, spread: np.ndarray) -
     with open(_FILE, "w") as file:
         json.dump(content, file, separators=(",", ":"))
         file.write("\n")
-
-
-def _warp(points: np.ndarray, anchors: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Move points [N, 3] as a smooth function that takes anchors [A, 3] to targets [A, 3].
-
-    The biharmonic spline of three dimensions, the counterpart of the thin plate.
-    """
-    if np.allclose(anchors, targets, atol=1e-4):
-        return points
-    splines = (
-        Rbf(*anchors.T, (targets - anchors)[:, axis], function="linear") for axis in range(3)
-    )
-    return points + np.stack([spline(*points.T) for spline in splines], axis=1)
 
 
 @functools.lru_cache(maxsize=1)

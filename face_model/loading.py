@@ -10,10 +10,12 @@ from utils.paths import BFM_DIR
 
 BFM_FILE = "BFM_model_front.mat"
 OPEN_MODEL_FILE = "open_face_model.mat"
+ICT_MODEL_FILE = "ict_face_model.mat"
 
 FACE_MODEL_HELP = (
-    "'bfm' (BFM09, from the BFM folder), 'open' (the open face model) or the path of a .mat file "
-    "in the format of BFM_model_front.mat; default: BFM09 if its files exist, else the open model"
+    "'bfm' (BFM09, from the BFM folder), 'open' (the open face model), 'ict' (ICT-FaceKit's, "
+    "converted by python -m face_model.ict) or the path of a .mat file in the format of "
+    "BFM_model_front.mat; default: BFM09 if its files exist, else the open model"
 )
 
 
@@ -21,9 +23,9 @@ def load_face_model(choice: Optional[str] = None, folder: str = BFM_DIR) -> Face
     """Load a face model.
 
     Args:
-        choice: ``"bfm"``, ``"open"``, the path of a .mat file, or None for BFM09 if its files are
-            in ``folder`` and the open model otherwise. BFM09's separate pieces are converted
-            on first use and the result is kept as ``BFM_model_front.mat``.
+        choice: ``"bfm"``, ``"open"``, ``"ict"``, the path of a .mat file, or None for BFM09 if its
+            files are in ``folder`` and the open model otherwise. BFM09's separate pieces are
+            converted on first use and the result is kept as ``BFM_model_front.mat``.
         folder: the data folder with the models.
 
     Returns:
@@ -38,7 +40,17 @@ def load_face_model(choice: Optional[str] = None, folder: str = BFM_DIR) -> Face
     if choice == "bfm":
         return _load_bfm(bfm_path, folder)
     if choice == "open":
-        return _load_open(open_path)
+        return _load_built(
+            open_path,
+            "the open face model is not built yet; run 'make face-model' or "
+            "'python -m face_model.open_model'",
+        )
+    if choice == "ict":
+        return _load_built(
+            os.path.join(folder, ICT_MODEL_FILE),
+            "ICT-FaceKit's model is not converted yet; run 'git clone "
+            "https://github.com/ICT-VGL/ICT-FaceKit' and 'python -m face_model.ict ICT-FaceKit'",
+        )
     return read_face_model(choice)
 
 
@@ -61,10 +73,8 @@ def _load_bfm(path: str, folder: str) -> FaceModel:
     return read_face_model(path, name="BFM09")
 
 
-def _load_open(path: str) -> FaceModel:
+def _load_built(path: str, remedy: str) -> FaceModel:
+    """Read a model that another command builds; ``remedy`` names it."""
     if not os.path.isfile(path):
-        raise InputError(
-            "{}: the open face model is not built yet; run 'make face-model' or "
-            "'python -m face_model.open_model'".format(path)
-        )
+        raise InputError("{}: {}".format(path, remedy))
     return read_face_model(path)

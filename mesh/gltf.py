@@ -133,7 +133,7 @@ def write_glb(
         path: the .glb file to write.
         vertices: [N, 3] meters.
         triangles: [F, 3] vertex indices, counter-clockwise seen from outside.
-        normals: [N, 3] unit vectors.
+        normals: [N, 3] unit vectors; zeros, which glTF forbids, become +z.
         coordinates: [N, 2] texture coordinates, u right, v **up**.
         texture: [T, T, 3] uint8 RGB, first row on top.
         morph_targets: list of (name, displacements [N, 3] meters at weight 1, initial weight).
@@ -142,6 +142,7 @@ def write_glb(
     """
     # 1. geometry
     buffer = GltfBuffer()
+    normals = np.where(np.any(normals, axis=1, keepdims=True), normals, [0.0, 0.0, 1.0])
     primitive: Dict[str, Any] = {
         "attributes": {
             "POSITION": buffer.vectors(vertices),
