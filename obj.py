@@ -8,7 +8,8 @@ Writes for each face NAME_mesh.obj (vertex colors), NAME.obj with NAME.mtl and N
 (the photo, unwrapped), NAME.ply (vertex colors) and NAME.glb. OBJ and PLY keep the pose of the
 photo, in decimeters, with the camera at (0, 0, 10). The glTF is upright, in meters; with the open
 face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
-With --refine the same files are written for the refined mesh, as NAME_refined*.
+With --refine the same files are written for the refined mesh, as NAME_refined*. Several photos of
+one person (--same_person, or a folder for each person) also give PERSON_neutral.obj and PERSON.glb.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from reconstruction.arguments import (
 )
 from reconstruction.face import Reconstruction, mesh_variants
 from reconstruction.look_ahead import iterate_batches
+from reconstruction.people import write_people
 from utils.arguments import positive_int
 from utils.errors import run_main
 from utils.lock import output_folder
@@ -72,23 +74,30 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
 def main(argv: Optional[List[str]] = None) -> int:
     """Write the meshes of every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
-    photos, model, source, description = prepare_reconstruction(arguments)
-    uv_map = unwrap_uv(model)
-    print(description)
-    report = Report(len(photos), "face", "written", arguments.quiet)
-    with output_folder(arguments.output, photos=photos):
-        for faces in iterate_batches(source.iterate_located(photos, report), arguments.batch_size):
+    setup = prepare_reconstruction(arguments)
+    source, uv_map = setup.source, unwrap_uv(setup.model)
+    print(setup.description)
+    report = Report(len(setup.all_photos), "face", "written", arguments.quiet)
+
+    def write(reconstruction: Reconstruction) -> None:
+        for variant in mesh_variants(reconstruction):
+            write_meshes(
+                variant,
+                setup.model,
+                uv_map,
+                arguments.output,
+                arguments.formats,
+                arguments.texture_size,
+            )
+
+    with output_folder(arguments.output, setup.folders, setup.all_photos):
+        located = source.iterate_located(setup.photos, report)
+        for faces in iterate_batches(located, arguments.batch_size):
             for reconstruction in source.reconstruct(faces):
-                for variant in mesh_variants(reconstruction):
-                    write_meshes(
-                        variant,
-                        model,
-                        uv_map,
-                        arguments.output,
-                        arguments.formats,
-                        arguments.texture_size,
-                    )
+                write(reconstruction)
                 report.step()
+        for _ in write_people(setup, arguments, report, write):
+            pass
     report.close()
     print("{}, meshes in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
