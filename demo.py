@@ -2,15 +2,24 @@
 
     python demo.py                                    # photos in input/, results in output/
     python demo.py --input photos/ me.jpg --output results/
-    python demo.py --input clip.mp4 --output results/
     python demo.py --use_pb 0 --pretrain_weights result/my_model/iter_200000.ckpt
 
 Writes for each face NAME.mat (images, coefficients, shape, texture, landmarks), NAME.json (action
 weights, head angles, cameras), NAME_mesh.obj (mesh with vertex colors) and NAME.png (photo and
 reconstruction); with --refine also NAME_refined_mesh.obj and NAME_refined.png, with the mesh
-refined by a mesh generator. For each clip: NAME.mp4 (the faces laid into the frames), NAME.csv
-(weights and head angles of each frame) and NAME.glb (an animated mesh), see docs/video.md. Faces
-are fitted by analysis by synthesis unless weights of the coefficient network are available.
+refined by a mesh generator. Faces are fitted by analysis by synthesis unless weights of the
+coefficient network are available.
+
+    python demo.py --input me1.jpg me2.jpg me3.jpg --same_person
+    python demo.py --input people/                    # people/anna/*.jpg, people/bert/*.jpg
+
+Several photos of one person are fitted together, and the person gets PERSON.mat, the face without
+expression PERSON_neutral.obj and the animatable PERSON.glb, with one texture from all photos.
+
+    python demo.py --input clip.mp4
+
+A clip gets NAME.mp4 (the faces laid into the frames), NAME.csv (weights and head angles of each
+frame) and NAME.glb (an animated mesh), see docs/video.md.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -22,20 +31,22 @@ import argparse
 import os
 from typing import List, Optional
 
-from face_model.model import FaceModel
 from reconstruction.arguments import (
+    ReconstructionSetup,
     add_photo_flags,
     add_reconstruction_flags,
     prepare_reconstruction,
-    prepare_source,
 )
+from reconstruction.face import Reconstruction
 from reconstruction.face_source import FaceSource
 from reconstruction.html_page import ResultPage
+from reconstruction.people import write_people
+from reconstruction.result_files import make_model_content, write_reconstruction
 from utils.arguments import positive_float
 from utils.errors import InputError, run_main
 from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
-from utils.photos import Photo, find_photos
+from utils.photos import Photo
 from utils.report import Report
 from video.clips import open_clip, require_video_library, split_clips
 from video.frame_files import FrameFiles
@@ -81,31 +92,31 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Reconstruct every photo and clip that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
     clips, arguments.input = split_clips(arguments.input, arguments.frames)
-    if not clips:
-        photos, model, source, description = prepare_reconstruction(arguments)
-        print(description)
-        return _reconstruct_photos(photos, model, source, arguments)
-
-    # Clips, and photos if there are some too.
     for path in clips:
         require_video_library(path)
-    photos = find_photos(arguments.input)
-    model, source, description = prepare_source(arguments)
-    print(description)
-    status = _reconstruct_photos(photos, model, source, arguments) if photos else 0
-    return _reconstruct_clips(clips, source, arguments) or status
+    setup = prepare_reconstruction(arguments)
+    print(setup.description)
+    status = 0
+    if setup.all_photos:
+        status = _reconstruct_photos(setup, arguments)
+    if clips:
+        status = _reconstruct_clips(clips, setup.source, arguments) or status
+    return status
 
 
-def _reconstruct_photos(
-    photos: List[Photo], model: FaceModel, source: FaceSource, arguments: argparse.Namespace
-) -> int:
-    """Write the files of photos; return the exit status."""
-    report = Report(len(photos), "face", "reconstructed", arguments.quiet)
-    page = ResultPage(model) if arguments.page else None
-    with output_folder(arguments.output, photos=photos):
-        source.run(
-            photos, arguments.output, arguments.batch_size, report, page.add if page else None
+def _reconstruct_photos(setup: ReconstructionSetup, arguments: argparse.Namespace) -> int:
+    """Write the files of photos and people; return the exit status."""
+    report = Report(len(setup.all_photos), "face", "reconstructed", arguments.quiet)
+    page = ResultPage(setup.model) if arguments.page else None
+    with output_folder(arguments.output, setup.folders, setup.all_photos):
+        setup.source.run(
+            setup.photos,
+            arguments.output,
+            arguments.batch_size,
+            report,
+            page.add if page else None,
         )
+        _reconstruct_people(setup, arguments, report, page)
         if page and report.done_count:
             page.write(os.path.join(arguments.output, "index.html"))
     report.close()
@@ -131,6 +142,25 @@ def _reconstruct_clips(paths: List[str], source: FaceSource, arguments: argparse
     report.close()
     print("{}, results in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
+
+
+def _reconstruct_people(
+    setup: ReconstructionSetup,
+    arguments: argparse.Namespace,
+    report: Report,
+    page: Optional[ResultPage],
+) -> None:
+    """Write the files of all people and of their photos, and add them to the page."""
+    content = make_model_content(setup.model)
+
+    def write(result: Reconstruction) -> None:
+        write_reconstruction(result, setup.model, arguments.output, content)
+        if page:
+            page.add_photo_of_person(result)
+
+    for person in write_people(setup, arguments, report, write):
+        if page:
+            page.add_person(person)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The networks: R-Net (photo -> coefficients), FaceNet (photo -> identity) and landmarks.
+"""The networks: R-Net (photo -> coefficients), C-Net, FaceNet (photo -> identity) and landmarks.
 
 R-Net is ResNet-50 v1 (He et al., CVPR 2016) with seven linear heads, FaceNet is
 Inception-ResNet v1 (Szegedy et al., AAAI 2017; Schroff et al., CVPR 2015). Variables carry
 TF-Slim's names and shapes, so that the public checkpoints restore into them and ours restore
-into the published code. The landmark network, a small residual network, is this project's own.
+into the published code. C-Net and the landmark network are this project's own.
 
 All are pure functions of their input. Their parameters are either variables or, in a frozen
 network, the constants of :func:`frozen_parameters`, in which batch normalization is folded
@@ -22,10 +22,12 @@ from utils.tf_compat import Tensor, tf
 R_NET_SCOPE = "resnet_v1_50"
 FACE_NET_SCOPE = "InceptionResnetV1"
 LANDMARK_NET_SCOPE = "landmark_net"
+C_NET_SCOPE = "c_net"
 
 R_NET_INPUT_SIZES = (56, 112, 224)  # pixels; divisors of the size of a crop
 
 POOL5_WIDTH = 2048  # of R-Net's features
+SHALLOW_WIDTH, DEEP_WIDTH = 256, 2048  # channels of the feature maps of R-Net that C-Net reads
 AVERAGE_POOL_WIDTH = 1792  # of FaceNet's features
 BOTTLENECK_WIDTH = 128  # of FaceNet's output
 
@@ -42,6 +44,9 @@ _LANDMARK_NET_STEM, _LANDMARK_NET_STAGES = 16, (32, 64, 128)
 _LANDMARK_NET_SUMMARY = 32  # channels that keep their place below the last layer
 _LANDMARK_UNIT = 32.0  # pixels of the 224 crop per unit of output
 _LANDMARK_LOG_NOISE = (-1.0, 4.0)  # of log pixels: from 0.4 to 55
+
+_C_NET_WIDTH = 64  # of each of the two branches of C-Net
+_C_NET_RANGE = 4.0  # of the logarithm of a confidence, to either side
 
 R_NET_BATCH_NORM_DECAY = 0.997  # of the moving averages, as in Slim's resnet_arg_scope
 
@@ -80,6 +85,8 @@ class RNetOutput(NamedTuple):
 
     coefficients: Tensor  # [B, identity + expression + albedo + 33]; with the published counts 257
     pool5: Tensor  # [B, 1, 1, 2048], globally pooled features of the trunk
+    shallow: Optional[Tensor] = None  # [B, S/8, S/8, 256], the map of the first block
+    deep: Optional[Tensor] = None  # [B, S/32, S/32, 2048], the map of the last block
 
 
 class FaceNetOutput(NamedTuple):
@@ -139,6 +146,7 @@ def r_net(
     parameters = _Parameters(frozen, training, decay=decay, epsilon=_R_NET_EPSILON, has_gamma=True)
 
     # 1. trunk
+    shallow = None
     with tf.variable_scope(R_NET_SCOPE, reuse=reuse):
         net = _fixed_padding_convolution(parameters, images_bgr, "conv1", 64, size=7, stride=2)
         net = tf.nn.max_pool(net, [1, 3, 3, 1], [1, 2, 2, 1], "SAME")
@@ -146,6 +154,8 @@ def r_net(
             for unit in range(1, units + 1):
                 with tf.variable_scope("block{}/unit_{}/bottleneck_v1".format(index, unit)):
                     net = _bottleneck_unit(parameters, net, width, stride if unit == units else 1)
+            shallow = net if index == 1 else shallow
+        deep = net
         pool5 = tf.reduce_mean(net, [1, 2], keepdims=True, name="pool5")
 
     # 2. heads
@@ -165,7 +175,56 @@ def r_net(
                 _biased_convolution(parameters, pool5, width, initializer=tf.zeros_initializer())
             )
     coefficients = tf.reshape(tf.concat(outputs, 3), [-1, sum(width for _, width in heads)])
-    return RNetOutput(coefficients, pool5)
+    return RNetOutput(coefficients, pool5, shallow, deep)
+
+
+def c_net(
+    shallow: Tensor,
+    deep: Tensor,
+    *,
+    training: bool,
+    identity_count: int = 80,
+    decay: Any = R_NET_BATCH_NORM_DECAY,
+    frozen: Optional[Mapping[str, Tensor]] = None,
+    reuse: Optional[bool] = None,
+) -> Tensor:
+    """Build C-Net: the confidence of a photo in each coefficient of the identity that R-Net gives.
+
+    Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (CVPRW 2019),
+    section 4: a light network on a shallow feature map, which shows blur, light and hidden parts,
+    and on the deepest, which knows pose and identity. The identity of several photos j is
+    sum_j c_j * identity_j / sum_j c_j, element by element. Untrained, all confidences are 1.
+
+    Args:
+        shallow: [B, H, W, 256] float32, ``RNetOutput.shallow``.
+        deep: [B, h, w, 2048] float32, ``RNetOutput.deep``.
+        training, decay, frozen, reuse: see :func:`r_net`.
+        identity_count: number of identity coefficients.
+
+    Returns:
+        [B, identity_count], positive.
+    """
+    parameters = _Parameters(frozen, training, decay=decay, epsilon=_R_NET_EPSILON, has_gamma=True)
+    with tf.variable_scope(C_NET_SCOPE, reuse=reuse):
+        # 1. both maps
+        net = shallow
+        for index in (1, 2):
+            name = "shallow/conv{}".format(index)
+            net = _normalized_convolution(parameters, net, name, _C_NET_WIDTH, size=3, stride=2)
+        summary = [tf.reduce_mean(net, [1, 2], keepdims=True)]
+        net = _normalized_convolution(parameters, deep, "deep/conv1", _C_NET_WIDTH)
+        net = _normalized_convolution(parameters, net, "deep/conv2", _C_NET_WIDTH, size=3)
+        summary.append(tf.reduce_mean(net, [1, 2], keepdims=True))
+
+        # 2. confidences
+        net = tf.concat(summary, 3)
+        net = _normalized_convolution(parameters, net, "hidden", 2 * _C_NET_WIDTH)
+        with tf.variable_scope("confidence"):
+            net = _biased_convolution(
+                parameters, net, identity_count, initializer=tf.zeros_initializer()
+            )
+        net = tf.reshape(net, [-1, identity_count])
+        return tf.exp(_C_NET_RANGE * tf.tanh(net / _C_NET_RANGE))
 
 
 def downsample_input(images: Tensor, image_size: int) -> Tensor:

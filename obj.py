@@ -12,7 +12,8 @@ decimeters or --unit, with the camera at (0, 0, 10) dm. The glTF is upright, in 
 open face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
 With --refine the same files are written for the refined mesh, as NAME_refined*; with --neutral for
 the face at rest, as NAME_neutral*; with --expression_of for the face with the expression of another
-photo, as NAME_expression*.
+photo, as NAME_expression*. Several photos of one person (--same_person, or a folder for each
+person) also give PERSON_neutral.obj and PERSON.glb.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -45,6 +46,7 @@ from reconstruction.arguments import (
 from reconstruction.face import Reconstruction, mesh_variants
 from reconstruction.face_source import FaceSource
 from reconstruction.look_ahead import iterate_batches
+from reconstruction.people import write_people
 from utils.arguments import positive_int
 from utils.errors import InputError, run_main
 from utils.lock import output_folder
@@ -101,26 +103,33 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
 def main(argv: Optional[List[str]] = None) -> int:
     """Write the meshes of every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
-    photos, model, source, description = prepare_reconstruction(arguments)
-    uv_map = unwrap_uv(model)
-    print(description)
-    expressions = find_expressions(arguments, model, source)
-    report = Report(len(photos), "face", "written", arguments.quiet)
-    with output_folder(arguments.output, photos=photos):
-        for faces in iterate_batches(source.iterate_located(photos, report), arguments.batch_size):
+    setup = prepare_reconstruction(arguments)
+    source, uv_map = setup.source, unwrap_uv(setup.model)
+    print(setup.description)
+    expressions = find_expressions(arguments, setup.model, source)
+    report = Report(len(setup.all_photos), "face", "written", arguments.quiet)
+
+    def write(reconstruction: Reconstruction) -> None:
+        for variant in mesh_variants(reconstruction):
+            write_meshes(
+                variant,
+                setup.model,
+                uv_map,
+                arguments.output,
+                arguments.formats,
+                arguments.texture_size,
+                arguments.unit,
+                expressions,
+            )
+
+    with output_folder(arguments.output, setup.folders, setup.all_photos):
+        located = source.iterate_located(setup.photos, report)
+        for faces in iterate_batches(located, arguments.batch_size):
             for reconstruction in source.reconstruct(faces):
-                for variant in mesh_variants(reconstruction):
-                    write_meshes(
-                        variant,
-                        model,
-                        uv_map,
-                        arguments.output,
-                        arguments.formats,
-                        arguments.texture_size,
-                        arguments.unit,
-                        expressions,
-                    )
+                write(reconstruction)
                 report.step()
+        for _ in write_people(setup, arguments, report, write):
+            pass
     report.close()
     print("{}, meshes in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1

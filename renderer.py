@@ -6,7 +6,8 @@
 
 Writes for each face NAME_KIND.png in the crop, NAME_photo_KIND.png in the original photo at its
 own resolution, and NAME_turntable.gif; for all faces together contact_sheet.png. With --refine
-the same pictures are drawn of the refined mesh, as NAME_refined_*.
+the same pictures are drawn of the refined mesh, as NAME_refined_*. Several photos of one person
+(--same_person, or a folder for each person) also give PERSON_neutral.obj and PERSON.glb.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -40,6 +41,7 @@ from reconstruction.face_views import (
     photo_view,
 )
 from reconstruction.look_ahead import iterate_batches
+from reconstruction.people import write_people
 from utils.arguments import positive_int
 from utils.atomic import atomic_path
 from utils.errors import run_main
@@ -86,19 +88,27 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
 def main(argv: Optional[List[str]] = None) -> int:
     """Draw every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
-    photos, model, source, description = prepare_reconstruction(arguments)
-    print(description)
-    report = Report(len(photos), "face", "drawn", arguments.quiet)
+    setup = prepare_reconstruction(arguments)
+    source = setup.source
+    print(setup.description)
+    report = Report(len(setup.all_photos), "face", "drawn", arguments.quiet)
     rows: List[List[np.ndarray]] = []
-    with output_folder(arguments.output, photos=photos):
-        for faces in iterate_batches(source.iterate_located(photos, report), arguments.batch_size):
+
+    def write(reconstruction: Reconstruction) -> None:
+        written = [
+            write_pictures(variant, setup.model, arguments)
+            for variant in mesh_variants(reconstruction)
+        ]
+        rows.extend(written if len(rows) < _SHEET_ROWS else [])
+
+    with output_folder(arguments.output, setup.folders, setup.all_photos):
+        located = source.iterate_located(setup.photos, report)
+        for faces in iterate_batches(located, arguments.batch_size):
             for reconstruction in source.reconstruct(faces):
-                written = [
-                    write_pictures(variant, model, arguments)
-                    for variant in mesh_variants(reconstruction)
-                ]
-                rows += written if len(rows) < _SHEET_ROWS else []
+                write(reconstruction)
                 report.step()
+        for _ in write_people(setup, arguments, report, write):
+            pass
         if rows:
             sheet = arrange_contact_sheet(rows, IMAGE_SIZE, ["photo"] + arguments.kinds)
             _save(os.path.join(arguments.output, "contact_sheet.png"), sheet)

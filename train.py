@@ -25,6 +25,7 @@ import os
 import signal
 from typing import Any, List, Optional, Sequence
 
+from checkpoints.c_net import digest_weights
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
 from checkpoints.record import read_record
 from checkpoints.variables import checkpoint_exists
@@ -60,6 +61,12 @@ from training.trainer import Outcome, Task, train
 from utils.arguments import non_negative_int, positive_float, positive_int, seed
 from utils.errors import SIGNALED_STATUS, InputError, log_notes, run_main
 
+# Metrics of a validation that the last line of output names.
+_VALIDATION_PHRASES = (
+    ("metrics/landmark_error_pixels", "landmarks {:.2f} px"),
+    ("metrics/plain_average_mm", "plain average {:.4g}"),
+    ("metrics/single_photo_mm", "single photos {:.4g}"),
+)
 PYRAMID_CHOICES = ("auto", "own", "published")
 
 
@@ -73,6 +80,8 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         "--model",
         choices=MODELS,
         help="r_net: the coefficient network; gcn: the mesh generator that refines its faces; "
+        "c_net: the confidences of photos of one person, on sets of python -m synthesis "
+        "--photos_per_person; "
         "landmarks: the landmark network, on faces of python -m synthesis, at {} pixels".format(
             LANDMARK_NET_INPUT_SIZE
         ),
@@ -86,9 +95,12 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     del defaults["loss_weights"]  # these three depend on other arguments
     del defaults["init_weights"]
     del defaults["steps"]
+    del defaults["coefficient_digest"]
     defaults["pyramid"] = "auto"
     parser.set_defaults(**defaults)
     arguments = parser.parse_args(argv)
+    if arguments.model == "c_net":
+        arguments.supervision = "truth"
     if arguments.model == "landmarks":
         arguments.supervision, arguments.image_size = "truth", LANDMARK_NET_INPUT_SIZE
     if arguments.steps is None:
@@ -132,7 +144,9 @@ def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=positive_int,
         help="steps in all, including those before --resume; None: {r_net} for --model r_net and "
-        "{gcn} for --model gcn, as published; {landmarks} for landmarks".format(**DEFAULT_STEPS),
+        "{gcn} for --model gcn, as published; {landmarks} for landmarks, {c_net} for c_net".format(
+            **DEFAULT_STEPS
+        ),
     )
     group.add_argument("--learning_rate", type=positive_float, help="learning rate of Adam")
     group.add_argument(
@@ -291,6 +305,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     task = _choose_task(arguments)
     options = _read_options(arguments, task)
     model = load_face_model(options.face_model)
+    if options.model == "c_net":
+        options = _settle_coefficient_weights(options, model)
     if options.model == "gcn":
         weights = _choose_coefficient_weights(options.coefficient_weights, model)
         pyramid = _choose_pyramid(arguments.pyramid, options.init_weights, model)
@@ -334,7 +350,7 @@ def _read_options(arguments: argparse.Namespace, task: Task) -> TrainingOptions:
     values = {name: value for name, value in vars(arguments).items() if name not in elsewhere}
     values["model_name"] = plain_run_name(arguments.model_name)
     values["loss_weights"] = _set_loss_weights(arguments.loss_weights, task.loss_weights())
-    if arguments.model == "gcn" and arguments.coefficient_weights:
+    if arguments.model in ("gcn", "c_net") and arguments.coefficient_weights:
         # demo.py finds the network by this path, possibly from another working folder.
         values["coefficient_weights"] = os.path.abspath(arguments.coefficient_weights)
     is_r_net = arguments.model == "r_net"
@@ -350,6 +366,21 @@ def _choose_coefficient_weights(named: Optional[str], model: FaceModel) -> Optio
     weights, notices = choose_coefficient_network(named, model)
     log_notes(notices)
     return weights
+
+
+def _settle_coefficient_weights(options: TrainingOptions, model: FaceModel) -> TrainingOptions:
+    """Return options that name the coefficient network below C-Net.
+
+    Raises:
+        InputError: there is none for the face model.
+    """
+    weights = _choose_coefficient_weights(options.coefficient_weights, model)
+    if weights is None:
+        raise InputError(
+            "C-Net needs a trained coefficient network; give its checkpoint or frozen graph as "
+            "--coefficient_weights"
+        )
+    return options._replace(coefficient_weights=weights, coefficient_digest=digest_weights(weights))
 
 
 def _choose_pyramid(requested: str, init_weights: Optional[str], model: FaceModel) -> str:
@@ -431,9 +462,10 @@ def _summarize(outcome: Outcome, options: TrainingOptions) -> str:
 
     # 2. Validation, broken faces, checkpoint.
     if outcome.validation:
-        line += "; validation loss {:.4g}, landmarks {:.2f} px".format(
-            outcome.validation["loss/total"], outcome.validation["metrics/landmark_error_pixels"]
-        )
+        line += "; validation loss {:.4g}".format(outcome.validation["loss/total"])
+        for tag, phrase in _VALIDATION_PHRASES:
+            if tag in outcome.validation:
+                line += ", " + phrase.format(outcome.validation[tag])
     if outcome.broken:
         line += "; {} broken face{} skipped".format(
             outcome.broken, "" if outcome.broken == 1 else "s"

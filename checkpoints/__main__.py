@@ -1,4 +1,4 @@
-"""Freeze R-Net or the landmark network: ``python -m checkpoints CHECKPOINT GRAPH``.
+"""Freeze R-Net, C-Net or the landmark network: ``python -m checkpoints CHECKPOINT GRAPH``.
 
 The frozen graph is independent of this code. The record of the checkpoint, which names its face
 model, is copied beside it as GRAPH.json, without the folders of this machine.
@@ -8,6 +8,7 @@ import argparse
 import os
 from typing import Any, Dict, Optional, Sequence
 
+from checkpoints.c_net import export_c_net
 from checkpoints.landmark_net import export_landmark_net
 from checkpoints.r_net import export_r_net
 from checkpoints.record import (
@@ -25,7 +26,7 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m checkpoints",
-        description="Write a checkpoint of R-Net or of the landmark network as a frozen graph.",
+        description="Write a checkpoint of R-Net, C-Net or the landmark network as a frozen graph.",
     )
     parser.add_argument("checkpoint", help="its prefix, such as result/run/iter_200000.ckpt")
     parser.add_argument("graph", help="the .pb file to write, such as network/FaceReconModel.pb")
@@ -36,8 +37,11 @@ def parse_arguments(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Freeze a checkpoint, and copy its record."""
     arguments = parse_arguments(argv)
-    if recorded_option(arguments.checkpoint, "model") == "landmarks":
+    trained = recorded_option(arguments.checkpoint, "model")
+    if trained == "landmarks":
         export_landmark_net(arguments.checkpoint, arguments.graph, arguments.half)
+    elif trained == "c_net":
+        export_c_net(arguments.checkpoint, arguments.graph, arguments.half)
     else:
         image_size = trained_image_size(arguments.checkpoint)
         export_r_net(arguments.checkpoint, arguments.graph, image_size, arguments.half)

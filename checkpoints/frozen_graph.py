@@ -15,6 +15,12 @@ from utils.tf_compat import Tensor, tf
 INPUT_TENSOR = "input_imgs:0"
 COEFFICIENT_TENSOR = "coeff:0"
 POOL5_TENSOR = "resnet_v1_50/pool5:0"
+# Feature maps inside of it, as Slim names the last unit of a block.
+SHALLOW_TENSOR = "resnet_v1_50/block1/unit_3/bottleneck_v1/Relu:0"
+DEEP_TENSOR = "resnet_v1_50/block4/unit_3/bottleneck_v1/Relu:0"
+# Inputs and output of a frozen C-Net, which is this project's own.
+SHALLOW_INPUT_TENSOR, DEEP_INPUT_TENSOR = "shallow_map:0", "deep_map:0"
+CONFIDENCE_TENSOR = "confidence:0"
 # Tensors of the published landmark68_detector.pb, and one more of this project's.
 LANDMARK_TENSOR = "landmark:0"
 LOG_NOISE_TENSOR = "log_noise:0"

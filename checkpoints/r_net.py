@@ -7,8 +7,10 @@ import numpy as np
 import networks
 from checkpoints.frozen_graph import (
     COEFFICIENT_TENSOR,
+    DEEP_TENSOR,
     INPUT_TENSOR,
     POOL5_TENSOR,
+    SHALLOW_TENSOR,
     load_frozen_graph,
     operation_name,
     write_frozen_graph,
@@ -57,6 +59,7 @@ def build_r_net(
     model: FaceModel,
     with_pool5: bool = False,
     allow_any_op: bool = False,
+    with_maps: bool = False,
 ) -> networks.RNetOutput:
     """Build R-Net with its trained weights as constants of the current graph.
 
@@ -67,6 +70,7 @@ def build_r_net(
         model: the face model that decodes the coefficients.
         with_pool5: require the pooled features of a frozen graph; else they may be None.
         allow_any_op: see ``frozen_graph.load_frozen_graph``.
+        with_maps: require the feature maps that C-Net reads.
 
     Raises:
         InputError: the weights are missing, damaged, or were made for another face model: the
@@ -78,10 +82,12 @@ def build_r_net(
     # 1. a frozen graph, whose numbers of coefficients are known by their sum
     if path.endswith(".pb"):
         wanted = [COEFFICIENT_TENSOR] + [POOL5_TENSOR] * with_pool5
+        wanted += [SHALLOW_TENSOR, DEEP_TENSOR] * with_maps
         outputs = load_frozen_graph(path, {INPUT_TENSOR: images}, wanted, allow_any_op)
         found = outputs[0].shape.as_list()[-1:] if outputs[0].shape.ndims else [None]
         _require_counts(path, model, found, [sum(sizes)])
-        return networks.RNetOutput(outputs[0], outputs[1] if with_pool5 else None)
+        maps = outputs[-2:] if with_maps else (None, None)
+        return networks.RNetOutput(outputs[0], outputs[1] if with_pool5 else None, *maps)
 
     # 2. a checkpoint
     values, counts = read_r_net(path)

@@ -48,7 +48,7 @@ _LEAST_LIGHT = 0.55
 _ROWS = 256  # rows of the texture that are filled at once, to bound memory
 
 
-class _Texels(NamedTuple):
+class Texels(NamedTuple):
     """Values of each pixel of a texture [T, T]."""
 
     covered: np.ndarray  # [T, T] bool, True on the face
@@ -72,13 +72,21 @@ def bake_texture(
         uv_map: texture coordinates of the model.
         size: T; None for the power of two that holds every pixel of the face in the photo.
     """
-    # 1. photo and model at each texel, and the weight of the photo
     size = size or texture_size(reconstruction, model, uv_map)
-    texels = _look_up_texels(reconstruction, model, uv_map, size)
-    difference = texels.difference
-    weight = _agreeing_weight(texels)
+    texels = look_up_texels(reconstruction, model, uv_map, size)
+    return complete_texture(texels, agreeing_weight(texels))
 
-    # 2. smooth continuation; weights are squared, so that many unreliable texels cannot outweigh
+
+def complete_texture(texels: Texels, weight: np.ndarray) -> np.ndarray:
+    """Return a whole texture, [T, T, 3] uint8 RGB: unseen texels are filled.
+
+    Args:
+        texels: :class:`Texels`; ``model`` is overwritten.
+        weight: [T, T] weights of their differences, 0..1.
+    """
+    difference = texels.difference
+
+    # 1. smooth continuation; weights are squared, so that many unreliable texels cannot outweigh
     # a few reliable ones
     smooth = _fill(difference, np.square(weight))
     for part in range(1, texels.part.max() + 1):
@@ -87,11 +95,11 @@ def bake_texture(
             smooth[inside] *= min(1.0, weight[inside].mean() / _ENOUGH_SEEN)
     smooth[texels.oral & (texels.part == 0)] = 0  # lips do not color what is behind them
 
-    # 3. mirrored half
+    # 2. mirrored half
     mirrored_weight = scipy.ndimage.map_coordinates(weight, texels.mirror, order=1, mode="nearest")
     mirrored_weight[~texels.covered] = 0
 
-    # 4. model + difference: of the photo, else mirrored, else smooth
+    # 3. model + difference: of the photo, else mirrored, else smooth
     result = texels.model
     for channel in range(3):
         mirrored = scipy.ndimage.map_coordinates(
@@ -100,11 +108,11 @@ def bake_texture(
         unseen = mirrored_weight * mirrored + (1 - mirrored_weight) * smooth[..., channel]
         result[..., channel] += weight * difference[..., channel] + (1 - weight) * unseen
 
-    # 5. from red to white in the mouth, whatever the photo shows in its place
+    # 4. from red to white in the mouth, whatever the photo shows in its place
     oral = result[texels.oral]
     result[texels.oral] = np.minimum(oral, oral[:, :1])
 
-    # 6. margin around the face, for filters of viewers
+    # 5. margin around the face, for filters of viewers
     result = np.where(
         texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32))
     )
@@ -134,7 +142,7 @@ def remove_light(
     lit = np.maximum(lit, _LEAST_LIGHT * mean).astype(np.float32)
 
     # 2. on each texel, and beyond the face
-    barycentric, triangle_ids, covered = _draw_map(model, uv_map, len(texture))
+    barycentric, triangle_ids, covered = draw_map(model, uv_map, len(texture))
     light = np.ones(texture.shape, np.float32)
     corners = model.triangles[triangle_ids[covered]]
     weights = barycentric[covered]
@@ -151,13 +159,24 @@ def texture_size(reconstruction: Any, model: FaceModel, uv_map: UVMap) -> int:
         model: its face model.
         uv_map: texture coordinates of the model.
     """
+    wanted = face_resolution(reconstruction, model, uv_map)
+    return int(np.clip(2 ** np.ceil(np.log2(wanted)), SMALLEST_TEXTURE, LARGEST_TEXTURE))
+
+
+def face_resolution(reconstruction: Any, model: FaceModel, uv_map: UVMap) -> float:
+    """Return the width of a texture that has a texel per photo pixel on the front of the face.
+
+    Args:
+        reconstruction: ``reconstruction.face.Reconstruction``.
+        model: its face model.
+        uv_map: texture coordinates of the model.
+    """
     pixels = _photo_pixels(reconstruction.world_shape, reconstruction.face.alignment)
     area = [
         np.abs(_doubled_areas(points, model.front_triangles)).sum()
         for points in (pixels, uv_map.coordinates)
     ]
-    wanted = np.sqrt(area[0] / area[1])
-    return int(np.clip(2 ** np.ceil(np.log2(wanted)), SMALLEST_TEXTURE, LARGEST_TEXTURE))
+    return float(np.sqrt(area[0] / area[1]))
 
 
 def _doubled_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -173,10 +192,17 @@ def _photo_pixels(world: np.ndarray, alignment: Alignment) -> np.ndarray:
     return alignment.to_photo(project_to_image(world) - 0.5)
 
 
-def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int) -> _Texels:
-    """Look up every texel on the face, in the photo and on the other half of the face."""
+def look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int) -> Texels:
+    """Look up every texel on the face, in the photo and on the other half of the face.
+
+    Args:
+        reconstruction: ``reconstruction.face.Reconstruction``.
+        model: its face model.
+        uv_map: texture coordinates of the model.
+        size: T.
+    """
     # 1. triangle and barycentric coordinates of each texel; attributes to interpolate
-    barycentric, triangle_ids, covered = _draw_map(model, uv_map, size)
+    barycentric, triangle_ids, covered = draw_map(model, uv_map, size)
     attributes = _vertex_attributes(reconstruction, model, uv_map, size)
     alignment = reconstruction.face.alignment
 
@@ -214,8 +240,8 @@ def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: 
         facing = _facing(points, normals)
         away = outline[cells]
         texels.weight[rows, columns] = inside & seen
-        clear[rows, columns] = _ramp(facing, *_FACING) * _ramp(away, *_OUTLINE)
-        certain = _ramp(facing, *_CERTAIN_FACING) * _ramp(away, *_CERTAIN_OUTLINE)
+        clear[rows, columns] = ramp(facing, *_FACING) * ramp(away, *_OUTLINE)
+        certain = ramp(facing, *_CERTAIN_FACING) * ramp(away, *_CERTAIN_OUTLINE)
         texels.certain[rows, columns] = certain
 
     # 4. soft edge between seen and unseen
@@ -225,10 +251,15 @@ def _look_up_texels(reconstruction: Any, model: FaceModel, uv_map: UVMap, size: 
     return texels
 
 
-def _draw_map(
+def draw_map(
     model: FaceModel, uv_map: UVMap, size: int
 ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw the mesh at its texture coordinates.
+
+    Args:
+        model: the face model.
+        uv_map: its texture coordinates.
+        size: T.
 
     Returns:
         [T, T, 3] barycentric coordinates and [T, T] triangle of each texel; [T, T] bool, True on
@@ -269,15 +300,15 @@ def _shade_teeth(colors: np.ndarray, model: FaceModel, anatomy: Anatomy) -> np.n
         return colors
     shaded = np.array(colors, np.float64)
     depth = model.mean_shape[anatomy.teeth, 2].max() - model.mean_shape[anatomy.teeth, 2]
-    shadow = _ramp(depth, *_TEETH_SHADOW)[:, np.newaxis]
+    shadow = ramp(depth, *_TEETH_SHADOW)[:, np.newaxis]
     dark = np.median(shaded[anatomy.mouth], axis=0)
     shaded[anatomy.teeth] += shadow * (dark - shaded[anatomy.teeth])
     return shaded
 
 
-def _empty_texels(covered: np.ndarray) -> _Texels:
+def _empty_texels(covered: np.ndarray) -> Texels:
     shape = covered.shape
-    return _Texels(
+    return Texels(
         covered=covered,
         model=np.zeros(shape + (3,), np.float32),
         difference=np.zeros(shape + (3,), np.float32),
@@ -300,8 +331,12 @@ def _sample_photo(photo: Sequence[np.ndarray], pixels: np.ndarray) -> np.ndarray
     return np.clip(np.stack(samples, axis=1), 0, 255)
 
 
-def _agreeing_weight(texels: _Texels) -> np.ndarray:
-    """Return the weights [T, T] of the photo, reduced where it disagrees with the interior."""
+def agreeing_weight(texels: Texels) -> np.ndarray:
+    """Return the weights [T, T] of the photo, reduced where it disagrees with the interior.
+
+    Args:
+        texels: :class:`Texels` of one photo.
+    """
     expected = _fill(texels.difference, np.square(texels.certain))
     distance = np.sqrt(np.mean(np.square(texels.difference - expected), axis=2))
     distance = scipy.ndimage.gaussian_filter(distance, len(distance) * _SOFTNESS / 2)
@@ -359,10 +394,10 @@ def _facing(points: np.ndarray, normals: np.ndarray) -> np.ndarray:
     )
 
 
-def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
+def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return a smooth step from 0 at ``low`` to 1 at ``high``."""
-    ramp = np.clip((values - low) / (high - low), 0, 1)
-    return ramp * ramp * (3 - 2 * ramp)
+    share = np.clip((values - low) / (high - low), 0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def _fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:

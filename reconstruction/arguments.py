@@ -14,8 +14,9 @@ from reconstruction.pipeline import FacePipeline
 from reconstruction.saved_results import SavedReconstructions
 from reconstruction.weights import NetworkRequest, choose_networks, read_network_request
 from utils.arguments import non_negative_int, positive_int
-from utils.errors import log_notes
+from utils.errors import InputError, log_notes
 from utils.paths import INPUT_DIR
+from utils.photo_sets import PhotoSet, declare_person, split_people
 from utils.photos import Photo, find_photos_or_example
 from utils.tf_compat import tensorflow_version
 
@@ -66,7 +67,7 @@ def add_reconstruction_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_photo_flags(parser: argparse.ArgumentParser, output: str) -> None:
-    """Add ``--input``, ``--output`` and ``--all_faces``; see :func:`prepare_reconstruction`.
+    """Add the flags for photos and people, and ``--output``; see :func:`prepare_reconstruction`.
 
     Args:
         parser: an ``ArgumentParser``.
@@ -77,11 +78,29 @@ def add_photo_flags(parser: argparse.ArgumentParser, output: str) -> None:
         nargs="+",
         default=[INPUT_DIR],
         metavar="PATH",
-        help="photos, or folders of photos",
+        help="photos, folders of photos, or a folder of such folders, one for each person",
     )
     parser.add_argument("--output", default=output, metavar="DIR", help="folder for the results")
     parser.add_argument(
         "--all_faces", action="store_true", help="every face of a photo instead of the largest"
+    )
+    parser.add_argument(
+        "--same_person",
+        action="store_true",
+        help="all photos show one person: one identity and albedo for all of them, and the files "
+        "of the person besides those of each photo; a folder that holds only folders of photos is "
+        "taken as one person a folder without this flag",
+    )
+    parser.add_argument(
+        "--keep_all",
+        action="store_true",
+        help="keep photos that seem to show somebody else than the other photos of a person",
+    )
+    parser.add_argument(
+        "--c_net",
+        metavar="PATH",
+        help="C-Net of the coefficient network (train.py --model c_net), which weighs the photos "
+        "of a person; None: the shipped one, if it was trained on the network in use",
     )
 
 
@@ -98,10 +117,21 @@ def add_saved_results_flag(parser: argparse.ArgumentParser) -> None:
 class ReconstructionSetup(NamedTuple):
     """The start of a command that reconstructs photos."""
 
-    photos: List[Photo]
+    photos: List[Photo]  # each of them for itself
+    people: List[PhotoSet]  # photos of one person each
     model: FaceModel
     source: FaceSource
     description: str  # one line for the user
+
+    @property
+    def all_photos(self) -> List[Photo]:
+        """Return the photos of all people, too."""
+        return self.photos + [photo for person in self.people for photo in person.photos]
+
+    @property
+    def folders(self) -> List[str]:
+        """Return the folders within the output folder, one for each person that has one."""
+        return [person.folder for person in self.people if person.folder]
 
 
 def prepare_reconstruction(arguments: argparse.Namespace) -> ReconstructionSetup:
@@ -113,22 +143,12 @@ def prepare_reconstruction(arguments: argparse.Namespace) -> ReconstructionSetup
     Raises:
         InputError: no photos are found, or weights or the face model are missing or unfit.
     """
-    photos = find_photos_or_example(arguments.input, "--input")
-    return ReconstructionSetup(photos, *prepare_source(arguments))
+    photos, people = _find_photos(arguments)
+    return ReconstructionSetup(photos, people, *_prepare_source(arguments))
 
 
-def prepare_source(arguments: argparse.Namespace) -> Tuple[FaceModel, FaceSource, str]:
-    """Load the face model, and make the source of reconstructions.
-
-    Args:
-        arguments: parsed flags of :func:`add_photo_flags` and :func:`add_reconstruction_flags`.
-
-    Returns:
-        The ``FaceModel``, the source, and one line on both for the user.
-
-    Raises:
-        InputError: weights or the face model are missing or unfit.
-    """
+def _prepare_source(arguments: argparse.Namespace) -> Tuple[FaceModel, FaceSource, str]:
+    """Load the face model; return it, the source of reconstructions, and a line on both."""
     request = read_network_request(arguments)  # complains before the face model is read
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
         loading = executor.submit(load_face_model, arguments.face_model)
@@ -139,6 +159,31 @@ def prepare_source(arguments: argparse.Namespace) -> Tuple[FaceModel, FaceSource
         model.name, model.vertex_count, source.description
     )
     return model, source, description
+
+
+def _find_photos(arguments: argparse.Namespace) -> Tuple[List[Photo], List[PhotoSet]]:
+    """Return the photos that are reconstructed each for itself, and those of people.
+
+    Raises:
+        InputError: no photos are found, or every face of the photos of one person is wanted.
+    """
+    # 1. folders of people; the default folder holds photos, and data sets in folders
+    paths: List[str] = list(arguments.input)
+    people: List[PhotoSet] = []
+    if paths != [INPUT_DIR]:
+        paths, people = split_people(paths)
+    photos = find_photos_or_example(paths, "--input") if paths else []
+
+    # 2. photos that the user declares as one person's
+    if arguments.same_person and photos:
+        people.append(declare_person(paths, photos))
+        photos = []
+    if people and arguments.all_faces:
+        raise InputError(
+            "--all_faces: a photo of a person shows that face once; leave the flag out, or give "
+            "the photos themselves and no --same_person"
+        )
+    return photos, people
 
 
 def make_face_source(

@@ -3,13 +3,24 @@
 import abc
 import collections
 from concurrent import futures
-from typing import Any, Callable, Deque, Iterator, List, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    Deque,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 
 from face_decoder import FaceDecoder
 from face_model.model import FaceModel
 from geometry.camera import OVERLAY_SIZE
+from identity.strangers import Comparison
 from reconstruction.face import LocatedFace, Reconstruction
 from reconstruction.look_ahead import iterate_ahead, iterate_batches
 from reconstruction.result_files import ModelContent, make_model_content, write_reconstruction
@@ -20,10 +31,17 @@ from utils.report import Report
 Progress = Callable[[int], Any]  # takes the number of finished steps of fitting
 
 
+class PersonCoefficients(NamedTuple):
+    """The coefficients of a person's photos."""
+
+    coefficients: np.ndarray  # [B, 257], with the same identity and albedo in each row
+    confidence: Optional[np.ndarray] = None  # [B, 80] of C-Net in each photo's identity
+
+
 class FaceSource(abc.ABC):
     """Locates and reconstructs the faces of photos.
 
-    Subclasses define :meth:`locate` and :meth:`find_coefficients`.
+    Subclasses define :meth:`locate`, :meth:`find_coefficients` and :meth:`find_person`.
 
     Args:
         model: a ``FaceModel``.
@@ -72,23 +90,55 @@ class FaceSource(abc.ABC):
             progress: callable taking the number of finished fitting steps, or None.
         """
 
+    @abc.abstractmethod
+    def find_person(
+        self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
+    ) -> PersonCoefficients:
+        """Return the coefficients of faces of one person, who has one identity and albedo.
+
+        Args:
+            faces: faces that :meth:`locate` returned, one of each photo.
+            progress: callable taking the number of finished fitting steps, or None.
+        """
+
+    def find_strangers(self, faces: Sequence[LocatedFace]) -> Optional[Comparison]:
+        """Compare faces that should be of one person; None where that is known already.
+
+        Args:
+            faces: faces that :meth:`locate` returned, one of each photo.
+
+        Raises:
+            InputError: no identity network is installed.
+        """
+        return None
+
+    def decode_mesh(self, coefficients: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the world shape [N, 3] and the albedo [N, 3] of coefficients [257]."""
+        face = self._decoder.decode(coefficients[np.newaxis])
+        return face.world_shape[0], face.albedo[0]
+
     def reconstruct(
         self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
     ) -> List[Reconstruction]:
         """Return the ``Reconstruction`` of each face; arguments of :meth:`find_coefficients`."""
-        found = self.decode(faces, self.find_coefficients(faces, progress))
+        return self.decode(faces, self.find_coefficients(faces, progress))
+
+    def decode(
+        self, faces: Sequence[LocatedFace], coefficients: np.ndarray
+    ) -> List[Reconstruction]:
+        """Return the ``Reconstruction`` of each face, with its refined mesh where it has one.
+
+        Args:
+            faces: B located faces.
+            coefficients: [B, 257].
+        """
+        found = decode_faces(faces, coefficients, self._decoder)
         if self._refiner is None:
             return found
         meshes = self._refiner.refine(
             [one.face.alignment.crop for one in found], [one.coefficients for one in found]
         )
         return [one._replace(refined=mesh) for one, mesh in zip(found, meshes)]
-
-    def decode(
-        self, faces: Sequence[LocatedFace], coefficients: np.ndarray
-    ) -> List[Reconstruction]:
-        """Return the ``Reconstruction`` of faces whose coefficients [B, 257] are known."""
-        return decode_faces(faces, coefficients, self._decoder)
 
     def draw(self, coefficients: np.ndarray, size: int) -> np.ndarray:
         """Return pictures [B, size, size, 4] uint8 RGBA of coefficients [B, 257] in their crops."""
@@ -135,7 +185,7 @@ class FaceSource(abc.ABC):
         writes: Deque["futures.Future[None]"] = collections.deque()
         with futures.ThreadPoolExecutor(max_workers=1) as executor:
             for faces in iterate_batches(self.iterate_located(photos, report), batch_size):
-                results = self.reconstruct(faces, self._progress_note(len(faces), report))
+                results = self.reconstruct(faces, self.progress_note(len(faces), report))
                 # The files of the previous batch were written during this reconstruction.
                 _wait_for_writes(writes, report)
                 writes.extend(
@@ -144,7 +194,7 @@ class FaceSource(abc.ABC):
                 )
             _wait_for_writes(writes, report)
 
-    def _progress_note(self, count: int, report: Report) -> Progress:
+    def progress_note(self, count: int, report: Report) -> Progress:
         """Return a function that notes the step of fitting ``count`` faces on a report."""
         return lambda step: report.note("fitting {}, step {}/{}".format(count, step, self._steps))
 

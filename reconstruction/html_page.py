@@ -22,12 +22,15 @@ from mesh.morph_targets import upright_shape
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face import LocatedFace, Reconstruction, mesh_variants
+from reconstruction.people import Person
 from utils.atomic import atomic_path
 from utils.drawing import encode_jpeg
 
 FACE_LIMIT = 100  # faces on a page; a face has half a megabyte, and browsers get slow beyond
 _TEXTURE_SIZE = 512  # pixels
+_PERSON_TEXTURE_SIZE = 1024  # pixels
 _TILE = 480  # width and height of the pictures of photo and overlay, pixels
+_SMALL_TILE = 256  # of the photos of one person
 _SURROUNDINGS = 1.35  # side of these pictures relative to the crop
 _QUANTA = 65535
 _JPEG_QUALITY = 88
@@ -58,11 +61,16 @@ button[aria-pressed=true] { background: #4a7bd0; color: #fff; }
 canvas { cursor: grab; touch-action: pan-y; }
 canvas:active { cursor: grabbing; }
 button:focus-visible, canvas:focus-visible { outline: 2px solid #7da7f0; outline-offset: 2px; }
+.person { display: grid; grid-template-columns: 1fr 1fr; gap: 10px; align-items: start; }
+.person > canvas { width: 100%; aspect-ratio: 1; border-radius: 8px; display: block; background: #262a31; }
+.photos { display: grid; grid-template-columns: repeat(auto-fill, minmax(128px, 1fr)); gap: 10px; }
+.photos img { width: 100%; aspect-ratio: 1; border-radius: 8px; display: block; margin-bottom: 4px; }
 .no-webgl canvas, .no-webgl .choice { display: none; }
 @media (max-width: 700px) {
   body { padding: 16px 8px 32px; }
   .tiles { grid-template-columns: repeat(2, 1fr); }
   canvas { grid-column: 1 / 3; }
+  .photos { grid-column: 1 / 3; }
 }
 </style>
 </head>
@@ -86,8 +94,26 @@ _FIGURE = """<figure>
 """
 
 
+_PERSON = """<figure>
+<figcaption><b>{name}</b>{choices}</figcaption>
+<div class="person">
+<canvas tabindex="0" aria-label="mesh of {name}, arrow keys turn it"></canvas>
+<div class="photos">
+{photos}</div>
+</div>
+<script type="application/json">{variants}</script>
+</figure>
+"""
+
+_PHOTO_OF_PERSON = """<div>
+<img src="{photo}" alt="{name}" title="{name}">
+<img class="overlay" src="{overlay}" alt="reconstruction of {name}">
+</div>
+"""
+
+
 class ResultPage:
-    """Collects faces and writes them as one page.
+    """Collects faces and people and writes them as one page.
 
     Args:
         model: the ``FaceModel`` of all faces.
@@ -97,6 +123,7 @@ class ResultPage:
         self._model = model
         self._figures: List[str] = []
         self._count = 0
+        self._photos_of_person: List[str] = []
         # Unwrapping takes a quarter of a second: it runs until the first face arrives.
         executor = futures.ThreadPoolExecutor(max_workers=1)
         self._uv_map = executor.submit(unwrap_uv, model)
@@ -107,6 +134,39 @@ class ResultPage:
         self._count += 1
         if self._count <= FACE_LIMIT:
             self._figures.append(self._figure(reconstruction))
+
+    def add_photo_of_person(self, reconstruction: Reconstruction) -> None:
+        """Add a photo of the person that :meth:`add_person` adds next; limited as :meth:`add`."""
+        self._count += 1
+        if self._count <= FACE_LIMIT:
+            face = reconstruction.face
+            overlaid = paste_crop(face.photo, reconstruction.overlay, face.alignment)
+            self._photos_of_person.append(
+                _PHOTO_OF_PERSON.format(
+                    name=html.escape(face.name),
+                    photo=_data_url(_cut_around_face(face, face.photo, _SMALL_TILE)),
+                    overlay=_data_url(_cut_around_face(face, overlaid, _SMALL_TILE)),
+                )
+            )
+
+    def add_person(self, person: Person) -> None:
+        """Add a person: all photos that were added before, beside the one head."""
+        if not self._photos_of_person:
+            return  # all of them are beyond the limit
+        variant = self._mesh(person.world_shape)
+        texture = Image.fromarray(person.texture)
+        variant["texture"] = _data_url(
+            np.asarray(texture.resize((_PERSON_TEXTURE_SIZE,) * 2, Image.LANCZOS))
+        )
+        self._figures.append(
+            _PERSON.format(
+                name=html.escape(person.name),
+                choices=_choice("look", ("photo", "clay"), 0),
+                photos="".join(self._photos_of_person),
+                variants=json.dumps([variant]),
+            )
+        )
+        self._photos_of_person = []
 
     def write(self, path: str) -> None:
         """Write the page, atomically."""
@@ -147,22 +207,25 @@ class ResultPage:
 
     def _variant(self, variant: Reconstruction) -> Dict[str, Any]:
         """Return the data of one mesh for the viewer."""
-        # 1. the upright mesh, quantized
-        vertices = upright_shape(variant, self._model)
-        low = vertices.min(axis=0)
-        step = np.maximum(np.ptp(vertices, axis=0), 1e-6) / _QUANTA
+        # 1. the upright mesh
+        data = self._mesh(upright_shape(variant, self._model))
 
         # 2. its texture, and its overlay
         texture = bake_texture(variant, self._model, self._uv_map.result(), _TEXTURE_SIZE)
         face = variant.face
         overlaid = paste_crop(face.photo, variant.overlay, face.alignment)
+        data["texture"] = _data_url(texture)
+        data["overlay"] = _data_url(_cut_around_face(face, overlaid))
+        return data
 
+    def _mesh(self, vertices: np.ndarray) -> Dict[str, Any]:
+        """Return the quantized vertices of an upright mesh for the viewer."""
+        low: Any = vertices.min(axis=0)
+        step: Any = np.maximum(np.ptp(vertices, axis=0), 1e-6) / _QUANTA
         return {
             "positions": _base64(np.rint((vertices - low) / step).astype("<u2")),
             "low": low.tolist(),
             "step": step.tolist(),
-            "texture": _data_url(texture),
-            "overlay": _data_url(_cut_around_face(face, overlaid)),
         }
 
 
@@ -177,7 +240,7 @@ def _choice(name: str, labels: Sequence[str], chosen: int) -> str:
     return '<span class="choice" data-name="{}">{}</span>'.format(name, buttons)
 
 
-def _cut_around_face(face: LocatedFace, picture: np.ndarray) -> np.ndarray:
+def _cut_around_face(face: LocatedFace, picture: np.ndarray, tile: int = _TILE) -> np.ndarray:
     """Return a square of a picture of the photo, centered on the face where the photo allows."""
     # 1. the square in pixel corners, moved into the picture
     low, high = -0.5, IMAGE_SIZE - 0.5
@@ -190,7 +253,7 @@ def _cut_around_face(face: LocatedFace, picture: np.ndarray) -> np.ndarray:
     # 2. its pixels, resized
     box = tuple(first) + tuple(first + side)
     image = Image.fromarray(picture)
-    return np.asarray(image.resize((_TILE, _TILE), Image.LANCZOS, box=box))
+    return np.asarray(image.resize((tile, tile), Image.LANCZOS, box=box))
 
 
 def _data_url(picture: np.ndarray) -> str:

@@ -19,4 +19,5 @@ class NetworkChoice(NamedTuple):
     weights: Optional[str] = None  # path of the coefficient network's weights; None to fit alone
     source: Optional[str] = None  # of weights: "named" by the user, "published" or "shipped"
     generator: Optional[GeneratorChoice] = None  # None to leave meshes unrefined
+    c_net: Optional[str] = None  # named by the user; None: see ``weights.find_shipped_c_net``
     notices: Tuple[str, ...] = ()  # for the user: doubts about a network, flags without effect

@@ -1,7 +1,7 @@
 """The pipeline from photos to reconstructed faces."""
 
 from concurrent import futures
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -12,17 +12,21 @@ from face_decoder import FaceDecoder
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
 from fitting.face_locator import FittedLocation, ModelFaceLocator
+from fitting.joint import share_mean
 from fitting.objective import FaceObservation
 from fitting.photometric import FaceFitter, FitSettings
 from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE, OVERLAY_SIZE, flip_y
 from identity.features import FACE_NET_CHECKPOINT, load_identity_network
+from identity.strangers import Comparison, PersonCheck
 from reconstruction.face import LocatedFace
-from reconstruction.face_source import FaceSource, Progress
+from reconstruction.face_source import FaceSource, PersonCoefficients, Progress
 from reconstruction.network_choice import NetworkChoice
-from reconstruction.regressor import CoefficientRegressor
+from reconstruction.regressor import CoefficientRegressor, find_shipped_c_net
 from utils.paths import from_root
 from utils.photos import Photo, read_photo
+
+_CROPS_AT_ONCE = 8  # of a person that pass through the networks together
 
 
 class FacePipeline(FaceSource):
@@ -74,6 +78,9 @@ class FacePipeline(FaceSource):
                 allow_any_op,
             )
 
+        self._person_check = PersonCheck()
+        self._person_regressor: Optional[CoefficientRegressor] = None
+        self._network, self._allow_any_op = network, allow_any_op
         super().__init__(model, decoder, refiner, _describe(network), network.steps)
         self._warm_up = _BackgroundRun(self._run_on_nothing)
 
@@ -152,6 +159,64 @@ class FacePipeline(FaceSource):
                 coefficients = self._fitter.choose_start(observations, coefficients)
             coefficients = self._fitter.fit(observations, coefficients, progress).coefficients
         return coefficients
+
+    def find_person(
+        self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
+    ) -> PersonCoefficients:
+        """Return the coefficients of faces of one person, who has one identity and albedo.
+
+        The person begins as the mean of the photos, and is then fitted to all of them at once.
+
+        Args:
+            faces: faces that :meth:`locate` returned, one of each photo.
+            progress: callable taking the number of finished fitting steps, or None.
+        """
+        # 1. each photo by itself, and the confidence in it
+        self._warm_up.wait()
+        crops = [face.alignment.crop for face in faces]
+        predicted = confidence = None
+        if self._regressor is not None:
+            predicted, confidence = self._predict_person(crops)
+
+        # 2. the person
+        if self._fitter is None:
+            assert predicted is not None
+            mean = share_mean(predicted, self.model, confidence)
+            return PersonCoefficients(mean, confidence)
+        observations = [make_observation(face) for face in faces]
+        start = self._fitter.choose_person_start(observations, predicted, confidence)
+        fit = self._fitter.fit_person(observations, start, progress)
+        return PersonCoefficients(fit.coefficients, confidence)
+
+    def _predict_person(
+        self, crops: Sequence[np.ndarray]
+    ) -> Tuple[np.ndarray, Optional[np.ndarray]]:
+        """Return R-Net's coefficients [B, 257] of crops and C-Net's confidences, if it is there."""
+        if self._person_regressor is None:
+            assert self._network.weights is not None
+            c_net = self._network.c_net or find_shipped_c_net(self._network.weights)
+            self._person_regressor = self._regressor
+            if c_net:
+                self._person_regressor = CoefficientRegressor(
+                    self._network.weights, self.model, self._allow_any_op, c_net
+                )
+        assert self._person_regressor is not None
+        parts = [crops[i : i + _CROPS_AT_ONCE] for i in range(0, len(crops), _CROPS_AT_ONCE)]
+        predicted = [self._person_regressor.predict(part) for part in parts]
+        confidence = [self._person_regressor.predict_confidence(part) for part in parts]
+        known = [part for part in confidence if part is not None]
+        return np.concatenate(predicted), np.concatenate(known) if known else None
+
+    def find_strangers(self, faces: Sequence[LocatedFace]) -> Optional[Comparison]:
+        """Compare the crops of faces that should be of one person by the identity network.
+
+        Args:
+            faces: faces that :meth:`locate` returned, one of each photo.
+
+        Raises:
+            InputError: no identity network is installed.
+        """
+        return self._person_check.compare([face.alignment.crop for face in faces])
 
     def _run_on_nothing(self) -> None:
         """Reconstruct dummy input: the first run of a TensorFlow graph takes up to a second."""

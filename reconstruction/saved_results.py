@@ -10,11 +10,12 @@ from alignment.five_points import diagnose_five_points
 from face_decoder import FaceDecoder
 from face_model.coefficients import coefficient_sizes
 from face_model.model import FaceModel
+from fitting.joint import shared_columns
 from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import LANDMARK_COUNT
 from reconstruction.face import LocatedFace
-from reconstruction.face_source import FaceSource, Progress
+from reconstruction.face_source import FaceSource, PersonCoefficients, Progress
 from reconstruction.network_choice import GeneratorChoice
 from utils.errors import InputError
 from utils.mat_files import read_mat
@@ -102,6 +103,29 @@ class SavedReconstructions(FaceSource):
             progress: unused.
         """
         return np.stack([self._coefficients.pop(face.name) for face in faces])
+
+    def find_person(
+        self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
+    ) -> PersonCoefficients:
+        """Return the saved coefficients of a person's faces; ``progress`` is not called.
+
+        Args:
+            faces: faces that :meth:`locate` returned.
+            progress: unused.
+
+        Raises:
+            InputError: they were not reconstructed as photos of one person.
+        """
+        coefficients = self.find_coefficients(faces)
+        shared = coefficients[:, shared_columns(self.model)]
+        if not np.array_equal(shared, np.repeat(shared[:1], len(shared), axis=0)):
+            raise InputError(
+                "{}: was not made as a photo of one person with {}; run demo.py again as now "
+                "(with --same_person, or a folder for each person)".format(
+                    self._path(faces[-1].name), self._path(faces[0].name)
+                )
+            )
+        return PersonCoefficients(coefficients)
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name + ".mat")

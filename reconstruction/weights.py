@@ -11,7 +11,12 @@ import argparse
 import os
 from typing import Any, Dict, NamedTuple, Optional, Tuple
 
-from checkpoints.record import is_presumed_for_bfm09, matches_face_model, read_record
+from checkpoints.c_net import require_c_net_of
+from checkpoints.record import (
+    is_presumed_for_bfm09,
+    matches_face_model,
+    read_record,
+)
 from checkpoints.variables import checkpoint_exists
 from face_model.model import FaceModel
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS
@@ -67,6 +72,7 @@ class NetworkRequest(NamedTuple):
     steps: Optional[int] = None  # photometric steps of fitting; None for the method's default
     named: Optional[Weights] = None  # a coefficient network, or a mesh generator
     refine: Optional[str] = None  # checkpoint of a mesh generator; None: named, if it is one
+    c_net: Optional[str] = None  # weights of a C-Net; None for the shipped one where it fits
 
 
 def read_network_request(arguments: argparse.Namespace) -> NetworkRequest:
@@ -87,7 +93,10 @@ def read_network_request(arguments: argparse.Namespace) -> NetworkRequest:
             "{}: a mesh generator, but the coefficient network it was trained on is not where its "
             "record says; give that as --pretrain_weights and this as --refine".format(named.path)
         )
-    request = NetworkRequest(arguments.method, arguments.steps, named, arguments.refine)
+    c_net: Optional[str] = getattr(arguments, "c_net", None)
+    if c_net and not _weights_exist(c_net):
+        raise InputError("{}: no such C-Net; train.py --model c_net makes one".format(c_net))
+    request = NetworkRequest(arguments.method, arguments.steps, named, arguments.refine, c_net)
     if named or request.method == "fit":
         return request
     if not arguments.use_pb:
@@ -130,7 +139,16 @@ def choose_networks(request: NetworkRequest, model: FaceModel) -> NetworkChoice:
     elif request.named and request.named.is_mesh_generator:
         generator = request.named
 
-    # 3. method and steps
+    # 3. C-Net, which belongs to one coefficient network
+    if request.c_net:
+        if found.path is None:
+            raise InputError(
+                "{}: C-Net needs the coefficient network it was trained on; give that as "
+                "--pretrain_weights, and no --method fit".format(request.c_net)
+            )
+        require_c_net_of(request.c_net, found.path)
+
+    # 4. method and steps
     method = _resolve_method(request, found.path)
     steps = request.steps
     if steps is None:
@@ -148,6 +166,7 @@ def choose_networks(request: NetworkRequest, model: FaceModel) -> NetworkChoice:
         weights=found.path,
         source=found.source,
         generator=_choose_below_generator(generator, named) if generator else None,
+        c_net=request.c_net,
         notices=notices,
     )
 

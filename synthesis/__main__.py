@@ -45,6 +45,13 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=seed, default=0, help="seed of the random numbers")
     parser.add_argument(
+        "--photos_per_person",
+        type=_int_between(1, 1000),
+        default=1,
+        help="number of consecutive faces that are photos of one person: same identity and albedo, "
+        "each with its own pose, expression and light",
+    )
+    parser.add_argument(
         "--format",
         choices=FORMATS,
         default="processed",
@@ -182,6 +189,7 @@ def _dataset_options(arguments: argparse.Namespace) -> DatasetOptions:
         hair=arguments.hair,
         misplacement=arguments.misplacement,
         backgrounds=tuple(photo.path for photo in photos),
+        photos_per_person=arguments.photos_per_person,
     )
 
 

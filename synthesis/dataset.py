@@ -47,6 +47,7 @@ class DatasetOptions(NamedTuple):
     hair: float = 1.0  # multiplies the probability of hair
     misplacement: float = 1.0  # strength of the crop jitter
     backgrounds: Tuple[str, ...] = ()  # photo files
+    photos_per_person: int = 1  # consecutive faces with the same identity and albedo
 
 
 def face_name(index: int) -> str:
@@ -75,6 +76,7 @@ class SyntheticDataset:
             limits,
             anywhere=options.kind == "aflw2000",
             crop_jitter=options.misplacement,
+            photos_per_person=options.photos_per_person,
         )
 
     def generate(self, count: int, workers: int, report: Any) -> int:
@@ -194,9 +196,12 @@ class SyntheticDataset:
         """
         # 1. Manifest of these options.
         names = [os.path.basename(path) for path in self._options.backgrounds]
+        options = dict(self._options._asdict(), backgrounds=names)
+        if self._options.photos_per_person == 1:
+            del options["photos_per_person"]  # manifests of earlier versions lack it
         manifest = {
             "revision": _REVISION,
-            "options": dict(self._options._asdict(), backgrounds=names),
+            "options": options,
             "face_model": {
                 "name": self._model.name,
                 "fingerprint": self._model.fingerprint(),

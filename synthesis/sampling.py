@@ -19,7 +19,7 @@ from synthesis.expressions import sample_expression
 from synthesis.lighting import sample_light
 from synthesis.pose import PoseLimits, sample_angles
 
-_COEFFICIENT_STREAM, _PICTURE_STREAM = 0, 1
+_COEFFICIENT_STREAM, _PICTURE_STREAM, _PERSON_STREAM = 0, 1, 2
 
 # Crop jitter: the errors of a usual detector.
 _CROP_SHIFT = 4.0  # pixels, standard deviation
@@ -53,6 +53,8 @@ class FaceSampler:
         anywhere: False places a face as in its 224x224 crop, up to the jitter; True places it
             anywhere in a square photo.
         crop_jitter: misplacement of the crops; 1 as by a usual detector, 0 exact.
+        photos_per_person: number n of consecutive faces with the same identity and albedo: faces
+            0 to n - 1 are the first person.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class FaceSampler:
         limits: Optional[PoseLimits] = None,
         anywhere: bool = False,
         crop_jitter: float = 1.0,
+        photos_per_person: int = 1,
     ) -> None:
         self._model = model
         self._seed = seed
         self._limits = limits or PoseLimits()
         self._anywhere = anywhere
         self._crop_jitter = crop_jitter
+        self._photos_per_person = photos_per_person
         self._sizes = coefficient_sizes(model)
         self._solver = TranslationSolver(model)
         self._typical_identity = typical_identity(model)
@@ -75,14 +79,18 @@ class FaceSampler:
     def sample(self, index: int) -> np.ndarray:
         """Sample the coefficients of face ``index``, [257] float32."""
         random = make_random_state(self._seed, index)
-        identity = self._typical_identity + _sample_bounded(random, self._sizes.identity)
+        of_person = random
+        if self._photos_per_person > 1:
+            person = index // self._photos_per_person
+            of_person = np.random.RandomState([self._seed, person, _PERSON_STREAM])
+        identity = self._typical_identity + _sample_bounded(of_person, self._sizes.identity)
         expression = sample_expression(self._model, random)
         angles = sample_angles(random, self._limits)
         transform = self._sample_transform(random)
         coefficients = Coefficients(
             identity=identity,
             expression=expression,
-            albedo=_sample_bounded(random, self._sizes.albedo),
+            albedo=_sample_bounded(of_person, self._sizes.albedo),
             angles=angles,
             gamma=sample_light(random).reshape(-1),
             translation=self._solver.solve(identity, expression, angles, transform),

@@ -120,13 +120,13 @@ def coefficient_losses(
     shape_error = tf.concat([found.identity - true.identity, found.expression - true.expression], 1)
     rotation_error = rotation - true_rotation
     losses = CoefficientLosses(
-        shape=_rms(shape_error, matrices.shape),
-        albedo=_rms(found.albedo - true.albedo, matrices.albedo),
+        shape=root_mean_square(shape_error, matrices.shape),
+        albedo=root_mean_square(found.albedo - true.albedo, matrices.albedo),
         landmark=tf.reduce_mean(_length(landmarks - labels)),
         rotation=MILLIMETERS_PER_DM * tf.reduce_mean(_length(_rotate(true_shape, rotation_error))),
         translation=tf.reduce_mean(FOCAL_LENGTH * _length(offset[:, :2]) * per_depth),
         depth=tf.reduce_mean(_FACE_RADIUS * tf.abs(offset[:, 2]) * per_depth),
-        light=_rms(found.gamma - true.gamma, matrices.light),
+        light=root_mean_square(found.gamma - true.gamma, matrices.light),
     )
     return losses, landmarks
 
@@ -159,8 +159,13 @@ def _rotate(points: Tensor, rotation: Tensor) -> Tensor:
     return tf.reduce_sum(points[..., tf.newaxis] * rotation[:, tf.newaxis], axis=2)
 
 
-def _rms(difference: Tensor, matrix: np.ndarray) -> Tensor:
-    """Return the mean over the batch of sqrt(d^T M d); difference d is [B, c], M is [c, c]."""
+def root_mean_square(difference: Tensor, matrix: np.ndarray) -> Tensor:
+    """Return the mean over the batch of sqrt(d^T M d); difference d is [B, c], M is [c, c].
+
+    Args:
+        difference: errors of coefficients.
+        matrix: their metric, one of :class:`MetricMatrices` or a block of it.
+    """
     squared = tf.reduce_sum(tf.matmul(difference, matrix.astype(np.float32)) * difference, axis=1)
     return tf.reduce_mean(tf.sqrt(tf.maximum(squared, 0.0) + _SMOOTH))
 

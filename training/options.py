@@ -15,7 +15,7 @@ from losses import LossWeights
 from networks import R_NET_BATCH_NORM_DECAY
 from utils.paths import PROCESSED_DATA_DIR, RESULT_DIR, WEIGHTS_DIR
 
-MODELS = ("r_net", "gcn", "landmarks")
+MODELS = ("r_net", "gcn", "landmarks", "c_net")
 SUPERVISIONS = ("photo", "truth")
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("published", "cool_down")
@@ -23,7 +23,7 @@ IMAGENET_WEIGHTS = os.path.join(WEIGHTS_DIR, "resnet", "resnet_v1_50.ckpt")
 NO_IDENTITY = "none"
 BATCH_NORM_DECAYS = ("constant", "ramp")  # of the moving averages; the first as published
 # Steps of a run, by network; the first two are the published ones.
-DEFAULT_STEPS = {"r_net": 200000, "gcn": 500000, "landmarks": 6000}
+DEFAULT_STEPS = {"r_net": 200000, "gcn": 500000, "landmarks": 6000, "c_net": 3000}
 
 
 class TrainingOptions(NamedTuple):
@@ -47,8 +47,11 @@ class TrainingOptions(NamedTuple):
     image_size: int = 224  # width and height of the input, pixels
     head_rate: float = 1.0  # learning rate of the heads relative to the trunk's
 
-    # Mesh generator
+    # Mesh generator and C-Net
     coefficient_weights: Optional[str] = None  # of the R-Net below it
+    coefficient_digest: Optional[str] = None  # of these weights, for C-Net
+
+    # Mesh generator
     pyramid: str = OWN_PYRAMID  # name of its mesh pyramid, see gcn.pyramid.load_pyramid
     # One of gcn.generator.HEADS. The published one, "absolute", is less accurate: see
     # benchmarks/mesh_refinement.py.

@@ -9,12 +9,14 @@ from dataset.cached_stream import CachedFaceStream, build_cached_batch_queue
 from dataset.face_cache import open_face_cache
 from dataset.face_stream import BatchQueue, FaceStream, build_batch_queue
 from dataset.processed_faces import FaceFolder, find_faces
+from dataset.set_stream import SetStream, build_set_queue, compute_set_features
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes
 from gcn.losses import MeshLossWeights
 from geometry.camera import IMAGE_SIZE
 from losses import LossWeights
 from networks import LANDMARK_NET_INPUT_SIZE, R_NET_INPUT_SIZES
+from training.c_net_step import CNetLossWeights, build_c_net_step, initialize_c_net
 from training.coefficient_losses import CoefficientLossWeights
 from training.landmark_step import (
     LandmarkLossWeights,
@@ -63,6 +65,17 @@ def _open_cached_streams(
     )
 
 
+def _open_set_streams(options: TrainingOptions, model: FaceModel) -> Tuple[SetStream, SetStream]:
+    """Return streams of R-Net's features of sets of photos, with true identities."""
+    assert options.coefficient_weights is not None
+    training, validation = _find_folders(options)
+    features = []
+    for folder in (training,) if validation is training else (training, validation):
+        cache = open_face_cache(folder, sum(coefficient_sizes(model)))
+        features.append(compute_set_features(cache, model, options.coefficient_weights))
+    return SetStream(features[0], options.seed), SetStream(features[-1], options.seed)
+
+
 def _find_folders(options: TrainingOptions) -> Tuple[FaceFolder, FaceFolder]:
     """Return the training faces and the validation faces, by default the same object twice."""
     training = find_faces(options.data_path)
@@ -77,6 +90,10 @@ def _build_face_queue(stream: FaceStream, options: TrainingOptions) -> BatchQueu
 
 def _build_cached_queue(stream: CachedFaceStream, options: TrainingOptions) -> BatchQueue:
     return build_cached_batch_queue(stream, options.batch_size)
+
+
+def _build_set_queue(stream: SetStream, options: TrainingOptions) -> BatchQueue:
+    return build_set_queue(stream, options.batch_size)
 
 
 TASKS: Dict[Tuple[str, str], Task] = {
@@ -105,6 +122,15 @@ TASKS: Dict[Tuple[str, str], Task] = {
         initialize=initialize_landmark_net,
         loss_weights=LandmarkLossWeights,
         image_sizes=(LANDMARK_NET_INPUT_SIZE,),
+        identity_role=None,
+    ),
+    ("c_net", "truth"): Task(
+        open_streams=_open_set_streams,
+        build_queue=_build_set_queue,
+        build_step=build_c_net_step,
+        initialize=initialize_c_net,
+        loss_weights=CNetLossWeights,
+        image_sizes=(IMAGE_SIZE,),
         identity_role=None,
     ),
     ("gcn", "photo"): Task(

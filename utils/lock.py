@@ -64,7 +64,8 @@ def output_folder(
         InputError: another process holds the folder, it cannot be made or written into, one of
             ``parts`` is a link or a file, or a photo lies in the folder.
     """
-    _require_no_photo(folder, photos)
+    for part in ("",) + tuple(parts):
+        _require_no_photo(os.path.join(folder, part), photos)
     with folder_lock(folder):
         require_own_folders(folder, parts)
         for part in ("",) + tuple(parts):

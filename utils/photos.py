@@ -105,7 +105,7 @@ def find_photos(paths: Union[str, Iterable[str]]) -> List[Photo]:
             if real not in seen:
                 seen.add(real)
                 found.append(file)
-    return [Photo(*pair) for pair in zip(found, _distinct_names(found))]
+    return [Photo(*pair) for pair in zip(found, distinct_names(found))]
 
 
 def read_photo(path: str) -> np.ndarray:
@@ -204,17 +204,25 @@ def _describe_rest(folder: str, rest: Iterable[str]) -> List[str]:
     return ["{}: left out, as no photos by their names: {}".format(folder, counts)]
 
 
-def _distinct_names(files: List[str]) -> List[str]:
-    """Return a name for each file, as :func:`find_photos` describes."""
-    parts = [_printable_parts(os.path.basename(file)) for file in files]
+def distinct_names(
+    files: Sequence[str], reserved: Iterable[str] = (), extensions: bool = True
+) -> List[str]:
+    """Return a name for each file, as :func:`find_photos` describes.
+
+    Args:
+        files: paths.
+        reserved: names that no file gets.
+        extensions: whether the names of the files end in extensions, which are left out.
+    """
+    parts = [_printable_parts(os.path.basename(file), extensions) for file in files]
     stems = {key_of_name(stem) for stem, _ in parts}
-    taken = set(stems)  # a made-up name must not equal another photo's own
+    owned: Set[str] = {key_of_name(name) for name in reserved}
+    taken = stems | owned  # a made-up name must not equal another photo's own
     names: List[str] = []
-    owned: Set[str] = set()
     for stem, extension in parts:
         name = stem
         if key_of_name(stem) in owned or _is_output_name(key_of_name(stem), stems):
-            name = unnumbered = "{}_{}".format(stem, extension[1:].lower())
+            name = unnumbered = "_".join([stem] + [extension[1:].lower()] * bool(extension))
             number = 2
             while key_of_name(name) in taken:
                 name = "{}_{}".format(unnumbered, number)
@@ -231,9 +239,11 @@ def _is_output_name(key: str, keys: Set[str]) -> bool:
     return match is not None and (match.group(1) in keys or _is_output_name(match.group(1), keys))
 
 
-def _printable_parts(name: str) -> Tuple[str, str]:
+def _printable_parts(name: str, with_extension: bool) -> Tuple[str, str]:
     """Return stem and extension of a file name, made printable and short enough for new files."""
-    stem, extension = os.path.splitext("".join(c if c.isprintable() else "_" for c in name))
+    stem, extension = "".join(c if c.isprintable() else "_" for c in name), ""
+    if with_extension:
+        stem, extension = os.path.splitext(stem)
     return stem.encode("utf-8")[:_LONGEST_STEM].decode("utf-8", "ignore"), extension
 
 

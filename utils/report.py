@@ -62,6 +62,11 @@ class Report:
                 )
             )
 
+    def message(self, text: str) -> None:
+        """Print a line on stdout, without disturbing the bar."""
+        with self._bar.external_write_mode(file=sys.stdout):
+            sys.stdout.write("{}\n".format(printable(text)))
+
     def expect(self, count: int) -> None:
         """Add items that were unknown at the start to the total."""
         if count and self._bar.total is not None:

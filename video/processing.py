@@ -12,7 +12,6 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from alignment.align import paste_crop
-from face_model.coefficients import ARKIT_BLENDSHAPE_COUNT
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
 from geometry.normals import surface_normals
@@ -195,9 +194,9 @@ class ClipProcessor:
             normals=surface_normals(rig.vertices, model.triangles),
             coordinates=self._uv_map.coordinates,
             texture=bake_texture(found.best, model, self._uv_map),
-            morph_targets=rig.morph_targets,
+            morph_targets=rig.morph_targets[:-1],  # at rest nothing remains for the last one
             name=person.name,
-            animation=make_animation(motion, len(rig.morph_targets), size),
+            animation=make_animation(motion, len(rig.morph_targets) - 1, size),
         )
         return [stem + ".csv", stem + ".glb"]
 
@@ -238,7 +237,7 @@ def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> An
     rotations = np.matmul(np.array(turns), motion.rotation)
     return Animation(
         motion.seconds,
-        motion.expression[:, : min(target_count, ARKIT_BLENDSHAPE_COUNT)],
+        motion.expression[:, :target_count],
         continuous_quaternions(rotations),
         places * METERS_PER_DM,
         vertical_fov=2 * float(np.arctan(height / 2 / focal)),

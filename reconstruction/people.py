@@ -1,0 +1,253 @@
+"""People: all photos of one person reconstructed together, and the files of the person.
+
+Photos are read again when their files are written, so that memory does not grow with them.
+"""
+
+import os
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from face_model.model import FaceModel
+from fitting.joint import shared_columns
+from geometry.normals import surface_normals
+from mesh.gltf import write_glb
+from mesh.morph_targets import make_rig
+from mesh.obj_ply import write_textured_obj
+from mesh.person_texture import PersonTexture, person_texture_size
+from mesh.uv_unwrap import UVMap, unwrap_uv
+from reconstruction.face import LocatedFace, Reconstruction
+from reconstruction.face_source import FaceSource
+from utils.atomic import atomic_path
+from utils.errors import InputError, join_first, log_notes
+from utils.mat_files import write_mat
+from utils.photo_sets import PhotoSet
+from utils.photos import read_photo
+from utils.report import Report
+
+_NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
+
+
+class Person(NamedTuple):
+    """A person, reconstructed from several photos: the face without expression, upright."""
+
+    name: str  # stem of its files, with a folder if it has one
+    coefficients: np.ndarray  # [257] identity and albedo; the others are 0
+    world_shape: np.ndarray  # [N, 3] dm
+    albedo: np.ndarray  # [N, 3] RGB, 0..255
+    texture: np.ndarray  # [T, T, 3] uint8 RGB, without light
+    photos: Tuple[str, ...]  # names of the photos that it was made from
+    left_out: Tuple[str, ...]  # names of photos of somebody else
+    confidence: Optional[np.ndarray] = None  # [photos, identities] of C-Net
+
+
+def write_people(
+    setup: Any, arguments: Any, report: Report, on_photo: Callable[[Reconstruction], Any]
+) -> Iterator[Person]:
+    """Reconstruct all people of a command, write their files, and yield them.
+
+    Args:
+        setup: ``reconstruction.arguments.ReconstructionSetup``.
+        arguments: the parsed flags; ``output`` and ``keep_all`` are used.
+        report: a ``Report``; see :func:`iterate_people`.
+        on_photo: callable taking the ``Reconstruction`` of each photo.
+    """
+    if not setup.people:
+        return
+    uv_map = unwrap_uv(setup.model)
+    people = iterate_people(
+        setup.source, setup.people, uv_map, report, on_photo, arguments.keep_all
+    )
+    for person in people:
+        write_person(person, setup.model, uv_map, arguments.output)
+        report.message(_summarize(person))
+        yield person
+
+
+def _summarize(person: Person) -> str:
+    """Return a line about a person, for the user."""
+    line = "{}: {} photo{}".format(
+        os.path.basename(person.name), len(person.photos), "" if len(person.photos) == 1 else "s"
+    )
+    if person.left_out:
+        line += ", {} of somebody else left out ({})".format(
+            len(person.left_out), join_first(person.left_out)
+        )
+    return line
+
+
+def iterate_people(
+    source: FaceSource,
+    sets: Sequence[PhotoSet],
+    uv_map: UVMap,
+    report: Report,
+    on_photo: Callable[[Reconstruction], Any],
+    keep_all: bool = False,
+) -> Iterator[Person]:
+    """Yield the people whose photos are given, each after all of its photos.
+
+    Args:
+        source: source of the reconstructions.
+        sets: the photos of each person.
+        uv_map: ``mesh.uv_unwrap.unwrap_uv`` of the face model.
+        report: a ``Report``, which counts photos; one that fails or shows somebody else is skipped.
+        on_photo: callable taking the ``Reconstruction`` of each photo.
+        keep_all: keep photos that seem to show somebody else.
+    """
+    for photos in sets:
+        located = source.iterate_located(photos.photos, report)
+        faces = [face._replace(photo=_NO_PIXELS) for face in located]
+        kept, left_out = (
+            (faces, []) if keep_all else _leave_out(source, photos.title, faces, report)
+        )
+        if kept:
+            yield _reconstruct(source, photos.name, kept, left_out, uv_map, report, on_photo)
+
+
+def _leave_out(
+    source: FaceSource, name: str, faces: List[LocatedFace], report: Report
+) -> Tuple[List[LocatedFace], List[LocatedFace]]:
+    """Return the faces of a person, and those of somebody else, which are reported."""
+    # 1. the comparison, which needs an identity network
+    try:
+        comparison = source.find_strangers(faces) if faces else None
+    except InputError as error:
+        log_notes(["photos of {} are not checked for other people: {}".format(name, error)])
+        return faces, []
+    if comparison is None:
+        return faces, []
+
+    # 2. its outcome
+    kept: List[LocatedFace] = []
+    left_out: List[LocatedFace] = []
+    for face, is_stranger, distance in zip(faces, comparison.strangers, comparison.distances):
+        if not is_stranger:
+            kept.append(face)
+            continue
+        left_out.append(face)
+        report.skip(
+            face.name,
+            "{}: shows somebody else than most photos of {} (distance {:.2f}, of one person up "
+            "to {:.2f}); --keep_all keeps it".format(
+                face.photo_path, name, distance, comparison.largest_distance
+            ),
+        )
+    if len(faces) == 2 and comparison.distances[0] > comparison.largest_distance:
+        log_notes(
+            [
+                "{} and {} may show two people (distance {:.2f}, of one up to {:.2f})".format(
+                    faces[0].photo_path,
+                    faces[1].photo_path,
+                    comparison.distances[0],
+                    comparison.largest_distance,
+                )
+            ]
+        )
+    return kept, left_out
+
+
+def _reconstruct(
+    source: FaceSource,
+    name: str,
+    faces: List[LocatedFace],
+    left_out: List[LocatedFace],
+    uv_map: UVMap,
+    report: Report,
+    on_photo: Callable[[Reconstruction], Any],
+) -> Person:
+    """Return the person of some faces; arguments of :func:`iterate_people`."""
+    # 1. coefficients, and the face without expression
+    model = source.model
+    found = source.find_person(faces, source.progress_note(len(faces), report))
+    coefficients = np.where(shared_columns(model), found.coefficients[0], 0)
+    shape, albedo = source.decode_mesh(coefficients)
+
+    # 2. the photos, one by one, and the texture from all of them
+    texture: Optional[PersonTexture] = None
+    for i in _by_resolution(faces):
+        face = faces[i]._replace(photo=read_photo(faces[i].photo_path))
+        (result,) = source.decode([face], found.coefficients[i : i + 1])
+        if texture is None:
+            texture = PersonTexture(model, uv_map, person_texture_size(result, model, uv_map))
+        report.note("texture of {}".format(os.path.basename(name)))
+        texture.add(result)
+        on_photo(result)
+        report.step()
+    assert texture is not None
+    return Person(
+        name=name,
+        coefficients=coefficients,
+        world_shape=shape,
+        albedo=albedo,
+        texture=texture.bake(albedo),
+        photos=tuple(face.name for face in faces),
+        left_out=tuple(face.name for face in left_out),
+        confidence=found.confidence,
+    )
+
+
+def _by_resolution(faces: Sequence[LocatedFace]) -> List[int]:
+    """Return the indices of faces, the one with the most pixels in its photo first."""
+    scales = [face.alignment.trans_params[2] for face in faces]
+    return sorted(range(len(faces)), key=lambda i: scales[i])
+
+
+def write_person(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -> List[str]:
+    """Write the files of a person, each atomically.
+
+    ``NAME.mat`` holds numbers, ``NAME_neutral.obj`` with its material and texture the face without
+    expression, ``NAME.glb`` the same with the model's named expressions as morph targets.
+
+    Args:
+        person: the :class:`Person`.
+        model: the ``FaceModel`` it was made with.
+        uv_map: ``mesh.uv_unwrap.unwrap_uv`` of the model.
+        folder: folder to write to; it is made if missing.
+
+    Returns:
+        The paths written.
+    """
+    # 1. numbers
+    stem = os.path.join(folder, person.name)
+    with atomic_path(stem + ".mat") as temporary, open(temporary, "wb") as file:
+        write_mat(file, _build_mat_fields(person, model))
+
+    # 2. the textured mesh
+    paths = write_textured_obj(
+        stem + "_neutral.obj",
+        person.world_shape,
+        model.triangles,
+        uv_map.coordinates,
+        person.texture,
+    )
+
+    # 3. the animatable mesh
+    rig = make_rig(person, model)
+    write_glb(
+        stem + ".glb",
+        rig.vertices,
+        model.triangles,
+        normals=surface_normals(rig.vertices, model.triangles),
+        coordinates=uv_map.coordinates,
+        texture=person.texture,
+        morph_targets=rig.morph_targets,
+        name=os.path.basename(person.name),
+    )
+    return [stem + ".mat"] + paths + [stem + ".glb"]
+
+
+def _build_mat_fields(person: Person, model: FaceModel) -> Dict[str, Any]:
+    """Return the fields of a person's ``NAME.mat``."""
+    fields = {
+        "coeff": person.coefficients[np.newaxis].astype(np.float32),
+        "face_shape": person.world_shape,
+        "face_texture": person.albedo,
+        "tri": model.triangles + 1,
+        "photos": np.array(person.photos, object),
+        "left_out": np.array(person.left_out, object),
+        "face_model": model.name,
+        "face_model_fingerprint": model.fingerprint(),
+    }
+    if person.confidence is not None:
+        fields["identity_confidence"] = person.confidence
+    return fields
