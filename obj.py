@@ -23,7 +23,7 @@ if __name__ == "__main__":  # before the imports below, which take a second
 
 import argparse
 import os
-from typing import Collection, Dict, List, Mapping, Optional
+from typing import Any, Collection, Dict, List, Mapping, Optional
 
 import numpy as np
 
@@ -187,7 +187,7 @@ def write_meshes(
         expressions: further expressions to write, suffix of the name -> coefficients.
     """
     # 1. textures, the same for all expressions
-    texture = None
+    texture: Any = None
     if {"obj", "albedo", "glb"}.intersection(formats):
         texture = bake_texture(reconstruction, model, uv_map, texture_size)
     if "albedo" in formats and texture is not None:
@@ -209,7 +209,7 @@ def _write_mesh(
     folder: str,
     formats: Collection[str],
     unit: str,
-    texture: Optional[np.ndarray],
+    texture: Any,
 ) -> None:
     """Write one mesh in the requested formats; arguments of :func:`write_meshes`."""
     stem = os.path.join(folder, reconstruction.face.name)

@@ -8,13 +8,13 @@ landmarks. Lengths are centimeters, y up, z out of the face. The model is descri
 "Learning Formation of Physically-Based Face Attributes" (CVPR 2020).
 """
 
-import json
 import os
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
 from utils.errors import InputError
+from utils.json_files import read_json_object
 
 NEUTRAL_FILE, LIST_FILE = "generic_neutral_mesh.obj", "vertex_indices.json"
 MODEL_FOLDER = "FaceXModel"
@@ -145,10 +145,7 @@ def _parse_triangles(text: str, path: str) -> np.ndarray:
 
 
 def _read_expression_names(path: str) -> Tuple[str, ...]:
-    try:
-        names = json.loads(_read_text(path))["expressions"]
-    except (ValueError, KeyError, TypeError):
-        names = None
+    names = (read_json_object(path) or {}).get("expressions")
     is_list = isinstance(names, list) and 0 < len(names) <= _MOST_COMPONENTS
     if not is_list or not all(isinstance(name, str) and name.isidentifier() for name in names):
         raise InputError("{}: holds no list of expressions; {}".format(path, SOURCE))

@@ -98,5 +98,5 @@ assert np.abs(batch.world_shape[0] - face.vertices).max() < 1e-4
 
 def test_the_version_is_the_same_everywhere():
     assert "\nversion: {}\n".format(VERSION) in read("CITATION.cff")
-    assert re.search(r"^## \[(\d.*?)\]", read("CHANGELOG.md"), re.MULTILINE).group(1) == VERSION
+    assert re.search(r"^## \[(\d.+?)\]", read("CHANGELOG.md"), re.MULTILINE).group(1) == VERSION
     assert 'attr = "utils.version.VERSION"' in read("pyproject.toml")

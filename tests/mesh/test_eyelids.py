@@ -77,7 +77,7 @@ def test_lids_of_random_people_meet():
         pytest.skip("the open face model is not built yet")
     model = read_face_model(OPEN_MODEL)
     random = np.random.RandomState(3)
-    right = model.landmarks[[[37, 41], [38, 40]]]
+    right = model.landmarks[np.array([[37, 41], [38, 40]])]
     displacement = model.expression_basis[:, model.expression_names.index("eyeBlinkRight")]
     for _ in range(3):
         people = model.identity_basis.dot(random.normal(size=model.identity_count))
