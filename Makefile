@@ -11,6 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 UNFIT := $(if $(wildcard $(VENV)),$(shell $(PY) -c 'import pip; $(FITS)' >/dev/null 2>&1 || echo unfit-venv))
 
 INSTALLED := $(VENV)/.installed
+WEB_INSTALLED := $(VENV)/.installed-web
 
 # TensorFlow 1.12 runs on Python 3.6: one on PATH or of pyenv; PYTHON36=/path/to/python3.6 overrides.
 PYTHON36 ?= $(shell for p in python3.6 $$(pyenv root 2>/dev/null || echo $$HOME/.pyenv)/versions/3.6*/bin/python; do \
@@ -27,11 +28,12 @@ FACE_NETWORKS := network/dense_landmarks.pb
 # Tests run in two processes, a file at a time: many keep one core busy. PARALLEL= runs them in one.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup op face-model face-networks demo network landmarks test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
+.PHONY: help setup op face-model face-networks demo web network landmarks test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        reconstruct the photos in input/ (or a public-domain portrait) into output/"
+	@echo "make web         a page on this machine to drop photos on (http://127.0.0.1:8000)"
 	@echo "make test        check style and types, and run all tests"
 	@echo "make test-tf1    run the tests under TensorFlow 1.12 (Python 3.6), and exchange files between both TensorFlows"
 	@echo "make setup       only install: virtual environment, compiled op, open face model, face detector"
@@ -104,7 +106,14 @@ landmarks: setup
 		--checkpoint_interval 300 --val_interval 300 --seed 0
 	$(PY) -m checkpoints result/landmarks/iter_6000.ckpt network/open_landmarks.pb --half
 
-test: setup lint
+web: setup $(WEB_INSTALLED)
+	@$(PY) -m web
+
+$(WEB_INSTALLED): requirements/web.txt $(INSTALLED)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test: setup $(WEB_INSTALLED) lint
 	@$(PY) -m pytest $(PARALLEL)
 
 lint: $(INSTALLED)

@@ -59,6 +59,7 @@ class FaceReconstructor:
 
     Attributes:
         model: the ``FaceModel``.
+        steps: steps of fitting a photo; 0 without fitting.
         pipeline: the ``FacePipeline`` that does the work.
 
     Raises:
@@ -77,6 +78,7 @@ class FaceReconstructor:
         self.model = model if isinstance(model, FaceModel) else load_face_model(model)
         named = read_weights(weights) if weights else None
         networks = choose_networks(NetworkRequest(method, steps, named), self.model)
+        self.steps = 0 if networks.method == "network" else networks.steps
         self.pipeline = FacePipeline(self.model, networks, detector, all_faces)
 
     def reconstruct(self, photo: Union[np.ndarray, str], progress: Any = None) -> List[FaceResult]:
@@ -97,10 +99,14 @@ class FaceReconstructor:
             faces = self.pipeline.locate_in(_check_pixels(photo), Photo("", _NAME))
         else:
             faces = self.pipeline.locate_in(read_photo(photo), Photo(photo, _NAME))
-        return [_describe(one, self.model) for one in self.pipeline.reconstruct(faces, progress)]
+        return [
+            describe_reconstruction(one, self.model)
+            for one in self.pipeline.reconstruct(faces, progress)
+        ]
 
 
-def _describe(found: Reconstruction, model: FaceModel) -> FaceResult:
+def describe_reconstruction(found: Reconstruction, model: FaceModel) -> FaceResult:
+    """Return a ``Reconstruction`` with a face model as a :class:`FaceResult`."""
     return FaceResult(
         vertices=found.world_shape,
         triangles=model.triangles,

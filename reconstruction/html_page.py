@@ -1,8 +1,8 @@
 """A self-contained page of results: every photo, its overlay, and its mesh to turn with the mouse.
 
 The page needs no network and opens from the file system. Meshes are quantized to 16 bits and
-embedded; the viewer is ``viewer.js``. Triangles and texture coordinates are the same for every
-face and are embedded once.
+embedded; ``viewer.js`` draws them, and ``result_page.js`` attaches it to the figures. Triangles and
+texture coordinates are the same for every face and are embedded once.
 """
 
 import base64
@@ -34,7 +34,9 @@ _SMALL_TILE = 256  # of the photos of one person
 _SURROUNDINGS = 1.35  # side of these pictures relative to the crop
 _QUANTA = 65535
 _JPEG_QUALITY = 88
-_VIEWER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "viewer.js")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+VIEWER = os.path.join(_HERE, "viewer.js")
+_SCRIPTS = (VIEWER, os.path.join(_HERE, "result_page.js"))
 _VARIANT_NAMES = ("coefficient mesh", "refined mesh")
 
 _HEAD = """<!DOCTYPE html>
@@ -175,8 +177,10 @@ class ResultPage:
             "triangles": _base64(self._model.triangles.astype("<u4")),
             "coordinates": _base64(np.rint(coordinates * _QUANTA).astype("<u2")),
         }
-        with open(_VIEWER, encoding="utf-8") as file:
-            viewer = file.read()
+        scripts = ""
+        for script in _SCRIPTS:
+            with open(script, encoding="utf-8") as file:
+                scripts += file.read()
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
             file.write(_HEAD)
             file.writelines(self._figures)
@@ -187,7 +191,7 @@ class ResultPage:
                     json.dumps(shared)
                 )
             )
-            file.write("<script>\n{}</script>\n</body>\n</html>\n".format(viewer))
+            file.write("<script>\n{}</script>\n</body>\n</html>\n".format(scripts))
 
     def _figure(self, reconstruction: Reconstruction) -> str:
         """Return the HTML of one face; the last variant of its mesh is shown first."""

@@ -1,12 +1,9 @@
 // A small mesh viewer: one WebGL context draws for every canvas of the page. Our own, no libraries.
 "use strict";
-(function () {
+// null where the browser has no WebGL. A part is a mesh with its texture; a face has one or several.
+const faceViewer = (function () {
   const FIRST_YAW = 0.45, FIRST_PITCH = 0.1; // radians: turned a little, so that it is seen to be a solid
   const PIVOT = [0.5, 0.5, 0.3]; // in the box around the mesh: behind its middle, so that a turned face stays in that of the frame
-  const shared = JSON.parse(document.getElementById("shared").textContent);
-  const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const triangles = new Uint32Array(bytes(shared.triangles).buffer);
-  const coordinates = new Uint16Array(bytes(shared.coordinates).buffer);
   const vertexSource = `
     attribute vec3 position; attribute vec3 normal; attribute vec2 uv;
     uniform mat3 turn; uniform vec3 middle; uniform float scale;
@@ -30,8 +27,7 @@
   const surface = document.createElement("canvas");
   const gl = surface.getContext("webgl", { antialias: true, preserveDrawingBuffer: true });
   if (!gl || !gl.getExtension("OES_element_index_uint")) {
-    document.body.classList.add("no-webgl");
-    return;
+    return null;
   }
   const program = gl.createProgram();
   for (const [kind, source] of [[gl.VERTEX_SHADER, vertexSource], [gl.FRAGMENT_SHADER, pixelSource]]) {
@@ -43,17 +39,18 @@
   gl.linkProgram(program);
   gl.useProgram(program);
   gl.enable(gl.DEPTH_TEST);
+  const buffers = new WeakMap(); // parts that share an array share its buffer
   const buffer = (target, data) => {
-    const made = gl.createBuffer();
-    gl.bindBuffer(target, made);
-    gl.bufferData(target, data, gl.STATIC_DRAW);
-    return made;
+    if (!buffers.has(data)) {
+      buffers.set(data, gl.createBuffer());
+      gl.bindBuffer(target, buffers.get(data));
+      gl.bufferData(target, data, gl.STATIC_DRAW);
+    }
+    return buffers.get(data);
   };
   const uniform = (name) => gl.getUniformLocation(program, name);
-  const triangleBuffer = buffer(gl.ELEMENT_ARRAY_BUFFER, triangles);
-  const coordinateBuffer = buffer(gl.ARRAY_BUFFER, coordinates);
 
-  function normalsOf(p) {
+  function normalsOf(p, triangles) {
     const normals = new Float32Array(p.length);
     for (let i = 0; i < triangles.length; i += 3) {
       const a = 3 * triangles[i], b = 3 * triangles[i + 1], c = 3 * triangles[i + 2];
@@ -67,32 +64,45 @@
     return normals;
   }
 
-  function loadMesh(version, whenReady) {
-    const steps = new Uint16Array(bytes(version.positions).buffer);
-    const positions = new Float32Array(steps.length);
-    for (let i = 0; i < steps.length; i++) positions[i] = version.low[i % 3] + steps[i] * version.step[i % 3];
-    const size = [0, 1, 2].map((k) => 65535 * version.step[k]);
-    const mesh = {
-      positions: buffer(gl.ARRAY_BUFFER, positions), normals: buffer(gl.ARRAY_BUFFER, normalsOf(positions)),
-      middle: [0, 1, 2].map((k) => version.low[k] + size[k] * PIVOT[k]), scale: 1.7 / Math.max(size[0], size[1]),
-      texture: gl.createTexture(), ready: false,
+  // positions: Float32Array; triangles: Uint32Array; coordinates: Uint16Array of 0..65535, or Float32Array
+  function makePart(positions, triangles, coordinates, texture, whenReady) {
+    const part = {
+      positions: gl.createBuffer(), normals: gl.createBuffer(), triangles,
+      indices: buffer(gl.ELEMENT_ARRAY_BUFFER, triangles), coordinates: buffer(gl.ARRAY_BUFFER, coordinates),
+      kind: coordinates instanceof Uint16Array ? gl.UNSIGNED_SHORT : gl.FLOAT, texture: gl.createTexture(), ready: false,
     };
+    setPositions(part, positions);
     const image = new Image();
     image.onload = () => {
-      gl.bindTexture(gl.TEXTURE_2D, mesh.texture);
+      gl.bindTexture(gl.TEXTURE_2D, part.texture);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, image);
       gl.generateMipmap(gl.TEXTURE_2D);
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
-      mesh.ready = true;
+      part.ready = true;
       whenReady();
     };
-    image.src = version.texture;
-    return mesh;
+    image.src = texture;
+    return part;
   }
 
-  function draw(canvas, mesh, view) {
+  function setPositions(part, positions) {
+    for (const [target, data] of [[part.positions, positions], [part.normals, normalsOf(positions, part.triangles)]]) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, target);
+      gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
+    }
+  }
+
+  // The place of a mesh in the picture, from the corners of the box around it.
+  function frameBox(low, high) {
+    const size = [0, 1, 2].map((k) => high[k] - low[k]);
+    return { middle: [0, 1, 2].map((k) => low[k] + size[k] * PIVOT[k]), scale: 1.7 / Math.max(size[0], size[1]) };
+  }
+
+  const restingView = () => ({ yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1, look: 0 });
+
+  function draw(canvas, parts, frame, view) {
     const side = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1));
-    if (!side || !mesh.ready) return;
+    if (!side || !parts.every((part) => part.ready)) return;
     if (canvas.width !== side) canvas.width = canvas.height = side;
     if (surface.width !== side) surface.width = surface.height = side;
     gl.viewport(0, 0, side, side);
@@ -100,40 +110,31 @@
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     const [sy, cy, sx, cx] = [Math.sin(view.yaw), Math.cos(view.yaw), Math.sin(view.pitch), Math.cos(view.pitch)];
     gl.uniformMatrix3fv(uniform("turn"), false, [cy, sx * sy, -cx * sy, 0, cx, sx, sy, -sx * cy, cx * cy]);
-    gl.uniform3fv(uniform("middle"), mesh.middle);
-    gl.uniform1f(uniform("scale"), mesh.scale * view.zoom);
+    gl.uniform3fv(uniform("middle"), frame.middle);
+    gl.uniform1f(uniform("scale"), frame.scale * view.zoom);
     gl.uniform1f(uniform("clay"), view.look);
-    const feed = (name, data, count, kind, normalized) => {
+    const feed = (name, data, count, kind) => {
       const place = gl.getAttribLocation(program, name);
       gl.bindBuffer(gl.ARRAY_BUFFER, data);
       gl.enableVertexAttribArray(place);
-      gl.vertexAttribPointer(place, count, kind, normalized, 0, 0);
+      gl.vertexAttribPointer(place, count, kind, kind === gl.UNSIGNED_SHORT, 0, 0);
     };
-    feed("position", mesh.positions, 3, gl.FLOAT, false);
-    feed("normal", mesh.normals, 3, gl.FLOAT, false);
-    feed("uv", coordinateBuffer, 2, gl.UNSIGNED_SHORT, true);
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, triangleBuffer);
-    gl.bindTexture(gl.TEXTURE_2D, mesh.texture);
-    gl.drawElements(gl.TRIANGLES, triangles.length, gl.UNSIGNED_INT, 0);
+    for (const part of parts) {
+      feed("position", part.positions, 3, gl.FLOAT);
+      feed("normal", part.normals, 3, gl.FLOAT);
+      feed("uv", part.coordinates, 2, part.kind);
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, part.indices);
+      gl.bindTexture(gl.TEXTURE_2D, part.texture);
+      gl.drawElements(gl.TRIANGLES, part.triangles.length, gl.UNSIGNED_INT, 0);
+    }
     const target = canvas.getContext("2d");
     target.clearRect(0, 0, side, side);
     target.drawImage(surface, 0, 0);
   }
 
-  function attach(figure) {
-    const canvas = figure.querySelector("canvas"), overlay = figure.querySelector(".overlay");
-    const versions = JSON.parse(figure.querySelector("script").textContent), meshes = [];
-    const view = { yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1, look: 0, version: versions.length - 1 };
-    const firstOverlay = overlay.src;
-    let visible = false, held = null;
-
-    const redraw = () => {
-      if (!visible) return;
-      const index = view.version;
-      meshes[index] = meshes[index] || loadMesh(versions[index], redraw);
-      overlay.src = versions[index].overlay || firstOverlay; // that of the first is not embedded twice
-      draw(canvas, meshes[index], view);
-    };
+  // Mouse, touch, wheel and keys turn and zoom a view.
+  function attachControls(canvas, view, redraw) {
+    let held = null;
     const turn = (right, down) => {
       view.yaw += right;
       view.pitch = Math.max(-1.5, Math.min(1.5, view.pitch + down));
@@ -154,7 +155,7 @@
     });
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { held = null; });
     canvas.addEventListener("dblclick", () => {
-      Object.assign(view, { yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1 });
+      Object.assign(view, restingView(), { look: view.look });
       redraw();
     });
     canvas.addEventListener("wheel", (event) => {
@@ -171,22 +172,7 @@
       event.preventDefault();
       keys[event.key]();
     });
-    figure.querySelectorAll(".choice").forEach((choice) => {
-      const buttons = [...choice.children];
-      buttons.forEach((button, index) => button.addEventListener("click", () => {
-        view[choice.dataset.name] = index;
-        buttons.forEach((other) => other.setAttribute("aria-pressed", other === button));
-        redraw();
-      }));
-    });
-    window.addEventListener("resize", redraw);
-    new IntersectionObserver((entries, observer) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      observer.disconnect();
-      visible = true;
-      redraw();
-    }, { rootMargin: "300px" }).observe(figure);
   }
 
-  document.querySelectorAll("figure").forEach(attach);
+  return { makePart, setPositions, frameBox, restingView, draw, attachControls };
 })();

@@ -23,6 +23,8 @@ _WITHOUT = {
     "dlib": "dlib is not installed: --detector dlib cannot be used",
     "pillow_heif": "pillow-heif (requirements/heif.txt) is not installed: no HEIC can be read",
     "av": "PyAV is not installed (package av, Python 3.10 or later): clips cannot be read",
+    "starlette": "starlette is not installed: no python -m web; run it as 'make web'",
+    "uvicorn": "uvicorn is not installed: no python -m web; run it as 'make web'",
     "igl": "libigl is not installed: no mesh pyramid can be built for the mesh generator",
 }
 _REQUIREMENTS = ("requirements.txt", os.path.join("requirements", "published-rasterizer.txt"))

@@ -12,6 +12,7 @@ import pytest
 
 from utils.paths import REPO_ROOT
 
+SCRIPTS = ("demo", "nme", "obj", "preprocess_img", "renderer", "train")
 # From the ground to the roof.
 LAYERS = (
     ("utils",),
@@ -23,10 +24,9 @@ LAYERS = (
     ("fitting",),
     ("gcn", "dataset", "mesh"),
     ("reconstruction", "training", "synthesis"),
-    ("video",),
-    ("demo", "nme", "obj", "preprocess_img", "renderer", "train"),
+    ("video", "web"),
+    SCRIPTS,
 )
-SCRIPTS = LAYERS[-1]
 LONGEST_CHAIN = 12
 HEIGHTS = {room: height for height, layer in enumerate(LAYERS) for room in layer}
 

@@ -1,0 +1,103 @@
+"""The page as a visitor uses it, in headless Chromium through Playwright, if both are here."""
+
+import io
+import shutil
+import socket
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.web.toy_page import STEPS, toy_worker
+from web.jobs import JobQueue
+
+playwright = pytest.importorskip("playwright.sync_api")
+uvicorn = pytest.importorskip("uvicorn")
+trimesh = pytest.importorskip("trimesh")
+web_application = pytest.importorskip("web.application")
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+SOFTWARE_GL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    queue = JobQueue(toy_worker().run, str(tmp_path_factory.mktemp("faces")))
+    server = uvicorn.Server(
+        uvicorn.Config(web_application.make_application(queue, STEPS), log_level="error")
+    )
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        with driver.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox"] + SOFTWARE_GL
+        ) as browser:
+            yield browser
+
+
+def pixels(page):
+    page.wait_for_timeout(500)
+    shot = page.locator("#canvas").screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_send_turn_move_and_download(address, browser, tmp_path, width):
+    page, said = browser.new_page(viewport={"width": width, "height": 900}), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    photo = tmp_path / "<b>me & you.png"
+    Image.new("RGB", (64, 64), "gray").save(str(photo))
+
+    # 1. the face appears, named as text
+    page.set_input_files("#file", str(photo))
+    page.wait_for_selector("#status:text-matches('^Done')")
+    assert page.inner_text("#name") == "<b>me & you.png"
+    first = pixels(page)
+    assert (np.abs(first - first[2, 2]).max(axis=2) > 20).mean() > 0.05
+
+    # 2. keys turn it, a slider moves it, and a button takes the expression out
+    page.locator("#canvas").focus()
+    page.keyboard.press("ArrowLeft")
+    turned = pixels(page)
+    assert (np.abs(turned - first).max(axis=2) > 20).mean() > 0.005
+    page.get_by_label("jaw open").fill("1")
+    moved = pixels(page)
+    assert not np.array_equal(moved, turned)
+    page.get_by_text("Expression at rest").click()
+    inside = slice(10, -10)  # the outline of the focus is elsewhere now
+    rest = pixels(page)  # as at first: the expression of the toy face is 0
+    np.testing.assert_array_equal(rest[inside, inside], turned[inside, inside])
+
+    # 3. the download opens elsewhere; nothing leaves the window or complains
+    with page.expect_download() as download:
+        page.get_by_text("Animatable mesh").click()
+    path = str(tmp_path / "face.glb")
+    download.value.save_as(path)
+    assert len(trimesh.load(path).geometry) == 1
+    assert not page.locator("html").evaluate("element => element.scrollWidth > innerWidth")
+    assert said == []
+    page.close()
+
+
+def test_a_text_file_gets_its_reason(address, browser, tmp_path):
+    (tmp_path / "a.jpg").write_text("no photo")
+    page = browser.new_page()
+    page.goto(address)
+    page.set_input_files("#file", str(tmp_path / "a.jpg"))
+    page.wait_for_selector("#status.failed")
+    assert "not an image of a known format" in page.inner_text("#status")
+    page.close()
