@@ -6,7 +6,8 @@
 For each photo NAME: NAME.png (224x224 crop), lm/NAME.txt and lm_bin/NAME.bin (68 landmarks in
 the crop, x and y with y up; text, and 136 float64) and mask/NAME.png. A second call continues an
 interrupted one: it skips finished photos, and repeats half-written ones and those that, or whose
-five points, changed since.
+five points, changed since. A folder that holds only folders of photos, one for each person, gives a
+folder of training data for each.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -34,6 +35,7 @@ from utils.atomic import atomic_path
 from utils.errors import InputError, printable, run_main
 from utils.lock import output_folder
 from utils.paths import INPUT_DIR, PROCESSED_DATA_DIR
+from utils.photo_sets import PhotoSet, split_people
 from utils.photos import Photo, find_photos_or_example
 from utils.report import Report
 from utils.workers import begin_worker, starting_workers
@@ -60,7 +62,8 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         "--img_path",
         default=INPUT_DIR,
         metavar="DIR",
-        help="folder of photos, each with or without five points in NAME.txt",
+        help="folder of photos, each with or without five points in NAME.txt; or a folder of such "
+        "folders, one for each person",
     )
     parser.add_argument(
         "--save_path",
@@ -102,11 +105,11 @@ def main(argv: Optional[List[str]] = None) -> int:
     # 1. Photos and detectors.
     arguments = parse_arguments(argv)
     folder = arguments.save_path
-    photos = find_photos_or_example([arguments.img_path], "--img_path")
+    photos, folders = _find_photos(arguments.img_path)
     _require_landmarks(arguments.detector)
 
     # 2. Unfinished photos.
-    with output_folder(folder, written_folders(), photos):
+    with output_folder(folder, folders, photos):
         todo = [photo for photo in photos if arguments.overwrite or not is_done(folder, photo)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
         _work(todo, arguments, report)
@@ -124,6 +127,23 @@ def main(argv: Optional[List[str]] = None) -> int:
         )
     )
     return 0 if done else 1
+
+
+def _find_photos(path: str) -> Tuple[List[Photo], List[str]]:
+    """Return the photos in a folder, or in its folders of people, and the folders of their data.
+
+    Raises:
+        InputError: there are no photos.
+    """
+    people: List[PhotoSet] = []
+    if path != INPUT_DIR:  # which holds photos, and data sets in folders
+        _, people = split_people([path])
+    if not people:
+        return find_photos_or_example([path], "--img_path"), written_folders()
+    photos = [photo for person in people for photo in person.photos]
+    parts = [""] + written_folders()
+    folders = [os.path.join(person.folder, part) for person in people for part in parts]
+    return photos, [folder.rstrip(os.sep) for folder in folders]
 
 
 def _require_landmarks(detector: str) -> None:

@@ -9,6 +9,9 @@ A folder holds, for each face NAME:
 - ``coeff/NAME.bin`` (synthetic faces only): the true coefficients, float32;
 - ``mesh/NAME.npy`` (optional): the true vertices, [N, 3] float, see ``dataset.mesh_targets``.
 
+Photos of several people are kept in such a folder for each person: the face ``anna/1`` of a folder
+is the face ``1`` of its subfolder ``anna``.
+
 ``preprocess_img.py`` and ``python -m synthesis`` write this format, ``train.py`` reads it.
 """
 
@@ -78,6 +81,8 @@ class BrokenFace(Exception):
 
 def face_paths(folder: str, name: str) -> FacePaths:
     """Return the paths of all files that face ``name`` of a folder can have."""
+    person, name = os.path.split(name)
+    folder = os.path.join(folder, person) if person else folder
     return FacePaths(
         image=os.path.join(folder, name + ".png"),
         mask=os.path.join(folder, MASK_FOLDER, name + ".png"),
@@ -195,10 +200,38 @@ def find_faces(path: str) -> FaceFolder:
 
     Returns:
         The complete faces; images without landmarks or mask, or with empty files, are left out.
+        Those of a folder without images are the faces of its subfolders, one for each person.
 
     Raises:
         InputError: the folder is missing, or holds no complete face.
     """
+    faces, left_out = _list_faces(path)
+    if not faces and not left_out:
+        for person in _subfolders(path):
+            inside, outside = _list_faces(os.path.join(path, person))
+            faces += [face._replace(name=os.path.join(person, face.name)) for face in inside]
+            left_out += [(os.path.join(person, name), reason) for name, reason in outside]
+    if not faces:
+        example = " ({}: {})".format(*left_out[0]) if left_out else ""
+        raise InputError(
+            "{}: no training faces here{}; run preprocess_img.py or python -m synthesis "
+            "first".format(path, example)
+        )
+    return FaceFolder(path, tuple(faces), tuple(left_out))
+
+
+def _subfolders(path: str) -> List[str]:
+    """Return the names of the subfolders that can hold the faces of a person, sorted."""
+    own = {MASK_FOLDER, BINARY_FOLDER, TEXT_FOLDER, COEFFICIENT_FOLDER, MESH_FOLDER}
+    return sorted(
+        name
+        for name in os.listdir(path)
+        if name not in own and name[0] != "." and os.path.isdir(os.path.join(path, name))
+    )
+
+
+def _list_faces(path: str) -> Tuple[List[FaceFiles], List[Tuple[str, str]]]:
+    """Return the complete faces of one folder, and name and reason of each incomplete one."""
     # 1. Names and sizes of all files.
     image_sizes = {
         name: size
@@ -222,13 +255,7 @@ def find_faces(path: str) -> FaceFolder:
             left_out.append((name, reason))
         else:
             faces.append(_face_files(path, image, companion_sizes))
-    if not faces:
-        example = " ({}: {})".format(*left_out[0]) if left_out else ""
-        raise InputError(
-            "{}: no training faces here{}; run preprocess_img.py or python -m synthesis "
-            "first".format(path, example)
-        )
-    return FaceFolder(path, tuple(faces), tuple(left_out))
+    return faces, left_out
 
 
 def _file_sizes(path: str, required: bool = False) -> Dict[str, int]:

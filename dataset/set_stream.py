@@ -19,6 +19,7 @@ from utils.errors import InputError
 from utils.tf_compat import Tensor, inference_config, tf, without_autograph
 
 _PHOTOS_AT_ONCE = 32  # that pass through R-Net together
+_LARGEST = 65504.0  # float16
 
 
 class SetBatch(NamedTuple):
@@ -67,8 +68,8 @@ def compute_set_features(
         images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3])
         network = build_r_net(weights, images, model, allow_any_op=allow_any_op, with_maps=True)
         fetches = [
-            tf.cast(network.shallow, tf.float16),
-            tf.cast(network.deep, tf.float16),
+            tf.cast(tf.minimum(network.shallow, _LARGEST), tf.float16),
+            tf.cast(tf.minimum(network.deep, _LARGEST), tf.float16),
             network.coefficients[:, : model.identity_count],
         ]
         with tf.Session(graph=graph, config=inference_config()) as session:

@@ -50,6 +50,8 @@ _STEP_SIZES = Coefficients(
 )
 # Kingma & Ba, ICLR 2015; short memory for a short run.
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8
+# Largest factor of the step sizes of a person's identity and albedo, see _shared_pace.
+_LARGEST_PACE = 3.0
 _WARM_UP_STEPS = 5.0  # over which the step size rises
 # Gray levels at which a pixel keeps a quarter of its weight, at the first and at the last step.
 _FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 250.0, 150.0
@@ -132,7 +134,7 @@ class FaceFitter:
         shared = shared_columns(self.model)
         start[:, shared] = start[0, shared]
         person = self._build_person(observations)
-        return self._descend(start, person, progress)
+        return self._descend(start, person, progress, _shared_pace(len(start)))
 
     def choose_person_start(
         self,
@@ -285,14 +287,22 @@ class FaceFitter:
         coefficients: np.ndarray,
         photos: Union[PhotoObjective, PersonObjective],
         progress: Optional[Callable[[int], Any]],
+        shared_pace: float = 1.0,
     ) -> FitResult:
         """Minimize by projected Adam with a step size that falls to zero.
 
         Every photo ends with the coefficients of the last step.
+
+        Args:
+            coefficients: [B, 257] at the start.
+            photos: the objective.
+            progress: callable taking the number of finished steps, or None.
+            shared_pace: factor of the step sizes of identity and albedo.
         """
         step_sizes = np.concatenate(
             [np.full(size, step) for size, step in zip(self._sizes, _STEP_SIZES)]
         ).astype(np.float32)
+        step_sizes[shared_columns(self.model)] *= shared_pace
         first, second = np.zeros_like(coefficients), np.zeros_like(coefficients)  # moments
         history = []
 
@@ -337,6 +347,11 @@ class FaceFitter:
             expression = split_coefficients(coefficients, self._sizes).expression  # a view
             mouth_close = expression[:, names.index("mouthClose")]
             np.minimum(mouth_close, expression[:, names.index("jawOpen")], out=mouth_close)
+
+
+def _shared_pace(photos: int) -> float:
+    """Return the factor of the step sizes of identity and albedo, which many photos determine."""
+    return min(np.sqrt(photos), _LARGEST_PACE)
 
 
 def _coefficient_bounds(model: FaceModel) -> Tuple[np.ndarray, np.ndarray]:

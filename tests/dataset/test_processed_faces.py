@@ -132,3 +132,21 @@ def test_folders_without_faces_are_named(tmp_path):
         find_faces(str(tmp_path / "absent"))
     with pytest.raises(InputError, match="no training faces here"):
         find_faces(str(tmp_path))
+
+
+def test_faces_of_people_lie_in_a_folder_for_each(tmp_path):
+    random = np.random.RandomState(0)
+    landmarks = random.uniform(0, 223, (68, 2))
+    crop = random.randint(0, 256, (224, 224, 3)).astype(np.uint8)
+    for name in ("anna/1", "anna/2", "bert/1"):
+        processed_faces.write_face(str(tmp_path), name, crop, crop[..., 0], landmarks)
+        assert processed_faces.is_whole(str(tmp_path), name)
+    assert sorted(os.listdir(str(tmp_path / "anna"))) == ["1.png", "2.png", "lm", "lm_bin", "mask"]
+    os.remove(str(tmp_path / "anna" / "mask" / "2.png"))
+    folder = processed_faces.find_faces(str(tmp_path))
+    assert [face.name for face in folder.faces] == ["anna/1", "bert/1"]
+    assert folder.left_out == (("anna/2", "no mask"),)
+    sample = processed_faces.read_face(folder.faces[1])
+    np.testing.assert_array_equal(sample.image, crop)
+    # the folder of one person is a folder of faces too
+    assert len(processed_faces.find_faces(str(tmp_path / "bert")).faces) == 1

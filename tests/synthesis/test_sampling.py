@@ -53,3 +53,20 @@ def test_faces_are_sampled_around_the_typical_one():
     sampler, count = FaceSampler(model, seed=3), typical_identity(model).size
     sampled = np.array([sampler.sample(index)[:count] for index in range(300)])
     assert np.abs(sampled.mean(axis=0) - typical_identity(model)).max() < 5 / np.sqrt(300)
+
+
+def test_photos_of_a_person_share_identity_and_albedo_alone():
+    model = toy_face_model()
+    sampler = FaceSampler(model, 7, photos_per_person=3)
+    faces = np.stack([sampler.sample(index) for index in range(6)])
+    ends = np.cumsum([model.identity_count, model.expression_count, model.albedo_count])
+    for shared in (slice(0, ends[0]), slice(ends[1], ends[2])):
+        np.testing.assert_array_equal(faces[:3, shared], faces[:1, shared].repeat(3, axis=0))
+        assert np.abs(faces[0, shared] - faces[3, shared]).max() > 0.5
+    for own in (slice(ends[0], ends[1]), slice(ends[2], None)):
+        assert np.abs(faces[0, own] - faces[1, own]).max() > 0.01
+    # without sets, faces are those of earlier versions
+    plain = FaceSampler(model, 7)
+    np.testing.assert_array_equal(
+        plain.sample(4), FaceSampler(model, 7, photos_per_person=1).sample(4)
+    )
