@@ -89,7 +89,7 @@ class ClipProcessor:
         # 1. tracking
         start = time.monotonic()
         report = Report(clip.frame_count, "frame", "tracked", self._quiet)
-        tracker = FaceTracker(self._all_faces)
+        tracker = FaceTracker(self._all_faces, self._pipeline.predictor)
         try:
             size = None
             for frame in ahead_in_thread(clip.read_frames(_skip_on(report)), _AHEAD):
