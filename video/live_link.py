@@ -10,7 +10,6 @@ from typing import List, Sequence, Tuple
 
 import numpy as np
 
-from face_model.coefficients import ARKIT_BLENDSHAPE_COUNT
 from geometry.rotation import euler_angles
 from video.motion import Motion
 
@@ -52,7 +51,7 @@ def encode_table(motion: Motion, names: Sequence[str], frame_rate: float) -> byt
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(HEADER)
     count = str(len(ACTIONS) + len(ANGLES))
-    places = {name.lower(): i for i, name in enumerate(names[:ARKIT_BLENDSHAPE_COUNT])}
+    places = {name.lower(): i for i, name in enumerate(names)}
     for seconds, rotation, expression in zip(motion.seconds, motion.rotation, motion.expression):
         weights = {name: expression[place] for name, place in places.items()}
         values = [float(weights.get(action.lower(), 0.0)) for action in ACTIONS]

@@ -6,19 +6,19 @@ of each frame are kept, not its pixels, so memory hardly grows with the length o
 
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from alignment.align import paste_crop
-from face_model.coefficients import ARKIT_BLENDSHAPE_COUNT
+from face_model.coefficients import is_blendshape
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
 from geometry.normals import surface_normals
 from mesh.gltf import write_glb
 from mesh.gltf_animation import Animation
-from mesh.morph_targets import METERS_PER_DM, make_rig
+from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
 from utils.atomic import atomic_path, write_atomically
@@ -188,6 +188,7 @@ class ClipProcessor:
             world_shape=_resting_shape(person, model),
         )
         rig = make_rig(resting, model)
+        targets = [target for target in rig.morph_targets if target[0] != REMAINDER]
         write_glb(
             stem + ".glb",
             rig.vertices,
@@ -195,9 +196,9 @@ class ClipProcessor:
             normals=surface_normals(rig.vertices, model.triangles),
             coordinates=self._uv_map.coordinates,
             texture=bake_texture(found.best, model, self._uv_map),
-            morph_targets=rig.morph_targets,
+            morph_targets=targets,
             name=person.name,
-            animation=make_animation(motion, len(rig.morph_targets), size),
+            animation=make_animation(motion, target_weights(motion, targets, model), size),
         )
         return [stem + ".csv", stem + ".glb"]
 
@@ -214,7 +215,29 @@ def describe_result(path: str, result: ClipResult) -> str:
     return line + ", {:.1f} s ({:.1f} frames a second)".format(result.seconds, rate)
 
 
-def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> Animation:
+def target_weights(
+    motion: Motion, targets: Sequence[Tuple[str, np.ndarray, float]], model: FaceModel
+) -> np.ndarray:
+    """Return the weights [T, targets] of morph targets that make the expressions of a motion.
+
+    Blend shapes stay within 0..1, as programs expect. A target that closes the lids of a person
+    exactly differs from the component of the model, and gets the weight that comes closest.
+
+    Args:
+        motion: a ``Motion``.
+        targets: (name, displacements [N, 3] meters, weight) of the first expression components.
+        model: the ``FaceModel``.
+    """
+    weights = motion.expression[:, : len(targets)].copy()
+    for i, (name, target, _) in enumerate(targets):
+        component = METERS_PER_DM * model.expression_basis[:, i].reshape(-1, 3)
+        weights[:, i] *= np.vdot(component, target) / max(np.vdot(target, target), 1e-12)
+        if is_blendshape(name):
+            weights[:, i] = np.clip(weights[:, i], 0, 1)
+    return weights
+
+
+def make_animation(motion: Motion, weights: np.ndarray, size: Sequence[int]) -> Animation:
     """Return a motion as keys of an animation, seen by a camera at the origin that looks along -z.
 
     The camera's focal length is that of the crops, or as long as the picture's longer side if that
@@ -222,7 +245,7 @@ def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> An
 
     Args:
         motion: a ``Motion``, its times from 0.
-        target_count: number of morph targets, the first components of the expression.
+        weights: [T, targets] of the morph targets.
         size: width and height of the clip, pixels.
     """
     # 1. positions
@@ -238,7 +261,7 @@ def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> An
     rotations = np.matmul(np.array(turns), motion.rotation)
     return Animation(
         motion.seconds,
-        motion.expression[:, : min(target_count, ARKIT_BLENDSHAPE_COUNT)],
+        weights,
         continuous_quaternions(rotations),
         places * METERS_PER_DM,
         vertical_fov=2 * float(np.arctan(height / 2 / focal)),

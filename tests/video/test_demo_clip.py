@@ -104,12 +104,16 @@ def test_the_mesh_is_animated_at_the_times_of_the_frames(outcome):
         return np.frombuffer(data[start : start + view["byteLength"]], "<f4")
 
     (animation,) = document["animations"]
-    assert len(document["meshes"][0]["extras"]["targetNames"]) == 52
+    targets = document["meshes"][0]["extras"]["targetNames"]
+    assert len(targets) == len(set(targets)) == len(document["meshes"][0]["weights"])
+    assert {name[0].upper() + name[1:] for name in targets[:52]} == set(HEADER[2:54])
     paths = {channel["target"]["path"]: channel["sampler"] for channel in animation["channels"]}
     assert set(paths) == {"rotation", "translation", "weights"}
     outputs = {path: keys(animation["samplers"][i]["output"]) for path, i in paths.items()}
     np.testing.assert_allclose(keys(animation["samplers"][0]["input"]), TIMES, atol=1e-3)
-    assert outputs["weights"].shape == (14 * 52,)
+    weights = outputs["weights"].reshape(14, len(targets))
+    assert weights[:, :52].min() >= 0 and weights[:, :52].max() <= 1
+    assert np.ptp(weights, axis=0).max() > 0.01
     quaternions = outputs["rotation"].reshape(14, 4)
     np.testing.assert_allclose(np.linalg.norm(quaternions, axis=1), 1, atol=1e-5)
     places = outputs["translation"].reshape(14, 3)

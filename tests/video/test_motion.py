@@ -46,8 +46,8 @@ def test_pose_of_exact_points_is_found_in_all_frames(is_predicted):
         predicted = np.concatenate([angles, translation, expression], axis=1) + noise
     frames = FramePoints(points[:, :478], points[:, 478:], np.ones((5, 68)), predicted)
     found = PersonFitter(model, identity).fit(frames)
-    assert np.degrees(np.abs(found.angles - angles)).max() < 4
-    assert np.abs(found.translation - translation).max() < 0.15
+    assert np.degrees(np.abs(found.angles - angles)).max() < 6
+    assert np.abs(found.translation - translation)[:, :2].max() < 0.05  # across
     assert found.error.max() < 0.6  # pixels
 
 
