@@ -32,8 +32,9 @@ ROWS = {
     "fitting": 300,
     "synthesis": 360,
     "startup": 150,
+    "video": 300,
 }
-WITHOUT_PEER = ("preprocess", "fitting", "synthesis", "startup")
+WITHOUT_PEER = ("preprocess", "fitting", "synthesis", "startup", "video")
 OTHERS = {"floors": 60, "growth": 240, "growth_photos": 600, "rasterizer_cuda": 120}
 _PATIENCE = 20  # seconds of clean-up that a stopped row gets
 

@@ -5,11 +5,7 @@ from typing import Any, Dict
 
 import numpy as np
 
-from face_model.coefficients import (
-    coefficient_sizes,
-    is_blendshape,
-    split_coefficients,
-)
+from face_model.coefficients import coefficient_sizes, is_blendshape, split_coefficients
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from geometry.camera_matrices import PictureCamera, crop_camera, head_matrix
@@ -28,7 +24,7 @@ def describe_face(reconstruction: Reconstruction, model: FaceModel) -> Dict[str,
     # 1. coefficients
     values = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
     parts = split_coefficients(values, coefficient_sizes(model))
-    actions = [(i, name) for i, name in enumerate(model.expression_names) if is_blendshape(name)]
+    expression = _plain(parts.expression[0])
     angles, translation = parts.angles[0], parts.translation[0]
 
     # 2. the pose and the cameras
@@ -39,7 +35,11 @@ def describe_face(reconstruction: Reconstruction, model: FaceModel) -> Dict[str,
     return {
         "name": reconstruction.face.name,
         "face_model": model.name,
-        "weights": {name: _plain(parts.expression[0, i]) for i, name in actions},
+        "weights": {
+            name: weight
+            for name, weight in zip(model.expression_names, expression)
+            if is_blendshape(name)
+        },
         "head_degrees": dict(zip(("pitch", "yaw", "roll"), _plain(pose))),
         "head_to_world": _plain(head_matrix(angles, translation)),
         "camera_crop": _describe_camera(crop_camera(), IMAGE_SIZE, IMAGE_SIZE),

@@ -1,12 +1,13 @@
 """Pose and expression of a known person in many frames at once, from detected points.
 
 The least-squares problem of ``fitting.landmarks`` with the identity fixed: the 478 points where
-they are visible, the 68 landmarks of the network, hidden ones too, and Gaussian priors on the
-expression. Frames are independent of each other, so no error drifts from frame to frame; they are
-solved together, as batches of small matrices.
+they are visible, the 68 landmarks of the network, hidden ones too, and Gaussian priors around the
+angles and the expression that the coefficient network predicts. Frames are independent of each
+other, so no error drifts from frame to frame; they are solved together, as batches of small
+matrices.
 """
 
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -33,7 +34,10 @@ _BATCH = 32  # frames solved together
 _DENSE_NOISE, _FEATURE_NOISE, _ROBUST = 3.0, 2.0, 3.0
 _FACING = (0.2, 0.5)
 _REGION = 24  # points whose normals are averaged
-_EXPRESSION_SPREAD = 1.0  # standard deviation of the prior
+# Standard deviations of the priors: of the expression around rest, and of expression and angles
+# (radians) around a network's prediction. The points say more on the pose than the network, but
+# they slide along the outline of a turned face.
+_RESTING_SPREAD, _PREDICTED_SPREAD, _PREDICTED_ANGLE_SPREAD = 1.0, 0.3, 0.02
 
 
 class FramePoints(NamedTuple):
@@ -42,6 +46,8 @@ class FramePoints(NamedTuple):
     dense: np.ndarray  # [T, 478, 2]
     landmarks: np.ndarray  # [T, 68, 2]
     confidence: np.ndarray  # [T, 68] of the landmarks, 1 for an error of fitting.LANDMARK_NOISE
+    # [T, 6 + expressions] angles, translation and expression of a network, or None
+    predicted: Optional[np.ndarray] = None
 
 
 class FrameFit(NamedTuple):
@@ -51,6 +57,21 @@ class FrameFit(NamedTuple):
     translation: np.ndarray  # [T, 3] dm
     expression: np.ndarray  # [T, expressions]
     error: np.ndarray  # [T] root mean square of the weighted residuals, pixels
+
+
+class _Problem(NamedTuple):
+    """Points, weights and priors of T frames."""
+
+    targets: np.ndarray  # [T, P, 2] pixels, y up
+    weights: np.ndarray  # [T, P] inverse standard deviations, 1 / pixels
+    expected: np.ndarray  # [T, n] means of the priors
+    prior: np.ndarray  # [n] inverse standard deviations of the priors, 0 for none
+
+    def rows(self, at: np.ndarray) -> "_Problem":
+        """Return the problem of some frames."""
+        return self._replace(
+            targets=self.targets[at], weights=self.weights[at], expected=self.expected[at]
+        )
 
 
 class PersonFitter:
@@ -69,6 +90,7 @@ class PersonFitter:
         identity = np.asarray(identity, np.float64)
         self._mean = mean + basis[..., : model.identity_count].dot(identity)
         self._basis = basis[..., model.identity_count :]
+        self._flat_basis = np.moveaxis(self._basis, 1, 0).reshape(3, -1).astype(np.float32)
         self._normals = _regional_normals(model, identity, dense.vertices)
 
         # 2. spreads of the points, and distances at which they lose weight
@@ -89,10 +111,10 @@ class PersonFitter:
     def fit(self, points: FramePoints) -> FrameFit:
         """Return the :class:`FrameFit` of all frames."""
         with one_blas_thread():
-            parts = [
-                self._fit_batch(FramePoints(*(array[at : at + _BATCH] for array in points)))
-                for at in range(0, len(points.dense), _BATCH)
-            ]
+            parts = []
+            for at in range(0, len(points.dense), _BATCH):
+                some = (None if one is None else one[at : at + _BATCH] for one in points)
+                parts.append(self._fit_batch(FramePoints(*some)))
         return FrameFit(*(np.concatenate(columns) for columns in zip(*parts)))
 
     def _fit_batch(self, points: FramePoints) -> FrameFit:
@@ -102,36 +124,50 @@ class PersonFitter:
         ones = np.ones((count, self._dense_count))
         weights = np.concatenate([ones, points.confidence], axis=1) * self._inverse
 
-        # 2. rigid pose without expression, the best from three yaws
-        candidates = []
-        for yaw in _START_YAWS:
-            start = np.zeros((count, _POSE_COUNT))
-            start[:, 1] = yaw
-            candidates.append(self._solve(start, targets, weights, _POSE_STEPS))
-        costs = np.array([cost for _, cost in candidates])
-        poses = np.array([pose for pose, _ in candidates])
-        pose = poses[costs.argmin(axis=0), np.arange(count)]
+        # 2. start and priors: the network's prediction, or a rigid pose of the resting face
+        prior = np.zeros(_POSE_COUNT + self._basis.shape[2])
+        if points.predicted is not None:
+            start = expected = points.predicted.astype(np.float64)
+            prior[:3] = 1 / _PREDICTED_ANGLE_SPREAD
+            prior[_POSE_COUNT:] = 1 / _PREDICTED_SPREAD
+        else:
+            start = np.zeros((count, len(prior)))
+            start[:, :_POSE_COUNT] = self._find_pose(targets, weights)
+            expected = np.zeros_like(start)
+            prior[_POSE_COUNT:] = 1 / _RESTING_SPREAD
 
         # 3. pose and expression from the visible points, robustly
-        solution = np.concatenate([pose, np.zeros((count, self._basis.shape[2]))], axis=1)
+        solution = start
         for _ in range(2):
             shown = weights.copy()
             shown[:, : self._dense_count] *= self._visibility(solution)
             kept = shown / (1 + (self._distances(solution, targets) / self._scale) ** 2)
-            solution, _ = self._solve(solution, targets, kept, _STEPS)
+            problem = _Problem(targets, kept, expected, prior)
+            solution, _ = self._solve(solution, problem, _STEPS)
         offsets = self._offsets(solution, targets) * kept[..., np.newaxis]
         error = np.sqrt(np.sum(offsets**2, axis=(1, 2)) / np.sum(kept**2, axis=1))
         return FrameFit(solution[:, :3], solution[:, 3:6], solution[:, 6:], error)
 
+    def _find_pose(self, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the pose [T, 6] of the resting face, the best from three yaws."""
+        candidates = []
+        nothing = np.zeros((len(targets), _POSE_COUNT))
+        for yaw in _START_YAWS:
+            start = nothing.copy()
+            start[:, 1] = yaw
+            problem = _Problem(targets, weights, nothing, np.zeros(_POSE_COUNT))
+            candidates.append(self._solve(start, problem, _POSE_STEPS))
+        best = np.argmin([cost for _, cost in candidates], axis=0)
+        return np.array([pose for pose, _ in candidates])[best, np.arange(len(targets))]
+
     def _solve(
-        self, start: np.ndarray, targets: np.ndarray, weights: np.ndarray, steps: int
+        self, start: np.ndarray, problem: "_Problem", steps: int
     ) -> Tuple[np.ndarray, np.ndarray]:
         """Minimize the squared residuals of each frame by projected Levenberg-Marquardt steps.
 
         Args:
             start: [T, 6 or 6 + K] pose, and expression or none.
-            targets: [T, P, 2] pixels, y up.
-            weights: [T, P] inverse standard deviations, 1 / pixels.
+            problem: points, weights and priors.
             steps: largest number of steps.
 
         Returns:
@@ -141,7 +177,7 @@ class PersonFitter:
         lower, upper = self._lower[:size], self._upper[:size]
         x = np.clip(start, lower, upper)
         damping = np.full(len(x), _DAMPING)
-        cost, gradient, normal = self._linearize(x, targets, weights)
+        cost, gradient, normal = self._linearize(x, problem)
         running = np.ones(len(x), bool)
         diagonal = np.arange(size)
 
@@ -158,7 +194,7 @@ class PersonFitter:
             moved = np.clip(x[at] - step, lower, upper)
 
             # 2. accepted where they are better
-            trial, slope, curvature = self._linearize(moved, targets[at], weights[at])
+            trial, slope, curvature = self._linearize(moved, problem.rows(at))
             better = trial < cost[at]
             done = np.where(better, cost[at] - trial < _TOLERANCE * cost[at], damping[at] > 1e5)
             chosen = at[better]
@@ -189,39 +225,42 @@ class PersonFitter:
         return np.linalg.norm(self._offsets(x, targets), axis=2)
 
     def _linearize(
-        self, x: np.ndarray, targets: np.ndarray, weights: np.ndarray
+        self, x: np.ndarray, problem: "_Problem"
     ) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return half the squared residuals [T], gradients [T, n], Gauss and Newton's [T, n, n]."""
+        targets, weights, expected, prior = problem
         world, shape, rotations = self._pose(x)
+        count, size = x.shape
 
         # 1. derivatives of the weighted pixels by world x (and y), and by z
         depth = CAMERA_DISTANCE - world[..., 2]
-        along = weights * FOCAL_LENGTH / depth  # [T, P]
-        inward = along[..., np.newaxis] * world[..., :2] / depth[..., np.newaxis]  # [T, P, 2]
+        along = (weights * FOCAL_LENGTH / depth).astype(np.float32)  # [T, P]
+        inward = along[..., np.newaxis] * (world[..., :2] / depth[..., np.newaxis]).astype("f4")
 
-        # 2. those of world points by the parameters, then of pixels
-        columns = [np.matmul(shape, part) for part in np.moveaxis(rotations[:, 1:], 1, 0)]
-        units = np.broadcast_to(np.eye(3), world.shape + (3,))
-        by = np.concatenate([np.stack(columns, axis=-1), units], axis=-1)  # [T, P, 3, 6]
-        if x.shape[1] > _POSE_COUNT:
-            count = self._basis.shape[2]
-            basis = np.moveaxis(self._basis, 1, 0).reshape(3, -1)
-            turned = np.matmul(np.swapaxes(rotations[:, 0], 1, 2), basis)
-            turned = turned.reshape(len(x), 3, len(self._mean), count)
-            by = np.concatenate([by, np.moveaxis(turned, 1, 2)], axis=-1)
-        jacobian = along[..., np.newaxis, np.newaxis] * by[:, :, :2]
-        jacobian += inward[..., np.newaxis] * by[:, :, 2:]
-        jacobian = jacobian.reshape(len(x), -1, by.shape[-1])
+        # 2. those of world points by the parameters, then of pixels; the sums over many points
+        # that follow need no more than single precision
+        by = np.zeros((count, 3, len(self._mean), size), np.float32)
+        for axis in range(3):
+            by[:, :, :, axis] = np.swapaxes(np.matmul(shape, rotations[:, 1 + axis]), 1, 2)
+            by[:, axis, :, 3 + axis] = 1
+        if size > _POSE_COUNT:
+            turned = np.matmul(np.swapaxes(rotations[:, 0], 1, 2).astype("f4"), self._flat_basis)
+            by[..., _POSE_COUNT:] = turned.reshape(count, 3, len(self._mean), -1)
+        jacobian = by[:, :2]
+        jacobian *= along[:, np.newaxis, :, np.newaxis]
+        jacobian += np.moveaxis(inward, 2, 1)[..., np.newaxis] * by[:, 2:]
+        jacobian = jacobian.reshape(count, -1, size)
 
         # 3. residuals of the points and of the prior
         projected = FOCAL_LENGTH * world[..., :2] / depth[..., np.newaxis] + PRINCIPAL_POINT
-        residuals = ((projected - targets) * weights[..., np.newaxis]).reshape(len(x), -1)
-        prior = np.zeros(x.shape[1])
-        prior[_POSE_COUNT:] = _EXPRESSION_SPREAD**-2
-        cost = 0.5 * (np.sum(residuals**2, axis=1) + np.sum(prior * x**2, axis=1))
+        residuals = (projected - targets) * weights[..., np.newaxis]
+        residuals = np.swapaxes(residuals, 1, 2).reshape(count, -1)
+        own = prior * (x - expected)
+        cost = 0.5 * (np.sum(residuals**2, axis=1) + np.sum(own**2, axis=1))
         transposed = np.swapaxes(jacobian, 1, 2)
-        gradient = np.matmul(transposed, residuals[..., np.newaxis])[..., 0] + prior * x
-        return cost, gradient, np.matmul(transposed, jacobian) + np.diag(prior)
+        gradient = np.matmul(transposed, residuals.astype("f4")[..., np.newaxis])[..., 0]
+        normal = np.matmul(transposed, jacobian).astype(np.float64)
+        return cost, gradient + prior * own, normal + np.diag(prior**2)
 
     def _visibility(self, x: np.ndarray) -> np.ndarray:
         """Return how far each of the 478 points turns to the camera, [T, 478], 0..1."""

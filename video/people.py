@@ -4,7 +4,7 @@ Identity and albedo come from the frames that show a person best, by the pipelin
 robust mean. Pose, expression and light then belong to each frame.
 """
 
-from typing import Any, List, NamedTuple, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from identity.features import load_identity_network
 from utils.tf_compat import inference_config, tf
 from video.frame_fit import FramePoints, PersonFitter
 from video.motion import Motion, Person, leave_crop
-from video.tracking import Candidate, Track
+from video.tracking import Candidate, Sighting, Track
 
 # Largest distance between unit features of one person: dlib's network was trained to separate
 # people at 0.6; FaceNet's threshold on LFW is 1.1 (Schroff et al., CVPR 2015, section 5.1).
@@ -167,6 +167,7 @@ def fit_motion(
         np.stack([flip_y(photo_to_crop(s.dense, *p)) for s, p in zip(sightings, places)]),
         np.stack([flip_y(photo_to_crop(s.landmarks, *p)) for s, p in zip(sightings, places)]),
         np.stack([one.confidence for one in sightings]),
+        _predicted(sightings, model),
     )
     fit = PersonFitter(model, identity).fit(points)
 
@@ -196,6 +197,15 @@ def fit_motion(
         expression=fit.expression,
         light=solve_lights(model, identity, albedo, fit.angles, colors, light),
     )
+
+
+def _predicted(sightings: Sequence[Sighting], model: FaceModel) -> Optional[np.ndarray]:
+    """Return the network's angles, translations and expressions [T, 6 + K]; None without it."""
+    rows = [one.predicted for one in sightings if one.predicted is not None]
+    if len(rows) < len(sightings):
+        return None
+    parts = split_coefficients(np.array(rows, np.float64), coefficient_sizes(model))
+    return np.concatenate([parts.angles, parts.translation, parts.expression], axis=1)
 
 
 def solve_lights(

@@ -6,18 +6,19 @@ of each frame are kept, not its pixels, so memory hardly grows with the length o
 
 import os
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from alignment.align import paste_crop
+from face_model.coefficients import is_blendshape
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
 from geometry.normals import surface_normals
 from mesh.gltf import write_glb
 from mesh.gltf_animation import Animation
-from mesh.morph_targets import METERS_PER_DM, make_rig
+from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
 from utils.atomic import atomic_path, write_atomically
@@ -88,7 +89,7 @@ class ClipProcessor:
         # 1. tracking
         start = time.monotonic()
         report = Report(clip.frame_count, "frame", "tracked", self._quiet)
-        tracker = FaceTracker(self._all_faces)
+        tracker = FaceTracker(self._all_faces, self._pipeline.predictor)
         try:
             size = None
             for frame in ahead_in_thread(clip.read_frames(_skip_on(report)), _AHEAD):
@@ -187,6 +188,7 @@ class ClipProcessor:
             world_shape=_resting_shape(person, model),
         )
         rig = make_rig(resting, model)
+        targets = [target for target in rig.morph_targets if target[0] != REMAINDER]
         write_glb(
             stem + ".glb",
             rig.vertices,
@@ -194,9 +196,9 @@ class ClipProcessor:
             normals=surface_normals(rig.vertices, model.triangles),
             coordinates=self._uv_map.coordinates,
             texture=bake_texture(found.best, model, self._uv_map),
-            morph_targets=rig.morph_targets[:-1],  # at rest nothing remains for the last one
+            morph_targets=targets,
             name=person.name,
-            animation=make_animation(motion, len(rig.morph_targets) - 1, size),
+            animation=make_animation(motion, target_weights(motion, targets, model), size),
         )
         return [stem + ".csv", stem + ".glb"]
 
@@ -213,7 +215,29 @@ def describe_result(path: str, result: ClipResult) -> str:
     return line + ", {:.1f} s ({:.1f} frames a second)".format(result.seconds, rate)
 
 
-def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> Animation:
+def target_weights(
+    motion: Motion, targets: Sequence[Tuple[str, np.ndarray, float]], model: FaceModel
+) -> np.ndarray:
+    """Return the weights [T, targets] of morph targets that make the expressions of a motion.
+
+    Blend shapes stay within 0..1, as programs expect. A target that closes the lids of a person
+    exactly differs from the component of the model, and gets the weight that comes closest.
+
+    Args:
+        motion: a ``Motion``.
+        targets: (name, displacements [N, 3] meters, weight) of the first expression components.
+        model: the ``FaceModel``.
+    """
+    weights = motion.expression[:, : len(targets)].copy()
+    for i, (name, target, _) in enumerate(targets):
+        component = METERS_PER_DM * model.expression_basis[:, i].reshape(-1, 3)
+        weights[:, i] *= np.vdot(component, target) / max(np.vdot(target, target), 1e-12)
+        if is_blendshape(name):
+            weights[:, i] = np.clip(weights[:, i], 0, 1)
+    return weights
+
+
+def make_animation(motion: Motion, weights: np.ndarray, size: Sequence[int]) -> Animation:
     """Return a motion as keys of an animation, seen by a camera at the origin that looks along -z.
 
     The camera's focal length is that of the crops, or as long as the picture's longer side if that
@@ -221,7 +245,7 @@ def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> An
 
     Args:
         motion: a ``Motion``, its times from 0.
-        target_count: number of morph targets, the first components of the expression.
+        weights: [T, targets] of the morph targets.
         size: width and height of the clip, pixels.
     """
     # 1. positions
@@ -237,7 +261,7 @@ def make_animation(motion: Motion, target_count: int, size: Sequence[int]) -> An
     rotations = np.matmul(np.array(turns), motion.rotation)
     return Animation(
         motion.seconds,
-        motion.expression[:, :target_count],
+        weights,
         continuous_quaternions(rotations),
         places * METERS_PER_DM,
         vertical_fov=2 * float(np.arctan(height / 2 / focal)),

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 _SIZE = (32, 18)  # of the thumbnails that are compared
-_STRIDE = 4  # of the pixels that thumbnails are made from
+_SIDE = 320  # pixels of a picture's width that thumbnails are made from
 # A cut changes the picture by many gray levels on average, and by more than its movement does.
 _LEAST_CHANGE, _LEAST_RATIO = 25.0, 3.0
 _MEMORY = 12  # frames whose changes are the movement
@@ -26,7 +26,8 @@ class ShotDetector:
         Args:
             pixels: [H, W, 3] uint8 RGB.
         """
-        some = Image.fromarray(np.ascontiguousarray(pixels[::_STRIDE, ::_STRIDE]))
+        stride = max(1, pixels.shape[1] // _SIDE)
+        some = Image.fromarray(np.ascontiguousarray(pixels[::stride, ::stride]))
         small = np.asarray(some.resize(_SIZE, Image.BOX), np.float64)
         last, self._last = self._last, small
         if last is None:

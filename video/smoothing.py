@@ -53,6 +53,8 @@ def smooth_series(
     bending = _bending_rows(steps)
     stiffness = (2 * np.pi * cutoff) ** -4 * (steps[:-1] + steps[1:]) / 2
     usual = _BEND * np.maximum(noise_of(values), floor) * (2 * np.pi * cutoff) ** 2
+    # A bend at an observation without confidence is no movement.
+    sureness = np.min([weights[:-2], weights[1:-1], weights[2:]], axis=0) ** 2
     result = values
 
     # 2. smooth; where the result bends more, smooth less
@@ -65,7 +67,7 @@ def smooth_series(
             ],
             axis=1,
         )
-        ratio = (_bend(bending, result) / usual) ** 2
+        ratio = (_bend(bending, result) / usual) ** 2 * sureness[:, np.newaxis]
         if together:
             ratio = np.broadcast_to(ratio.max(axis=1, keepdims=True), ratio.shape)
         keep = np.maximum(1 / (1 + ratio) ** 2, _LEAST_BENDING)

@@ -4,7 +4,7 @@ A face is detected where none is tracked, where it is lost, and at times; otherw
 the frame before give the square in which the landmark network looks next.
 """
 
-from typing import List, NamedTuple, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Sighting(NamedTuple):
     colors: np.ndarray  # [478, 3] uint8 RGB at the dense points
     trans_params: np.ndarray  # [5] of the crop
     degrees: float  # of the crop
+    predicted: Optional[np.ndarray] = None  # [257] float32 of the coefficient network
 
 
 class Candidate(NamedTuple):
@@ -112,13 +113,20 @@ class FaceTracker:
 
     Args:
         all_faces: track every face.
+        predict: callable taking crops [B, 224, 224, 3] and returning coefficients [B, 257] of the
+            coefficient network, or None without one.
 
     Attributes:
         tracks: the finished tracks, after :meth:`finish`.
     """
 
-    def __init__(self, all_faces: bool = False) -> None:
+    def __init__(
+        self,
+        all_faces: bool = False,
+        predict: Optional[Callable[[np.ndarray], np.ndarray]] = None,
+    ) -> None:
         self._all_faces = all_faces
+        self._predict = predict
         self._detector = FaceDetector()
         self._network = LandmarkNetwork(OPEN_LANDMARK_NETWORK, with_noise=True)
         self._shots = ShotDetector()
@@ -218,7 +226,8 @@ class FaceTracker:
             return
         crops = np.stack([one.alignment.crop for one in self._pending])
         points, noise = self._network.predict_noise(crops)
-        for one, in_crop, deviation in zip(self._pending, points, noise):
+        predicted: Sequence[Any] = self._predict(crops) if self._predict else [None] * len(crops)
+        for one, in_crop, deviation, row in zip(self._pending, points, noise, predicted):
             alignment, dense = one.alignment, one.dense
             places = np.rint(alignment.to_crop(dense.points)).astype(int)
             columns, rows = np.clip(places, 0, IMAGE_SIZE - 1).T
@@ -233,6 +242,7 @@ class FaceTracker:
                     alignment.crop[rows, columns],
                     alignment.trans_params,
                     alignment.degrees,
+                    row,
                 )
             )
             self._propose(one, in_crop)
