@@ -16,9 +16,9 @@ from utils.paths import REPO_ROOT
 LAYERS = (
     ("utils",),
     ("geometry",),
-    ("mesh_renderer", "networks", "losses", "evaluation"),
+    ("mesh_renderer", "networks", "losses"),
     ("face_model",),
-    ("face_decoder", "checkpoints"),
+    ("face_decoder", "checkpoints", "evaluation"),
     ("alignment", "identity"),
     ("fitting",),
     ("gcn", "dataset", "mesh"),
