@@ -5,8 +5,7 @@ to the nearest vertex of the original mesh, boundary to boundary, so that featur
 levels by selection.
 """
 
-import importlib
-from typing import Any, NamedTuple, Tuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 import scipy.sparse
@@ -15,6 +14,7 @@ import scipy.spatial
 
 from gcn.connectivity import triangle_edges
 from utils.errors import InputError
+from utils.installed import require_libigl
 
 SMALLEST_MESH = 4  # vertices of a tetrahedron, the smallest closed surface
 _NEAREST = 16  # vertices considered for each merged one before looking further
@@ -95,20 +95,6 @@ def boundary_vertices(triangles: np.ndarray, count: int) -> np.ndarray:
     return on_boundary
 
 
-def require_libigl() -> Any:
-    """Return the ``igl`` module.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        return importlib.import_module("igl")
-    except ImportError:
-        raise InputError(
-            "a mesh pyramid is built with libigl, which is not installed; run `pip install libigl`"
-        ) from None
-
-
 def _separate_fans(triangles: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     """Give each fan of triangles around a vertex a vertex of its own.
 
@@ -143,7 +129,7 @@ def _collapse(
     libigl counts triangles. An interior collapse removes two and one at the boundary one, so the
     number of triangles is searched: by that rule, or by bisection if the rule leaves the bracket.
     """
-    igl = require_libigl()
+    igl = require_libigl("building a mesh pyramid")
     points = np.asfortranarray(vertices, np.float64)
     faces = np.asfortranarray(triangles, np.int32)
     best = vertices, triangles

@@ -6,7 +6,7 @@ Ranjan et al., CoMA (ECCV 2018), section 3.2. libigl finds the closest triangle.
 import numpy as np
 import scipy.sparse
 
-from gcn.decimation import require_libigl
+from utils.installed import require_libigl
 
 
 def upsampling_matrix(
@@ -27,7 +27,7 @@ def upsampling_matrix(
         InputError: libigl is not installed.
     """
     points, vertices = np.asarray(points, np.float64), np.asarray(vertices, np.float64)
-    nearest = require_libigl().point_mesh_squared_distance(
+    nearest = require_libigl("upsampling").point_mesh_squared_distance(
         np.asfortranarray(points),
         np.asfortranarray(vertices),
         np.asfortranarray(triangles, np.int32),

@@ -10,9 +10,9 @@ import os
 import platform
 import re
 import sys
-from typing import Iterable, List, Optional, Set, Tuple
+from typing import Any, Iterable, List, Optional, Set, Tuple
 
-from utils.errors import run_main
+from utils.errors import InputError, run_main
 from utils.paths import REPO_ROOT
 
 # Optional module -> sentence on the features that are missing without it.
@@ -25,7 +25,10 @@ _WITHOUT = {
     "av": "PyAV is not installed (package av, Python 3.10 or later): clips cannot be read",
     "starlette": "starlette is not installed: no python -m web; run it as 'make web'",
     "uvicorn": "uvicorn is not installed: no python -m web; run it as 'make web'",
-    "igl": "libigl is not installed: no mesh pyramid can be built for the mesh generator",
+    "igl": (
+        "libigl is not installed: no mesh pyramid can be built for the mesh generator, and no "
+        "distance to a scan be measured"
+    ),
 }
 _REQUIREMENTS = ("requirements.txt", os.path.join("requirements", "published-rasterizer.txt"))
 _REQUIREMENT = re.compile(r"([A-Za-z0-9_-]+)==")
@@ -52,6 +55,23 @@ def find_package_file(package: str, *parts: str) -> Optional[str]:
         if os.path.isfile(path):
             return path
     return None
+
+
+def require_libigl(purpose: str) -> Any:
+    """Return the ``igl`` module.
+
+    Args:
+        purpose: the work that needs it, the subject of an error.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module("igl")
+    except ImportError:
+        raise InputError(
+            "{} needs libigl, which is not installed; run `pip install libigl`".format(purpose)
+        ) from None
 
 
 def missing_dependencies(modules: Iterable[str] = tuple(_WITHOUT)) -> List[str]:

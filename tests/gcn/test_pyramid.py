@@ -10,6 +10,7 @@ from face_model import read_face_model
 from gcn import decimation, pyramid
 from gcn.upsampling import barycentric_of_closest
 from tests.paths import GOLDEN
+from utils import installed
 from utils.errors import InputError, run_main
 
 TOY_MODEL = os.path.join(GOLDEN, "toy_model.mat")
@@ -226,7 +227,7 @@ def test_without_libigl_the_error_names_the_remedy(toy, tmp_path, monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(decimation.importlib, "import_module", missing)
+    monkeypatch.setattr(installed.importlib, "import_module", missing)
     with pytest.raises(InputError, match="pip install libigl"):
         pyramid.load_pyramid(toy, folder=str(tmp_path))
     assert os.listdir(str(tmp_path)) == []

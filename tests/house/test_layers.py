@@ -17,9 +17,9 @@ SCRIPTS = ("demo", "nme", "obj", "preprocess_img", "renderer", "train")
 LAYERS = (
     ("utils",),
     ("geometry",),
-    ("mesh_renderer", "networks", "losses", "evaluation"),
+    ("mesh_renderer", "networks", "losses"),
     ("face_model",),
-    ("face_decoder", "checkpoints"),
+    ("face_decoder", "checkpoints", "evaluation"),
     ("alignment", "identity"),
     ("fitting",),
     ("gcn", "dataset", "mesh"),
