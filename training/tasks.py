@@ -15,6 +15,7 @@ from gcn.losses import MeshLossWeights
 from geometry.camera import IMAGE_SIZE
 from losses import LossWeights
 from networks import LANDMARK_NET_INPUT_SIZE, R_NET_INPUT_SIZES
+from training.cluster import Share
 from training.coefficient_losses import CoefficientLossWeights
 from training.landmark_step import (
     LandmarkLossWeights,
@@ -71,12 +72,14 @@ def _find_folders(options: TrainingOptions) -> Tuple[FaceFolder, FaceFolder]:
     return training, find_faces(options.val_data_path)
 
 
-def _build_face_queue(stream: FaceStream, options: TrainingOptions) -> BatchQueue:
-    return build_batch_queue(stream, options.batch_size, options.threads)
+def _build_face_queue(stream: FaceStream, share: Share, options: TrainingOptions) -> BatchQueue:
+    return build_batch_queue(stream, share.size, options.threads, share.offset, share.stride)
 
 
-def _build_cached_queue(stream: CachedFaceStream, options: TrainingOptions) -> BatchQueue:
-    return build_cached_batch_queue(stream, options.batch_size)
+def _build_cached_queue(
+    stream: CachedFaceStream, share: Share, options: TrainingOptions
+) -> BatchQueue:
+    return build_cached_batch_queue(stream, share.size, share.offset, share.stride)
 
 
 TASKS: Dict[Tuple[str, str], Task] = {
