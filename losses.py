@@ -56,7 +56,9 @@ def total_loss(losses: Losses, weights: Optional[LossWeights] = None) -> Tensor:
     return tf.add_n(terms)
 
 
-def photometric_loss(photo: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
+def photometric_loss(
+    photo: Tensor, rendered: Tensor, mask: Tensor, area: Optional[Tensor] = None
+) -> Tensor:
     """Mean color distance over the masked pixels, as a fraction of full intensity.
 
     Sum over pixels of ||photo - rendered||_2 * mask / 255, divided by max(sum mask, 1). No
@@ -65,12 +67,17 @@ def photometric_loss(photo: Tensor, rendered: Tensor, mask: Tensor) -> Tensor:
     Args:
         photo, rendered: [B, H, W, 3], 0..255.
         mask: [B, H, W, 1], front mask times skin attention, 0..1.
+        area: replaces the sum of the mask, where the images are a part of a larger batch.
     """
-    return tf.reduce_sum(photometric_losses(photo, rendered, mask, per_image=False))
+    return tf.reduce_sum(photometric_losses(photo, rendered, mask, per_image=False, area=area))
 
 
 def photometric_losses(
-    photo: Tensor, rendered: Tensor, mask: Tensor, per_image: bool = True
+    photo: Tensor,
+    rendered: Tensor,
+    mask: Tensor,
+    per_image: bool = True,
+    area: Optional[Tensor] = None,
 ) -> Tensor:
     """The photometric loss image by image, [B], so that photos of a batch do not mix.
 
@@ -79,6 +86,7 @@ def photometric_losses(
         mask: [B, H, W, 1] weights.
         per_image: normalize each image by its own mask; otherwise normalize all images by the
             sum of all masks, as published, so that the terms add up to :func:`photometric_loss`.
+        area: replaces the sum of all masks.
     """
     mask = tf.stop_gradient(mask)
     squared = tf.reduce_sum(tf.square(photo - rendered), axis=-1, keepdims=True)
@@ -89,7 +97,8 @@ def photometric_losses(
         tf.sqrt(tf.where(differs, squared, tf.ones_like(squared))),
         tf.zeros_like(squared),
     )
-    area = tf.reduce_sum(mask, axis=[1, 2, 3]) if per_image else tf.reduce_sum(mask)
+    if area is None:
+        area = tf.reduce_sum(mask, axis=[1, 2, 3]) if per_image else tf.reduce_sum(mask)
     return tf.reduce_sum(distance * mask, axis=[1, 2, 3]) / 255.0 / tf.maximum(area, 1.0)
 
 

@@ -4,6 +4,7 @@
     python train.py --data_path faces/ --val_data_path held_out/ --model_name my_model
     python train.py --model_name my_model --resume    # continue an interrupted run
     python train.py --model gcn --coefficient_weights result/my_model/iter_9.ckpt --model_name gcn
+    python train.py --workers 4                       # four processes share each batch
     python train.py --model gcn --head absolute       # the published mesh generator
     tensorboard --logdir result/my_model
 
@@ -23,6 +24,7 @@ import functools
 import math
 import os
 import signal
+import sys
 from typing import Any, List, Optional, Sequence
 
 from checkpoints.c_net import digest_weights
@@ -44,6 +46,13 @@ from identity import IDENTITY_CHOICES
 from losses import LossWeights
 from networks import LANDMARK_NET_INPUT_SIZE, R_NET_INPUT_SIZES
 from reconstruction.weights import choose_coefficient_network
+from training.cluster import (
+    ENVIRONMENT,
+    Cluster,
+    LoneWorker,
+    read_membership,
+    start_workers,
+)
 from training.coefficient_losses import CoefficientLossWeights
 from training.options import (
     DEFAULT_STEPS,
@@ -139,7 +148,7 @@ def _add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimization")
-    group.add_argument("--batch_size", type=positive_int, help="faces per step")
+    group.add_argument("--batch_size", type=positive_int, help="faces per step, of all workers")
     group.add_argument(
         "--steps",
         type=positive_int,
@@ -294,16 +303,42 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_int,
         help="number of faces of a validation, rounded up to whole batches",
     )
+    group.add_argument(
+        "--workers",
+        type=positive_int,
+        help="processes on this machine that share each batch, one a GPU if there are several; "
+        "clusters of machines are described by {}, see docs/cluster.md".format(ENVIRONMENT),
+    )
     group.add_argument("--trust_graph", action="store_true", help=TRUST_GRAPH_HELP)
     group.add_argument("--quiet", action="store_true", help="hide the progress line")
 
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Train a network; returns the exit status."""
-    # 1. Options and face model.
     arguments = parse_arguments(argv)
     task = _choose_task(arguments)
     options = _read_options(arguments, task)
+    membership = read_membership(os.environ)
+    if membership is None:
+        words = sys.argv[1:] if argv is None else list(argv)
+        command = [sys.executable, sys.argv[0]] + words + ["--workers", "1"]
+        with start_workers(options.workers, command) as cluster:
+            return _train(arguments, options, task, cluster)
+    if options.workers > 1:
+        raise InputError(
+            "--workers {}: {} describes a cluster already; leave one of them out".format(
+                options.workers, ENVIRONMENT
+            )
+        )
+    options = options._replace(workers=len(membership.hosts))
+    return _train(arguments, options, task, Cluster(membership))
+
+
+def _train(
+    arguments: argparse.Namespace, options: TrainingOptions, task: Task, cluster: LoneWorker
+) -> int:
+    """Train as one worker of a cluster, or alone; returns the exit status."""
+    # 1. Face model and networks.
     model = load_face_model(options.face_model)
     if options.model == "c_net":
         options = _settle_coefficient_weights(options, model)
@@ -316,14 +351,16 @@ def main(argv: Optional[List[str]] = None) -> int:
             task = task._replace(build_step=builder)
 
     # 2. Training.
-    print(
-        "face model: {} ({} vertices); {} steps of {} faces from {}".format(
-            model.name, model.vertex_count, options.steps, options.batch_size, options.data_path
-        ),
-        flush=True,
-    )
-    outcome = train(options, model, task)
-    print(_summarize(outcome, options))
+    if cluster.is_chief:
+        print(
+            "face model: {} ({} vertices); {} steps of {} faces from {}".format(
+                model.name, model.vertex_count, options.steps, options.batch_size, options.data_path
+            ),
+            flush=True,
+        )
+    outcome = train(options, model, task, cluster)
+    if cluster.is_chief:
+        print(_summarize(outcome, options))
     return SIGNALED_STATUS + outcome.signal if outcome.signal else 0
 
 

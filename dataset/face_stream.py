@@ -115,13 +115,21 @@ class FaceStream:
                 self._errors.append(reason)
 
 
-def build_batch_queue(stream: FaceStream, batch_size: int, threads: int = 0) -> BatchQueue:
+def build_batch_queue(
+    stream: FaceStream,
+    batch_size: int,
+    threads: int = 0,
+    offset: int = 0,
+    stride: Optional[int] = None,
+) -> BatchQueue:
     """Build the pipeline: parallel reading and augmentation, batches in order, prefetched.
 
     Args:
         stream: faces.
         batch_size: faces in a batch.
         threads: number of reading threads; 0 means one per core.
+        offset: positions from ``first`` to the first batch.
+        stride: positions from one batch to the next; None: ``batch_size``.
 
     Returns:
         Queue whose ``batch`` is a :class:`Batch`.
@@ -129,7 +137,12 @@ def build_batch_queue(stream: FaceStream, batch_size: int, threads: int = 0) -> 
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
         # 1. Reading.
         first = tf.placeholder(tf.int64, [], "first")
-        dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max)
+        end = np.iinfo(np.int64).max
+        dataset = tf.data.Dataset.range(first + offset, end, stride or batch_size)
+        one_by_one = without_autograph(
+            lambda start: tf.data.Dataset.range(start, start + batch_size)
+        )
+        dataset = dataset.flat_map(one_by_one)
         read = without_autograph(functools.partial(_read, stream))
         dataset = dataset.map(read, num_parallel_calls=threads or os.cpu_count())
         dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(PREFETCHED_BATCHES)

@@ -151,12 +151,16 @@ class SetStream:
         )
 
 
-def build_set_queue(stream: SetStream, batch_size: int) -> BatchQueue:
+def build_set_queue(
+    stream: SetStream, batch_size: int, offset: int = 0, stride: Optional[int] = None
+) -> BatchQueue:
     """Build the pipeline: batches in order, prefetched.
 
     Args:
         stream: sets.
         batch_size: photos in a batch.
+        offset: positions from ``first`` to the first batch.
+        stride: positions from one batch to the next; None: ``batch_size``.
 
     Returns:
         Queue whose ``batch`` is a :class:`SetBatch`.
@@ -184,7 +188,8 @@ def build_set_queue(stream: SetStream, batch_size: int) -> BatchQueue:
 
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
         first = tf.placeholder(tf.int64, [], "first")
-        dataset = tf.data.Dataset.range(first, np.iinfo(np.int64).max, batch_size)
+        end = np.iinfo(np.int64).max
+        dataset = tf.data.Dataset.range(first + offset, end, stride or batch_size)
         dataset = dataset.map(without_autograph(read_tensors), num_parallel_calls=1)
         dataset = dataset.prefetch(PREFETCHED_BATCHES)
         iterator = dataset.make_initializable_iterator()

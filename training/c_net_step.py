@@ -5,14 +5,14 @@ section 4: C-Net learns from the identity that it aggregates. The paper compares
 the photos; here the identity is known, and the loss is the distance of the surfaces.
 """
 
-from typing import Any, Dict, NamedTuple
+from typing import Any, Dict, NamedTuple, Optional
 
 import networks
 from checkpoints.variables import restore
 from dataset.set_stream import SetBatch
 from face_model import FaceModel
 from training.coefficient_losses import build_metric_matrices, root_mean_square
-from training.optimizer import build_update, loss_gradient_norms, schedule_placeholders
+from training.optimizer import Average, build_update, loss_gradient_norms, schedule_placeholders
 from training.options import TrainingOptions
 from training.step import TrainingStep, present_terms
 from utils.tf_compat import Tensor, tf
@@ -31,7 +31,11 @@ class CNetLossWeights(NamedTuple):
 
 
 def build_c_net_step(
-    batch: SetBatch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+    batch: SetBatch,
+    model: FaceModel,
+    options: TrainingOptions,
+    identity_network: Any = None,
+    average: Optional[Average] = None,
 ) -> TrainingStep:
     """Build the graph of a training step of C-Net.
 
@@ -42,6 +46,7 @@ def build_c_net_step(
         model: face model.
         options: options of the run; ``loss_weights`` are :class:`CNetLossWeights`.
         identity_network: not used.
+        average: see ``training.optimizer.build_update``.
     """
     # 1. network in both modes
     learning_rate, decay = schedule_placeholders()
@@ -58,7 +63,7 @@ def build_c_net_step(
     found = aggregate(batch.predicted, tf.reshape(trained, tf.shape(batch.predicted)))
     losses = CNetLosses(root_mean_square(found - batch.identity, metric))
     total = options.loss_weights.shape * losses.shape
-    update, gradient_norm = build_update(total, learning_rate)
+    update, gradient_norm = build_update(total, learning_rate, average=average)
 
     # 3. summaries
     return TrainingStep(

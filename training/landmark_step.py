@@ -4,13 +4,14 @@ Wood et al., "3D Face Reconstruction with Dense Landmarks" (ECCV 2022), section 
 predicts each landmark with its noise, and the loss is the negative logarithm of the likelihood.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import networks
 from checkpoints.variables import restore
 from dataset.cached_stream import LabeledBatch
 from face_model import FaceModel
 from training.optimizer import (
+    Average,
     build_update,
     landmark_metrics,
     loss_gradient_norms,
@@ -34,7 +35,11 @@ class LandmarkLossWeights(NamedTuple):
 
 
 def build_landmark_step(
-    batch: LabeledBatch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+    batch: LabeledBatch,
+    model: FaceModel,
+    options: TrainingOptions,
+    identity_network: Any = None,
+    average: Optional[Average] = None,
 ) -> TrainingStep:
     """Build the graph of a training step of the landmark network.
 
@@ -46,6 +51,7 @@ def build_landmark_step(
         model: face model; the landmarks are points of it.
         options: options of the run; ``loss_weights`` are :class:`LandmarkLossWeights`.
         identity_network: not used.
+        average: see ``training.optimizer.build_update``.
     """
     # 1. network
     learning_rate, decay = schedule_placeholders()
@@ -56,7 +62,7 @@ def build_landmark_step(
     landmarks, log_noise = trained[..., :2], trained[..., 2]
     losses = LandmarkLosses(gaussian_likelihood_loss(landmarks, log_noise, batch.landmarks))
     total = options.loss_weights.likelihood * losses.likelihood
-    update, gradient_norm = build_update(total, learning_rate)
+    update, gradient_norm = build_update(total, learning_rate, average=average)
 
     # 3. summaries
     return TrainingStep(

@@ -23,6 +23,7 @@ from gcn.refined_face import RefinedFace, refine_face
 from geometry.camera import MILLIMETERS_PER_DM
 from mesh_renderer.vertex_normals import vertex_normals
 from training.optimizer import (
+    Average,
     build_update,
     landmark_error,
     loss_gradient_norms,
@@ -43,6 +44,7 @@ def build_mesh_generator_step(
     model: FaceModel,
     options: TrainingOptions,
     identity_network: Any = None,
+    average: Optional[Average] = None,
     allow_any_op: bool = False,
 ) -> TrainingStep:
     """Build the graph of a training step of the mesh generator.
@@ -57,6 +59,7 @@ def build_mesh_generator_step(
         options: options of the run; ``loss_weights`` are ``gcn.losses.MeshLossWeights``.
         identity_network: see ``identity.load_identity_network``; None for an embedding of R-Net
             alone.
+        average: see ``training.optimizer.build_update``.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the frozen R-Net.
 
     Raises:
@@ -88,7 +91,7 @@ def build_mesh_generator_step(
     )
     total = total_mesh_loss(losses, weights)
     learning_rate, decay = schedule_placeholders()
-    update, gradient_norm = build_update(total, learning_rate)
+    update, gradient_norm = build_update(total, learning_rate, average=average)
 
     # 3. summaries
     rendering = render_face(face, model)

@@ -4,11 +4,14 @@ The steps themselves are in ``training.r_net_step``, ``training.supervised_step`
 ``training.landmark_step`` and ``training.mesh_generator_step``.
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import networks
 from training.step import present_terms
 from utils.tf_compat import Tensor, tf
+
+# Function that returns the means of tensors over the workers of a cluster.
+Average = Callable[[Sequence[Tensor]], List[Tensor]]
 
 R_NET_HEADS = ("fc-id", "fc-ex", "fc-tex", "fc-angles", "fc-gamma", "fc-XY", "fc-Z")
 
@@ -43,7 +46,10 @@ def build_train_and_eval(photos: Tensor, sizes: Any, decay: Tensor) -> Tuple[Ten
 
 
 def build_update(
-    total: Tensor, learning_rate: Tensor, head_rate: float = 1.0
+    total: Tensor,
+    learning_rate: Tensor,
+    head_rate: float = 1.0,
+    average: Optional[Average] = None,
 ) -> Tuple[Any, Tensor]:
     """Build one Adam step of all trained variables, with the moving averages and the step counter.
 
@@ -54,6 +60,7 @@ def build_update(
             a head are all positive, so a step of Adam moves all weights of an output in the same
             direction, and the output by about a thousand times the learning rate. At the rates
             that a trunk with random weights needs, this exceeds the range of the pose angles.
+        average: of gradients and moving averages over the workers; None: there is one worker.
 
     Returns:
         The operation, and the global norm of the gradient.
@@ -64,9 +71,12 @@ def build_update(
         total, tf.trainable_variables(), gate_gradients=optimizer.GATE_GRAPH
     )
     step = tf.train.get_or_create_global_step()
+    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    if average is not None:
+        pairs, updates = _average_over_workers(pairs, updates, average)
 
     # The moving averages are part of the step: they are updated before it is counted.
-    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+    with tf.control_dependencies(updates):
         if head_rate == 1:
             update = optimizer.apply_gradients(pairs, global_step=step)
         else:
@@ -78,6 +88,32 @@ def build_update(
             with tf.control_dependencies([update_heads]):
                 update = optimizer.apply_gradients(trunk, global_step=step)
     return update, tf.global_norm([gradient for gradient, _ in pairs])
+
+
+def _average_over_workers(
+    pairs: Sequence[Tuple[Tensor, Any]], updates: Sequence[Tensor], average: Average
+) -> Tuple[List[Tuple[Tensor, Any]], List[Any]]:
+    """Average gradients and moving averages in one exchange.
+
+    Args:
+        pairs: (gradient, variable) of this worker's share of the batch.
+        updates: updates of the moving averages by this worker's share.
+        average: the exchange.
+
+    Returns:
+        (gradient, variable) of the whole batch, and updates of the moving averages by all shares.
+    """
+    # 1. This worker's values.
+    gradients, variables = zip(*[pair for pair in pairs if pair[0] is not None])
+    names = sorted({update.op.inputs[0].op.name for update in updates})
+    moving = [v for v in tf.global_variables() if v.op.name in names]
+    with tf.control_dependencies(updates):
+        updated = [v.read_value() for v in moving]
+
+    # 2. Means over the workers.
+    means = average(list(gradients) + updated)
+    assigned = [tf.assign(v, mean) for v, mean in zip(moving, means[len(gradients) :])]
+    return list(zip(means, variables)), assigned
 
 
 def is_head(variable: Any) -> bool:

@@ -84,6 +84,7 @@ class TrainingOptions(NamedTuple):
     resume: bool = False
     deterministic: bool = False
     threads: int = 0  # reading faces; 0: one per core
+    workers: int = 1  # processes that share each batch
     quiet: bool = False
 
 

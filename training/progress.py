@@ -49,7 +49,8 @@ class Progress:
 class StopRequest:
     """Notes Ctrl-C and SIGTERM while active, instead of being interrupted by them.
 
-    Only the first signal is noted; the second has its usual effect.
+    Only the first signal is noted; the second has its usual effect. An ignored signal, such as
+    Ctrl-C in the background of a shell, remains ignored.
 
     Attributes:
         signal: number of the noted signal, or None.
@@ -66,7 +67,8 @@ class StopRequest:
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():  # others may not set handlers
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: Any) -> None:

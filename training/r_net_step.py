@@ -4,7 +4,7 @@ Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (
 section 3: supervised by the photo, its landmarks and an identity network, without 3-D labels.
 """
 
-from typing import Any, Dict
+from typing import Any, Dict, Optional, Tuple
 
 import losses as loss_terms
 import networks
@@ -15,6 +15,7 @@ from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from losses import Losses, LossWeights
 from training.optimizer import (
+    Average,
     build_train_and_eval,
     build_update,
     coefficient_histograms,
@@ -29,7 +30,11 @@ from utils.tf_compat import Tensor, tf
 
 
 def build_r_net_step(
-    batch: Batch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+    batch: Batch,
+    model: FaceModel,
+    options: TrainingOptions,
+    identity_network: Any = None,
+    average: Optional[Average] = None,
 ) -> TrainingStep:
     """Build the graph of a training step of R-Net.
 
@@ -38,6 +43,7 @@ def build_r_net_step(
         model: face model.
         options: options of the run.
         identity_network: see ``identity.load_identity_network``; None omits the perceptual loss.
+        average: see ``training.optimizer.build_update``.
     """
     # 1. network, face, image
     sizes = coefficient_sizes(model)
@@ -47,10 +53,14 @@ def build_r_net_step(
     rendering = render_face(face, model)
 
     # 2. losses and update
-    weights = options.loss_weights
-    losses = _losses(batch, trained, face, rendering, model, weights, identity_network)
+    weights, mask = options.loss_weights, rendering.front_mask * batch.attention
+    area: Optional[Tensor] = None
+    feeds: Dict[Any, Any] = {}
+    if average is not None:
+        area, feeds = _shared_area(mask, average)
+    losses = _losses(batch, trained, face, rendering, mask, area, model, weights, identity_network)
     total = loss_terms.total_loss(losses, weights)
-    update, gradient_norm = build_update(total, learning_rate)
+    update, gradient_norm = build_update(total, learning_rate, average=average)
 
     # 3. summaries
     parts = split_coefficients(trained, sizes)
@@ -67,6 +77,7 @@ def build_r_net_step(
         loss_gradient_norms=loss_gradient_norms(losses, weights, trained),
         histograms=coefficient_histograms(parts),
         pictures=_pictures(face, rendering, model),
+        validation_feeds=feeds,
         published=_published_scalars(losses, total),
     )
 
@@ -94,11 +105,13 @@ def _losses(
     coefficients: Tensor,
     face: Face,
     rendering: Rendering,
+    mask: Tensor,
+    area: Optional[Tensor],
     model: FaceModel,
     weights: LossWeights,
     identity_network: Any,
 ) -> Losses:
-    """Return the six unweighted losses."""
+    """Return the six unweighted losses; mask and area are those of the photometric loss."""
     parts = split_coefficients(coefficients, coefficient_sizes(model))
     perceptual = None
     if identity_network is not None:
@@ -106,15 +119,25 @@ def _losses(
             identity_network.features(batch.photos), identity_network.features(rendering.image)
         )
     return Losses(
-        photometric=loss_terms.photometric_loss(
-            batch.photos, rendering.image, rendering.front_mask * batch.attention
-        ),
+        photometric=loss_terms.photometric_loss(batch.photos, rendering.image, mask, area),
         landmark=loss_terms.landmark_loss(face.landmarks, batch.landmarks),
         perceptual=perceptual,
         regularization=loss_terms.regularization_loss(parts, weights),
         reflectance=loss_terms.reflectance_loss(face.albedo, model.skin_mask),
         gamma=loss_terms.gamma_loss(parts.gamma),
     )
+
+
+def _shared_area(mask: Tensor, average: Average) -> Tuple[Tensor, Dict[Any, Any]]:
+    """Return the mean over the workers of the masks' sum, and the feeds of a validation.
+
+    The photometric losses of all shares, each divided by it, have the loss of the whole batch as
+    their mean. A validation has one worker and takes its own sum.
+    """
+    own = tf.reduce_sum(tf.stop_gradient(mask))
+    validating = tf.placeholder_with_default(False, [], "one_worker")
+    area = tf.cond(validating, lambda: tf.identity(own), lambda: average([own])[0])
+    return area, {validating: True}
 
 
 def _published_scalars(losses: Losses, total: Tensor) -> Dict[str, Tensor]:

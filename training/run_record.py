@@ -14,6 +14,8 @@ from utils.tf_compat import tf
 from utils.version import VERSION
 
 _GIT_TIMEOUT = 10  # seconds
+# Options that may differ between the workers of a cluster: paths of one machine, and the chief's.
+_OWN_OPTIONS = ("data_path", "val_data_path", "result_path", "init_weights", "face_model", "keep")
 _INCONSEQUENTIAL = ("resume", "quiet", "threads")  # options that results do not depend on
 
 
@@ -66,6 +68,18 @@ def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> List[
             "on".format(now["data"]["faces"])
         )
     return sentences
+
+
+def shared_settings(record: Mapping[str, Any], identity: str) -> Dict[str, Any]:
+    """Return the settings that all workers of a cluster must share.
+
+    Args:
+        record: record of the run, with its data.
+        identity: kind and file of the identity network.
+    """
+    apart = _INCONSEQUENTIAL + _OWN_OPTIONS + ("batch_norm_decay",)
+    options = {name: value for name, value in record["options"].items() if name not in apart}
+    return dict(record, options=options, identity=identity)
 
 
 def _settings(record: Mapping[str, Any]) -> Dict[str, Any]:

@@ -1,6 +1,6 @@
 """One training step of R-Net on faces with known coefficients, without rendering."""
 
-from typing import Any
+from typing import Any, Optional
 
 from dataset.cached_stream import LabeledBatch
 from face_model import FaceModel
@@ -11,6 +11,7 @@ from training.coefficient_losses import (
     total_coefficient_loss,
 )
 from training.optimizer import (
+    Average,
     build_train_and_eval,
     build_update,
     coefficient_histograms,
@@ -24,7 +25,11 @@ from utils.tf_compat import tf
 
 
 def build_supervised_step(
-    batch: LabeledBatch, model: FaceModel, options: TrainingOptions, identity_network: Any = None
+    batch: LabeledBatch,
+    model: FaceModel,
+    options: TrainingOptions,
+    identity_network: Any = None,
+    average: Optional[Average] = None,
 ) -> TrainingStep:
     """Build the graph of a training step of R-Net without pictures.
 
@@ -34,6 +39,7 @@ def build_supervised_step(
         options: options of the run; ``loss_weights`` are
             ``training.coefficient_losses.CoefficientLossWeights``.
         identity_network: not used.
+        average: see ``training.optimizer.build_update``.
     """
     # 1. network
     sizes = coefficient_sizes(model)
@@ -45,7 +51,7 @@ def build_supervised_step(
         trained, batch.coefficients, batch.landmarks, model, build_metric_matrices(model)
     )
     total = total_coefficient_loss(losses, options.loss_weights)
-    update, gradient_norm = build_update(total, learning_rate, options.head_rate)
+    update, gradient_norm = build_update(total, learning_rate, options.head_rate, average)
 
     # 3. summaries
     return TrainingStep(

@@ -17,6 +17,7 @@ from geometry.camera import IMAGE_SIZE
 from losses import LossWeights
 from networks import LANDMARK_NET_INPUT_SIZE, R_NET_INPUT_SIZES
 from training.c_net_step import CNetLossWeights, build_c_net_step, initialize_c_net
+from training.cluster import Share
 from training.coefficient_losses import CoefficientLossWeights
 from training.landmark_step import (
     LandmarkLossWeights,
@@ -84,16 +85,18 @@ def _find_folders(options: TrainingOptions) -> Tuple[FaceFolder, FaceFolder]:
     return training, find_faces(options.val_data_path)
 
 
-def _build_face_queue(stream: FaceStream, options: TrainingOptions) -> BatchQueue:
-    return build_batch_queue(stream, options.batch_size, options.threads)
+def _build_face_queue(stream: FaceStream, share: Share, options: TrainingOptions) -> BatchQueue:
+    return build_batch_queue(stream, share.size, options.threads, share.offset, share.stride)
 
 
-def _build_cached_queue(stream: CachedFaceStream, options: TrainingOptions) -> BatchQueue:
-    return build_cached_batch_queue(stream, options.batch_size)
+def _build_cached_queue(
+    stream: CachedFaceStream, share: Share, options: TrainingOptions
+) -> BatchQueue:
+    return build_cached_batch_queue(stream, share.size, share.offset, share.stride)
 
 
-def _build_set_queue(stream: SetStream, options: TrainingOptions) -> BatchQueue:
-    return build_set_queue(stream, options.batch_size)
+def _build_set_queue(stream: SetStream, share: Share, options: TrainingOptions) -> BatchQueue:
+    return build_set_queue(stream, share.size, share.offset, share.stride)
 
 
 TASKS: Dict[Tuple[str, str], Task] = {

@@ -1,18 +1,22 @@
 """The training loop: steps, summaries, validation, checkpoints, and the end of a run."""
 
+import contextlib
 import os
+import signal
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from checkpoints.record import image_size_notices, read_record, require_face_model
+from checkpoints.variables import assign
 from dataset.face_stream import BatchQueue
 from dataset.processed_faces import FaceFolder
 from face_model import FaceModel
 from gcn.pyramid import recorded_pyramid
 from identity import load_identity_network
 from networks import R_NET_BATCH_NORM_DECAY
+from training.cluster import LoneWorker, Share
 from training.options import (
     NO_IDENTITY,
     TrainingOptions,
@@ -22,7 +26,12 @@ from training.options import (
 )
 from training.progress import Progress, StopRequest
 from training.run_folder import OPTIONS_FILE, locked_run_folder
-from training.run_record import describe_changes, describe_data, describe_run
+from training.run_record import (
+    describe_changes,
+    describe_data,
+    describe_run,
+    shared_settings,
+)
 from training.saver import CheckpointSaver
 from training.step import TrainingStep
 from training.summaries import MESH_PLUGIN, SummaryWriter
@@ -42,6 +51,7 @@ _DECAY_NOTICES = {
     "ramp": "batch normalization: the decay of the moving averages rises to the published {}, "
     "because the run began with random weights".format(R_NET_BATCH_NORM_DECAY),
 }
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)  # by which any worker stops all
 _NAMED_FACES = 5  # left-out faces that are named; further ones are only counted
 
 
@@ -49,8 +59,9 @@ class Task(NamedTuple):
     """The parts of training that depend on the network and its supervision."""
 
     open_streams: Callable[[TrainingOptions, FaceModel], Tuple[Any, Any]]  # training, validation
-    build_queue: Callable[[Any, TrainingOptions], BatchQueue]  # of a stream
-    build_step: Callable[..., TrainingStep]  # of (batch, model, options, identity network)
+    build_queue: Callable[[Any, Share, TrainingOptions], BatchQueue]  # of a stream
+    # Of (batch, model, options, identity network, training.optimizer.Average or None).
+    build_step: Callable[..., TrainingStep]
     initialize: Callable[[Any, str], None]  # of (session, path of the weights to start from)
     loss_weights: Any  # NamedTuple class whose defaults are the published weights
     image_sizes: Tuple[int, ...]  # of the network's input, pixels
@@ -72,6 +83,17 @@ class Outcome(NamedTuple):
     signal: Optional[int]  # that stopped the run
 
 
+class _Exchange(NamedTuple):
+    """Values of a step that the workers of a cluster share, or those of the one worker."""
+
+    losses: Dict[str, Any]  # of the whole batch
+    indices: Any  # of the whole batch's faces
+    broken: Any  # number of faces that could not be read so far, over all workers
+    stop: Any  # number of workers that got each of _SIGNALS
+    own_broken: Any  # placeholders of this worker's numbers
+    own_stop: Any
+
+
 class _RunGraph(NamedTuple):
     """The graph of a run, and the data that it reads."""
 
@@ -80,23 +102,30 @@ class _RunGraph(NamedTuple):
     queue: BatchQueue
     val_queue: BatchQueue
     step: TrainingStep
+    exchange: _Exchange
     identity: str  # kind and file of the identity network, or NO_IDENTITY
 
 
-def train(options: TrainingOptions, model: FaceModel, task: Task) -> Outcome:
+def train(
+    options: TrainingOptions, model: FaceModel, task: Task, cluster: Optional[LoneWorker] = None
+) -> Outcome:
     """Train a network.
 
     Args:
         options: options of the run.
         model: face model.
         task: task of the options' network and supervision, see ``training.tasks``.
+        cluster: the workers that share each batch; None: this process alone. Only the first one
+            reads and writes the folder of the run.
 
     Raises:
-        InputError: files are missing, damaged or cannot be written, or a loss is not finite.
+        InputError: files are missing, damaged or cannot be written, a loss is not finite, or
+            another worker is lost or differs.
     """
-    with locked_run_folder(options) as folder, tf.Graph().as_default():
+    cluster = cluster or LoneWorker()
+    with cluster, _run_folder(options, cluster) as folder, tf.Graph().as_default():
         try:
-            trainer = _Trainer(options, model, task, folder)
+            trainer = _Trainer(options, model, task, folder, cluster)
             try:
                 return trainer.run()
             finally:
@@ -109,31 +138,60 @@ def train(options: TrainingOptions, model: FaceModel, task: Task) -> Outcome:
             ) from None
 
 
-class _Trainer:
-    """A run: its graph, session and files."""
+@contextlib.contextmanager
+def _run_folder(options: TrainingOptions, cluster: LoneWorker) -> Iterator[Optional[str]]:
+    """Yield the folder of the run, locked, or None in a worker that is not the chief."""
+    if not cluster.is_chief:
+        yield None
+        return
+    with locked_run_folder(options) as folder:
+        yield folder
 
-    def __init__(self, options: TrainingOptions, model: FaceModel, task: Task, folder: str) -> None:
+
+class _Trainer:
+    """A run: its graph, session and files, which only the chief of a cluster has."""
+
+    def __init__(
+        self,
+        options: TrainingOptions,
+        model: FaceModel,
+        task: Task,
+        folder: Optional[str],
+        cluster: LoneWorker,
+    ) -> None:
         self._options = options
+        self._cluster = cluster
+        self._share = cluster.share(options.batch_size)
         self._model = model
         self._losses: Dict[str, float] = {}  # of the last step
         self._validation: Dict[str, float] = {}  # of the last validation
         self._checkpoint: Optional[str] = None  # prefix of the newest
+        self._stop: Optional[int] = None  # signal by which a worker stops all
+        self._broken = 0  # faces that could not be read, over all workers
+        self._writers: Dict[str, SummaryWriter] = {}
 
         # 1. Graph and session; the configuration first, because it may be unsupported.
         config = _session_config(options)
-        self._graph = _build_graph(options, model, task)
-        self._session = tf.Session(config=config)
+        cluster.start(config)
+        self._graph = _build_graph(options, model, task, cluster)
+        self._session = tf.Session(cluster.target, config=config)
 
-        # 2. Variables: of a checkpoint, of other weights, or random.
+        # 2. Variables: of a checkpoint, of other weights, or random; the chief's in all workers.
         faces = self._graph.stream.folder
         self._record = dict(describe_run(options, model), data=describe_data(faces))
-        self._saver = CheckpointSaver(folder, options.keep, self._record)
+        self._saver: Optional[CheckpointSaver] = None
+        if folder is not None:
+            self._saver = CheckpointSaver(folder, options.keep, self._record)
         notices = self._initialize(task)
-        self._first_step = int(self._session.run(self._graph.step.step))
+        self._first_step = self._join()
         self._start_queue(self._first_step)
 
         # 3. Outputs beside the checkpoints.
-        self._progress = Progress(self._first_step, options.steps, options.quiet)
+        is_quiet = options.quiet or not cluster.is_chief
+        self._progress = Progress(self._first_step, options.steps, is_quiet)
+        self._speed = _SpeedMeter()
+        if folder is None:
+            return
         for notice in _describe_supervision(self._graph, task) + notices:
             self._progress.notice(notice)
         write_json(os.path.join(folder, OPTIONS_FILE), self._record)
@@ -143,12 +201,13 @@ class _Trainer:
         }
         if not self._first_step:
             self._writers["train"].write_graph(self._session.graph)
-        self._speed = _SpeedMeter()
 
     def _initialize(self, task: Task) -> List[str]:
         """Set all variables; returns notices about their origin."""
         self._session.run(tf.global_variables_initializer())
         notices: List[str] = []
+        if self._saver is None:
+            return notices
         if self._options.resume:
             self._checkpoint, reasons = self._saver.restore_newest(
                 self._session, self._require_resumable
@@ -164,6 +223,25 @@ class _Trainer:
             notices.append("started from the weights of {}".format(self._options.init_weights))
             notices += image_size_notices(self._options.init_weights, self._options.image_size)
         return notices + missing_dependencies([MESH_PLUGIN])
+
+    def _join(self) -> int:
+        """Begin together with the other workers; returns the number of steps done before."""
+        # 1. The chief's choices.
+        step = self._graph.step.step
+        first: Dict[str, Any] = {
+            "step": int(self._session.run(step)),
+            "batch_norm_decay": self._options.batch_norm_decay,
+        }
+        settings = shared_settings(self._record, self._graph.identity)
+        first = dict(self._cluster.join(settings, first))
+        self._options = self._options._replace(batch_norm_decay=first["batch_norm_decay"])
+
+        # 2. Its variables.
+        if not self._cluster.is_chief:
+            assign(self._session, [step], {step.op.name: np.array(first["step"])})
+        self._cluster.broadcast(self._session, tf.global_variables())
+        self._cluster.report(first["step"], self._checkpoint)
+        return int(first["step"])
 
     def _require_resumable(self, prefix: str) -> None:
         """Raise an InputError if a checkpoint is of another face model or mesh pyramid."""
@@ -203,19 +281,21 @@ class _Trainer:
 
         # 1. Steps.
         with StopRequest(self._progress.notice) as stop:
-            while done < options.steps and stop.signal is None:
-                self._train_step(done)
+            while done < options.steps and not self._must_stop(stop):
+                self._train_step(done, stop)
                 done += 1
+                if self._saver is None:
+                    continue
                 if _is_due(done, options.val_interval) or done == options.steps:
                     self._validate(done)
                     self._speed.start(done)
                 if _is_due(done, options.checkpoint_interval):
-                    self._checkpoint = self._saver.save(self._session, done)
+                    self._save(done)
                     self._speed.start(done)
 
             # 2. The last checkpoint, before another signal may interrupt.
             if done > self._first_step and not _is_due(done, options.checkpoint_interval):
-                self._checkpoint = self._saver.save(self._session, done)
+                self._save(done)
         return Outcome(
             first_step=self._first_step,
             last_step=done,
@@ -224,36 +304,62 @@ class _Trainer:
             losses=self._losses,
             validation=self._validation,
             checkpoint=self._checkpoint,
-            broken=len(self._graph.stream.broken),
-            signal=stop.signal,
+            broken=max(self._broken, len(self._graph.stream.broken)),
+            signal=self._stop,
         )
+
+    def _must_stop(self, stop: StopRequest) -> bool:
+        """Return True if a signal stops the run; the workers of a cluster agree after each step."""
+        if self._cluster.size == 1:
+            self._stop = stop.signal
+        return self._stop is not None
+
+    def _save(self, done: int) -> None:
+        """Write a checkpoint, in the chief."""
+        if self._saver is not None:
+            self._checkpoint = self._saver.save(self._session, done)
+            self._cluster.report(done, self._checkpoint)
 
     def close(self) -> None:
         """Close the progress line, the event files and the session."""
         self._progress.close()
         for writer in self._writers.values():
             writer.close()
-        self._session.close()
+        self._cluster.close(self._session)
 
-    def _train_step(self, step: int) -> None:
-        """Perform the update after ``step`` updates, and write its summaries if they are due."""
-        done, graph = step + 1, self._graph.step
+    def _train_step(self, step: int, stop: StopRequest) -> None:
+        """Perform the update after ``step`` updates, and write its summaries if they are due.
+
+        Args:
+            step: number of updates.
+            stop: signal to this worker, by which all workers stop after the step.
+        """
+        done, graph, exchange = step + 1, self._graph.step, self._graph.exchange
         is_first = step == self._first_step
         scalars_due = is_first or _is_due(done, self._options.scalar_interval)
         pictures_due = is_first or _is_due(done, self._options.image_interval)
+        scalars_due, pictures_due = (
+            due and bool(self._writers) for due in (scalars_due, pictures_due)
+        )
 
         # 1. Update.
         feeds = {
             graph.learning_rate: learning_rate_at(step, self._options),
             graph.batch_norm_decay: batch_norm_decay_at(step, self._options),
+            exchange.own_broken: len(self._graph.stream.broken),
+            exchange.own_stop: [stop.signal == number for number in _SIGNALS],
         }
-        values = self._evaluate(self._step_fetches(scalars_due, pictures_due), feeds)
+        fetches = self._step_fetches(scalars_due, pictures_due)
+        values = self._cluster.run(lambda: self._evaluate(fetches, feeds))
 
         # 2. Broken faces, diverged losses, progress.
         for reason in self._graph.stream.pop_errors():
             self._progress.notice("skipped: " + reason)
         self._require_finite(done, values)
         self._losses = values["losses"]
+        self._broken = int(values["broken"])
+        self._stop = next((n for n, count in zip(_SIGNALS, values["stop"]) if count), None)
+        self._cluster.report(done, self._checkpoint)
         self._progress.step(values["losses"]["total"])
 
         # 3. Summaries.
@@ -269,10 +375,13 @@ class _Trainer:
     def _step_fetches(self, scalars_due: bool, pictures_due: bool) -> Dict[str, Any]:
         """Return name -> tensors to be evaluated in a training step."""
         graph, batch = self._graph.step, self._graph.queue.batch
+        exchange = self._graph.exchange
         fetches = {
             "update": graph.update,
-            "losses": graph.losses,
-            "indices": batch.indices,
+            "losses": exchange.losses,
+            "indices": exchange.indices,
+            "broken": exchange.broken,
+            "stop": exchange.stop,
             "gradient_norm": graph.gradient_norm,
         }
         if scalars_due:
@@ -296,7 +405,7 @@ class _Trainer:
         # 1. The same faces each time, in whole batches.
         graph, writer = self._graph, self._writers["val"]
         faces = min(self._options.val_faces, len(graph.val_stream.folder.faces))
-        batches = -(-faces // self._options.batch_size)
+        batches = -(-faces // self._share.size)
         self._session.run(graph.val_queue.initializer, {graph.val_queue.first: 0})
 
         # 2. Sums; pictures of the first batch.
@@ -343,12 +452,13 @@ class _Trainer:
         except tf.errors.ResourceExhaustedError:
             raise InputError(
                 "a batch of {} faces does not fit into memory; choose a smaller "
-                "--batch_size".format(self._options.batch_size)
+                "--batch_size".format(self._share.size)
             ) from None
-        except tf.errors.OpError:
+        except tf.errors.OpError as error:
             for stream in (self._graph.stream, self._graph.val_stream):
                 if stream.failure:
                     raise stream.failure from None
+            self._cluster.explain(error)
             raise
 
     def _require_finite(self, done: int, values: Dict[str, Any]) -> None:
@@ -372,7 +482,7 @@ class _Trainer:
                 done,
                 " and ".join(quantities),
                 "are" if len(quantities) > 1 else "is",
-                ", ".join(faces[index].name for index in values["indices"]),
+                ", ".join(faces[int(index)].name for index in values["indices"]),
                 checkpoint,
             )
         )
@@ -410,22 +520,49 @@ class _SpeedMeter:
         return (done - self._done) / (time.monotonic() - self._time)
 
 
-def _build_graph(options: TrainingOptions, model: FaceModel, task: Task) -> _RunGraph:
+def _build_graph(
+    options: TrainingOptions, model: FaceModel, task: Task, cluster: LoneWorker
+) -> _RunGraph:
     """Build the graph of a run in the current graph."""
     # 1. Data.
     stream, val_stream = task.open_streams(options, model)
     tf.set_random_seed(options.seed)
-    queue, val_queue = (task.build_queue(each, options) for each in (stream, val_stream))
+    share = cluster.share(options.batch_size)
+    queue = task.build_queue(stream, share, options)
+    val_queue = task.build_queue(val_stream, Share(share.size, 0, share.size), options)
 
     # 2. Network, losses and update.
     identity = None
     if task.identity_role is not None and options.identity != NO_IDENTITY:
         identity = load_identity_network(options.identity, task.pooled_only)
-    step = task.build_step(queue.batch, model, options, identity)
+    step = task.build_step(queue.batch, model, options, identity, cluster.average)
+    exchange = _build_exchange(step, queue.batch, share, cluster)
     description = NO_IDENTITY
     if identity:
         description = "{} ({})".format(identity.kind, from_root(identity.path))
-    return _RunGraph(stream, val_stream, queue, val_queue, step, description)
+    return _RunGraph(stream, val_stream, queue, val_queue, step, exchange, description)
+
+
+def _build_exchange(step: TrainingStep, batch: Any, share: Share, cluster: LoneWorker) -> _Exchange:
+    """Build the exchange of the values of a step that all workers need."""
+    # 1. This worker's values.
+    broken = tf.placeholder(tf.float32, [], "broken")
+    stop = tf.placeholder(tf.float32, [len(_SIGNALS)], "stop")
+    if cluster.average is None:
+        return _Exchange(step.losses, batch.indices, broken, stop, broken, stop)
+    names = sorted(step.losses)
+    losses = tf.stack([step.losses[name] for name in names])
+    indices = tf.cast(tf.reshape(batch.indices, [share.size]), tf.float32)
+    before, after = share.offset, share.stride - share.offset - share.size
+    indices = tf.pad(indices, [[before, after]])
+
+    # 2. Means over the workers; a sum is the number of workers times the mean.
+    count = float(cluster.size)
+    losses, *others = cluster.average([losses, indices, broken, stop])
+    indices, all_broken, all_stop = (tf.rint(count * values) for values in others)
+    return _Exchange(
+        dict(zip(names, tf.unstack(losses))), indices, all_broken, all_stop, broken, stop
+    )
 
 
 def _session_config(options: TrainingOptions) -> Any:

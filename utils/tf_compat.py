@@ -145,6 +145,18 @@ def session_config(intra_op_threads: int = 0, inter_op_threads: int = 0) -> Any:
     )
 
 
+def all_reduce_sum(tensor: Tensor, group_size: int, instance: int) -> Tensor:
+    """Return the sum of a tensor over the workers of a cluster, the same bits in all of them.
+
+    Args:
+        tensor: on a device that is named in full, of the same shape in all workers.
+        group_size: number of workers.
+        instance: number of the exchange, the same in all workers, and unique in the graph.
+    """
+    collectives = importlib.import_module("tensorflow.python.ops.collective_ops")
+    return collectives.all_reduce(tensor, group_size, 1, instance, "Add", "Id")
+
+
 def inference_config() -> Any:
     """Return a ``tf.ConfigProto`` for networks of constant weights, which need few rewrites.
 

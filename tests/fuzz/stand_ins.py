@@ -147,13 +147,16 @@ def _paint_here(
         finished(len(faces))
 
 
-def tiny_step(batch: Any, model: Any, options: Any, identity_network: Any = None) -> TrainingStep:
+def tiny_step(
+    batch: Any, model: Any, options: Any, identity_network: Any = None, average: Any = None
+) -> TrainingStep:
     """Build a training step of one weight, which learns the mean brightness of the photos."""
     targets = build_mesh_targets(batch.indices, model, options)
     step = _build_step(
         tf.reduce_mean(batch.photos * batch.attention, [1, 2, 3]),
         tf.reduce_mean(tf.abs(batch.landmarks))
         + (0.0 if targets is None else tf.reduce_mean(tf.abs(targets.vertices))),
+        average,
     )
     if not options.augment:  # half of the commands go without pictures, which are slow
         return step
@@ -164,16 +167,21 @@ def tiny_step(batch: Any, model: Any, options: Any, identity_network: Any = None
 
 
 def tiny_supervised_step(
-    batch: Any, model: Any, options: Any, identity_network: Optional[Any] = None
+    batch: Any,
+    model: Any,
+    options: Any,
+    identity_network: Optional[Any] = None,
+    average: Optional[Any] = None,
 ) -> TrainingStep:
     """Build a training step of one weight for faces whose coefficients are known."""
     return _build_step(
         tf.reduce_mean(batch.photos, [1, 2, 3]),
         tf.reduce_mean(tf.abs(batch.landmarks)) + tf.reduce_mean(tf.abs(batch.coefficients)),
+        average,
     )
 
 
-def _build_step(brightness: Tensor, further_loss: Tensor) -> TrainingStep:
+def _build_step(brightness: Tensor, further_loss: Tensor, average: Any) -> TrainingStep:
     learning_rate, decay = (
         tf.placeholder(tf.float32, [], name) for name in ("learning_rate", "batch_norm_decay")
     )
@@ -183,6 +191,8 @@ def _build_step(brightness: Tensor, further_loss: Tensor) -> TrainingStep:
     loss = tf.reduce_mean(tf.square(prediction - brightness)) + further_loss
     optimizer = tf.train.GradientDescentOptimizer(learning_rate)
     ((gradient, variable),) = optimizer.compute_gradients(loss, [weight])
+    if average is not None:
+        (gradient,) = average([gradient])
     return TrainingStep(
         update=optimizer.apply_gradients([(gradient, variable)], step),
         step=step,

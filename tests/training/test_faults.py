@@ -135,7 +135,7 @@ def test_face_rewritten_during_a_run_is_read_anew(run, tmp_path, monkeypatch):
     assert max(losses[-4:]) < 0.5 * min(losses[:2])
 
 
-def tiny_supervised_step(batch, model, options, identity_network=None):
+def tiny_supervised_step(batch, model, options, identity_network=None, average=None):
     """Build the network of one weight on batches without skin masks."""
     masked = Batch(
         batch.photos, tf.ones_like(batch.photos[..., :1]), batch.landmarks, batch.indices
