@@ -146,8 +146,11 @@ def _parse_triangles(text: str, path: str) -> np.ndarray:
 
 def _read_expression_names(path: str) -> Tuple[str, ...]:
     names = (read_json_object(path) or {}).get("expressions")
-    is_list = isinstance(names, list) and 0 < len(names) <= _MOST_COMPONENTS
-    if not is_list or not all(isinstance(name, str) and name.isidentifier() for name in names):
+    if (
+        not isinstance(names, list)
+        or not 0 < len(names) <= _MOST_COMPONENTS
+        or not all(isinstance(name, str) and name.isidentifier() for name in names)
+    ):
         raise InputError("{}: holds no list of expressions; {}".format(path, SOURCE))
     return tuple(names)
 

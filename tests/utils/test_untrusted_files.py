@@ -277,7 +277,8 @@ def test_numpy_never_unpickles():
     "name", ["loads", "Unpickler", "eval", "exec", "system", "yaml", "loadtxt"]
 )
 def test_nothing_that_runs_what_it_reads(name):
-    allowed = {"loads": ("utils/json_files.py",), "loadtxt": ("face_model/bfm.py",)}.get(name, ())
+    json_readers = ("utils/json_files.py", "training/cluster.py", "training/board.py")
+    allowed = {"loads": json_readers, "loadtxt": ("face_model/bfm.py",)}.get(name, ())
     assert [path for path, _ in calls(name) if path not in allowed] == []
 
 
