@@ -42,6 +42,7 @@ from reconstruction.face_views import (
 )
 from reconstruction.look_ahead import iterate_batches
 from reconstruction.people import write_people
+from reconstruction.relighting import LIGHT_HELP, read_light, relight
 from utils.arguments import positive_int
 from utils.atomic import atomic_path
 from utils.errors import run_main
@@ -81,6 +82,7 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         metavar="DEGREES",
         help="largest angle of the turntable to each side; 0: a whole turn",
     )
+    parser.add_argument("--light", nargs="+", metavar="LIGHT", help=LIGHT_HELP)
     add_reconstruction_flags(parser)
     return parser.parse_args(argv)
 
@@ -88,6 +90,7 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
 def main(argv: Optional[List[str]] = None) -> int:
     """Draw every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
+    light = read_light(arguments.light) if arguments.light else None
     setup = prepare_reconstruction(arguments)
     source = setup.source
     print(setup.description)
@@ -96,7 +99,7 @@ def main(argv: Optional[List[str]] = None) -> int:
 
     def write(reconstruction: Reconstruction) -> None:
         written = [
-            write_pictures(variant, setup.model, arguments)
+            write_pictures(variant, setup.model, arguments, light)
             for variant in mesh_variants(reconstruction)
         ]
         rows.extend(written if len(rows) < _SHEET_ROWS else [])
@@ -110,7 +113,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         for _ in write_people(setup, arguments, report, write):
             pass
         if rows:
-            sheet = arrange_contact_sheet(rows, IMAGE_SIZE, ["photo"] + arguments.kinds)
+            sheet = arrange_contact_sheet(
+                rows, IMAGE_SIZE, ["photo"] + arguments.kinds + ["relit"] * (light is not None)
+            )
             _save(os.path.join(arguments.output, "contact_sheet.png"), sheet)
     report.close()
     print("{}, pictures in {}".format(report.summary(), arguments.output))
@@ -118,7 +123,10 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def write_pictures(
-    reconstruction: Reconstruction, model: FaceModel, arguments: argparse.Namespace
+    reconstruction: Reconstruction,
+    model: FaceModel,
+    arguments: argparse.Namespace,
+    light: Optional[np.ndarray] = None,
 ) -> List[np.ndarray]:
     """Write the pictures of one face.
 
@@ -126,6 +134,7 @@ def write_pictures(
         reconstruction: a ``Reconstruction``.
         model: the ``FaceModel`` it was made with.
         arguments: result of :func:`parse_arguments`.
+        light: ``relighting.read_light(arguments.light)``, or None.
 
     Returns:
         The face's row of the contact sheet.
@@ -134,15 +143,19 @@ def write_pictures(
 
     # 1. all kinds, in the crop and in the photo
     crop = cut_crop(reconstruction, arguments.size)
-    in_crop = draw_pictures(
-        reconstruction, model, crop_view(reconstruction.world_shape, arguments.size), crop
+    shown = (
+        ("", crop_view(reconstruction.world_shape, arguments.size), crop),
+        ("photo_", photo_view(reconstruction), reconstruction.face.photo),
     )
-    in_photo = draw_pictures(
-        reconstruction, model, photo_view(reconstruction), reconstruction.face.photo
-    )
-    for kind in arguments.kinds:
-        _save("{}_{}.png".format(stem, kind), in_crop[kind])
-        _save("{}_photo_{}.png".format(stem, kind), in_photo[kind])
+    rows = []
+    for place, view, under in shown:
+        drawn = draw_pictures(reconstruction, model, view, under)
+        pictures = {kind: drawn[kind] for kind in arguments.kinds}
+        if light is not None:
+            pictures["relit"] = relight(reconstruction, model, view, under, light)
+        for kind, picture in pictures.items():
+            _save("{}_{}{}.png".format(stem, place, kind), picture)
+        rows.append(list(pictures.values()))
 
     # 2. the turntable
     if arguments.frames > 0:
@@ -160,7 +173,7 @@ def write_pictures(
             )
 
     # 3. the row of the contact sheet
-    return [_shrink(picture) for picture in [crop] + [in_crop[kind] for kind in arguments.kinds]]
+    return [_shrink(picture) for picture in [crop] + rows[0]]
 
 
 def _shrink(picture: np.ndarray) -> np.ndarray:

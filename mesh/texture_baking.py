@@ -18,10 +18,9 @@ import scipy.ndimage
 from alignment.align import Alignment
 from face_model import FaceModel
 from face_model.anatomy import Anatomy, find_anatomy
-from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import CAMERA_DISTANCE, IMAGE_SIZE, project_to_image
 from geometry.normals import surface_normals
-from geometry.spherical_harmonics import irradiance
+from mesh.face_light import light_on_face
 from mesh.uv_unwrap import UVMap
 from mesh_renderer.core import rasterize
 
@@ -42,9 +41,6 @@ _SOFTNESS = 1 / 150.0  # edge between seen and unseen, relative to the width of 
 # Teeth darken from their front backwards, in the shadow of lips and cheeks: dm behind the frontmost
 # point at which they have all of their color, and none.
 _TEETH_SHADOW = (0.01, 0.10)
-# Share of the mean light on the front of the face that is divided out at least: where the model
-# expects less, it is mostly wrong (hair under the chin, light that is reflected into folds).
-_LEAST_LIGHT = 0.55
 _ROWS = 256  # rows of the texture that are filled at once, to bound memory
 
 
@@ -134,12 +130,7 @@ def remove_light(
         uv_map: texture coordinates of the model.
     """
     # 1. the light on each vertex
-    coefficients = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
-    gamma = split_coefficients(coefficients, coefficient_sizes(model)).gamma[0]
-    normals = surface_normals(reconstruction.world_shape.astype(np.float64), model.triangles)
-    lit = irradiance(normals, gamma)
-    mean = np.maximum(lit[model.front_vertices].mean(axis=0), 0.1)
-    lit = np.maximum(lit, _LEAST_LIGHT * mean).astype(np.float32)
+    lit = light_on_face(reconstruction, model).astype(np.float32)
 
     # 2. on each texel, and beyond the face
     barycentric, triangle_ids, covered = draw_map(model, uv_map, len(texture))
