@@ -30,6 +30,8 @@ def read_radiance(path: str) -> np.ndarray:
     Raises:
         InputError: the file cannot be read, or is damaged or of another kind.
     """
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise InputError("{}: no such file; give an environment map".format(path))
     try:
         if os.path.getsize(path) > _LARGEST_FILE:
             raise ValueError("larger than any environment map")

@@ -102,6 +102,8 @@ def _model_folder(path: str) -> str:
 
 def _read_text(path: str) -> str:
     try:
+        if not os.path.isfile(path):  # a pipe would be waited for
+            raise ValueError("no such file")
         if os.path.getsize(path) > _LARGEST_FILE:
             raise ValueError("larger than any of ICT-FaceKit's")
         with open(path, encoding="ascii") as file:

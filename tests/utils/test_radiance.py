@@ -1,5 +1,7 @@
 """Radiance pictures: rows with and without runs, and damaged files."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -50,5 +52,8 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match="map.hdr: no Radiance picture"):
             read_radiance(str(path))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         read_radiance(str(tmp_path / "none.hdr"))
+    os.mkfifo(str(tmp_path / "pipe.hdr"))
+    with pytest.raises(InputError, match="no such file"):
+        read_radiance(str(tmp_path / "pipe.hdr"))
