@@ -17,8 +17,9 @@ from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import UVMap, unwrap_uv
 from reconstruction.api import FaceReconstructor
 from reconstruction.face import Reconstruction
+from reconstruction.face_data import describe_face, encode_face_data
 from reconstruction.result_files import build_mat_fields, make_model_content
-from utils.atomic import atomic_path
+from utils.atomic import atomic_path, write_atomically
 from utils.drawing import encode_jpeg
 from utils.mat_files import write_mat
 from utils.photos import read_photo
@@ -28,6 +29,7 @@ FILES = {
     "face.glb": "model/gltf-binary",
     "face.zip": "application/zip",
     "face.mat": "application/octet-stream",
+    "face.json": "application/json",
     "face.jpg": "image/jpeg",
 }
 _NAME = "face"
@@ -69,10 +71,11 @@ class FaceWorker:
         with atomic_path(os.path.join(folder, "face.mat")) as temporary:
             with open(temporary, "wb") as file:
                 write_mat(file, build_mat_fields(found, face.model, self._content))
+        data = encode_face_data(describe_face(found, face.model))
+        write_atomically(os.path.join(folder, "face.json"), data)
         picture = paste_crop(found.face.photo, found.overlay, found.face.alignment)
-        with atomic_path(os.path.join(folder, "face.jpg")) as temporary:
-            with open(temporary, "wb") as file:
-                file.write(encode_jpeg(_shrink(picture), _JPEG_QUALITY))
+        jpeg = encode_jpeg(_shrink(picture), _JPEG_QUALITY)
+        write_atomically(os.path.join(folder, "face.jpg"), jpeg)
         if found.face.is_doubtful:
             return "little of the face is seen surely: look at the picture"
         return None

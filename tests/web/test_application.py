@@ -70,6 +70,7 @@ def test_a_photo_becomes_a_face_to_download(client):
     assert ACTIONS[0].encode() in files["face.glb"].content and len(scene.geometry) == 1
     with zipfile.ZipFile(io.BytesIO(files["face.zip"].content)) as archive:
         assert sorted(archive.namelist()) == ["face.mtl", "face.obj", "face_texture.png"]
+    assert files["face.json"].json()["weights"][ACTIONS[0]] == 0.0
     fields = scipy.io.loadmat(io.BytesIO(files["face.mat"].content))
     assert fields["lm_68p"].shape == (68, 2)
     with Image.open(io.BytesIO(files["face.jpg"].content)) as image:
