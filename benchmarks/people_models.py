@@ -201,7 +201,7 @@ def _deformed_population(model: FaceModel) -> Population:
     # 2. their parts outside of the span of the identities
     identities = model.identity_basis.astype(np.float64)
     flat = draws.reshape(_DRAWS, -1).T
-    inside = np.linalg.solve(identities.T.dot(identities), identities.T.dot(flat))
+    inside = np.linalg.pinv(identities.T.dot(identities)).dot(identities.T.dot(flat))
     outside = flat - identities.dot(inside)
 
     # 3. modes: principal components of the draws
