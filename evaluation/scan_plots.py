@@ -95,7 +95,7 @@ def _draw_triangles(axis: Any, corners: np.ndarray, colors: np.ndarray) -> None:
 
     # Edges in the color of their triangle leave no gaps between neighbors.
     axis.add_collection(
-        PolyCollection(corners, facecolors=colors, edgecolors=colors, linewidths=0.3)
+        PolyCollection(list(corners), facecolors=colors, edgecolors=colors, linewidths=0.3)
     )
 
 
