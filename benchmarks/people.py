@@ -8,6 +8,8 @@ reconstruction is measured as ``evaluation.scans`` does (median over the face re
 photos), with a rigid alignment and with one that scales; it is printed in millimeters and as a
 share of the mean face's.
 
+With --stages, the table is one of variants of the default instead: where the identity is lost.
+
 Methods: the mean face; the landmarks alone; the network alone; the default, both refined by
 fitting; and, as the limit, our model fitted to the scan itself. Without --faces, people are our
 model's, deformed smoothly outside of its span.
@@ -23,6 +25,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
+import losses
 from benchmarks.people_models import (
     Population,
     fit_to_scan,
@@ -37,11 +40,17 @@ from evaluation.scan_distance import (
     in_face_region,
     measure_distances,
 )
+from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.model import FaceModel
+from fitting.landmarks import LandmarkFitter
+from fitting.objective import FaceObservation
+from fitting.photometric import FaceFitter, FitSettings
+from geometry.camera import flip_y
 from reconstruction.face import LocatedFace
 from reconstruction.pipeline import FacePipeline, make_observation
+from reconstruction.regressor import CoefficientRegressor
 from reconstruction.weights import NetworkRequest, choose_networks
 from utils.arguments import non_negative_int, positive_int
 from utils.atomic import atomic_path
@@ -49,7 +58,13 @@ from utils.errors import InputError, run_main
 from utils.report import Report
 from utils.workers import one_blas_thread
 
-METHODS = ("landmarks", "network", "default")
+# Weights of the losses that --stages varies, and factors.
+VARIANTS = (
+    ("regularization", 0.3),
+    ("regularization", 3.0),
+    ("photometric", 0.25),
+    ("landmark", 4.0),
+)
 ALIGNMENTS = ("rigid", "scaled")
 YAW_EDGES = (15.0, 30.0, 45.0)  # degrees
 _TARGET_YAW = 45.0  # degrees, of the last row of the table
@@ -119,14 +134,30 @@ class Reconstructor:
     Args:
         model: our face model.
         steps: photometric steps of fitting; None for the default.
+        stages: also reconstruct by variants of the default.
     """
 
-    def __init__(self, model: FaceModel, steps: Optional[int] = None) -> None:
+    def __init__(self, model: FaceModel, steps: Optional[int] = None, stages: bool = False) -> None:
         self.model = model
         self._sizes = coefficient_sizes(model)
-        network = choose_networks(NetworkRequest("auto", steps), model)
+        network = choose_networks(NetworkRequest("both", steps), model)
         self.pipeline = FacePipeline(model, network)
         self.description = self.pipeline.description
+        self._regressor = CoefficientRegressor(str(network.weights), model)
+        decoder = FaceDecoder(model)
+        self._fitter = FaceFitter(decoder, FitSettings(network.steps))
+        self._landmark_fitter = LandmarkFitter(model)
+        self._stages = stages
+        weights = losses.LossWeights()
+        self._variants = {
+            "{} x {:g}".format(name, factor): FaceFitter(
+                decoder,
+                FitSettings(
+                    network.steps, weights._replace(**{name: factor * getattr(weights, name)})
+                ),
+            )
+            for name, factor in (VARIANTS if stages else ())
+        }
 
     def locate(self, photo: PersonPhoto) -> LocatedFace:
         """Return the face of a photo that is nearest to the truth.
@@ -136,19 +167,62 @@ class Reconstructor:
         """
         return self.pipeline.locate(photo.photo)[0]
 
-    def reconstruct(self, faces: Sequence[LocatedFace]) -> Dict[str, np.ndarray]:
-        """Return method -> [B, identities]."""
-        fitter, regressor = self.pipeline._fitter, self.pipeline._regressor
-        crops = [face.alignment.crop for face in faces]
+    def reconstruct(
+        self, photos: Sequence[PersonPhoto], faces: Sequence[LocatedFace]
+    ) -> Dict[str, np.ndarray]:
+        """Return method -> [B, identities].
+
+        Args:
+            photos: the photos.
+            faces: the face of each.
+        """
+        observations = [make_observation(face) for face in faces]
+        predicted = self._regressor.predict([face.alignment.crop for face in faces])
         found = {
-            "landmarks": fitter.fit_landmarks([make_observation(face) for face in faces]),
+            "landmarks": self._fitter.fit_landmarks(observations),
+            "network": predicted,
             "default": self.pipeline.find_coefficients(faces),
         }
-        if regressor is not None:
-            found["network"] = regressor.predict(crops)
+        if self._stages:
+            found.update(self._vary(photos, faces, observations, predicted))
         return {
             method: split_coefficients(rows, self._sizes).identity for method, rows in found.items()
         }
+
+    def _vary(
+        self,
+        photos: Sequence[PersonPhoto],
+        faces: Sequence[LocatedFace],
+        observations: Sequence[FaceObservation],
+        predicted: np.ndarray,
+    ) -> Dict[str, np.ndarray]:
+        """Return variant -> [B, 257]."""
+        found = {}
+        for name, fitter in self._variants.items():
+            start = fitter.choose_start(observations, predicted)
+            found[name] = fitter.fit(observations, start).coefficients
+        landmarks = self._fitter.fit_landmarks(observations)
+        found["no network"] = self._fitter.fit(observations).coefficients
+        sizes = self._sizes
+        split_coefficients(landmarks, sizes).identity[:] = 0
+        found["from the mean face"] = self._fitter.fit(observations, landmarks).coefficients
+        true = [self._observe_truth(*row) for row in zip(photos, faces, observations)]
+        start = self._fitter.choose_start(true, predicted)
+        found["true landmarks"] = self._fitter.fit(true, start).coefficients
+        return found
+
+    def _observe_truth(
+        self, photo: PersonPhoto, face: LocatedFace, observation: FaceObservation
+    ) -> FaceObservation:
+        """Return an observation with the true landmarks in place of the detected ones."""
+        landmarks = flip_y(face.alignment.to_crop(photo.landmarks))
+        weights = np.ones(len(landmarks))
+        return observation._replace(
+            landmarks=landmarks,
+            landmark_confidence=weights,
+            five_points=None,
+            fit=self._landmark_fitter.fit(landmarks, weights),
+        )
 
 
 def measure_people(
@@ -172,7 +246,7 @@ def measure_people(
     rows = []
     located = _locate_all(reconstructor, photos, report)
     for batch in iter(lambda: list(itertools.islice(located, batch_size)), []):
-        found = reconstructor.reconstruct([face for _, face in batch])
+        found = reconstructor.reconstruct(*zip(*batch))
         for i, (photo, _) in enumerate(batch):
             if photo.person not in limits:
                 limits[photo.person] = measure.measure_limits(photo.identity)
@@ -210,12 +284,10 @@ def print_table(rows: Sequence[Measured]) -> None:
     groups.append(("yaw 0-{:.0f}".format(_TARGET_YAW), (0.0, _TARGET_YAW)))
 
     # 2. one line a method
-    head = "{:<12}{:>9}{:>9}" + "{:>13}" * len(groups)
+    head = "{:<22}{:>9}{:>9}" + "{:>13}" * len(groups)
     print("median distance, mm, and share of the mean face's (rigid / scaled alignment)")
     print(head.format("", "rigid", "scaled", *[name for name, _ in groups]))
-    for method in [name for name in ("mean face",) + METHODS + ("limit",)]:
-        if method not in rows[0].distances:
-            continue
+    for method in sorted(rows[0].distances, key=lambda name: name == "limit"):
         values = ["{:.2f}".format(value) for value in mean_distances(rows, method)]
         for _, (low, high) in groups:
             chosen = [row for row, yaw in zip(rows, yaws) if low <= yaw < high]
@@ -241,6 +313,9 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     )
     add_people_flags(parser)
     parser.add_argument("--steps", type=non_negative_int, help="photometric steps of fitting")
+    parser.add_argument(
+        "--stages", action="store_true", help="also measure variants of the default"
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the figures of all photos there")
     parser.add_argument("--sheet", metavar="FILE.png", help="also draw the photos in one picture")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -276,7 +351,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     model = load_face_model(arguments.face_model)
     with one_blas_thread():
         population = load_population(arguments.faces, model)
-    reconstructor = Reconstructor(model, arguments.steps)
+    reconstructor = Reconstructor(model, arguments.steps, arguments.stages)
     options = people_options(arguments)
     report = Report(options.count * options.views, "photo", "measured", arguments.quiet)
     with tempfile.TemporaryDirectory() as folder:

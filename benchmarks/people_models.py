@@ -102,7 +102,7 @@ def load_population(path: str, model: FaceModel) -> Population:
         return _ict_population(path, model)
     other = read_face_model(path)
     return Population(
-        os.path.basename(path), other, np.zeros(other.identity_count), other.front_vertices
+        os.path.basename(path), other, np.zeros(other.identity_count), outer_face(other)
     )
 
 
@@ -182,26 +182,30 @@ def outer_triangles(model: FaceModel) -> np.ndarray:
     return model.triangles[seen[model.triangles].all(axis=1)]
 
 
+def outer_face(model: FaceModel) -> np.ndarray:
+    """Return the vertices of a model's front region that a scanner would see."""
+    return np.intersect1d(model.front_vertices, outer_triangles(model))
+
+
 def _deformed_population(model: FaceModel) -> Population:
     """Return people of a model whose identity has modes of a Gaussian process outside its span."""
     # 1. draws of the process, symmetric as faces mostly are
     random = np.random.RandomState(0)
     points = model.mean_shape.astype(np.float64)
     mirrored = points * [-1, 1, 1]
-    draws = np.zeros((_DRAWS,) + points.shape)
+    draws = np.zeros((len(points), _DRAWS, 3))
     for length, deviation in _KERNELS:
         frequencies = random.normal(0, 1 / length, (3, _WAVES))
         phases = random.uniform(0, 2 * np.pi, _WAVES)
-        waves = np.cos(points.dot(frequencies) + phases)
-        reflected = np.cos(mirrored.dot(frequencies) + phases)
-        for draw in draws:
-            weights = random.normal(0, deviation * np.sqrt(1.0 / _WAVES), (_WAVES, 3))
-            draw += waves.dot(weights) + reflected.dot(weights) * [-1, 1, 1]
+        weights = random.normal(0, deviation * np.sqrt(1.0 / _WAVES), (_WAVES, _DRAWS * 3))
+        for place, signs in ((points, (1, 1, 1)), (mirrored, (-1, 1, 1))):
+            waves = np.cos(place.dot(frequencies) + phases).dot(weights)
+            draws += waves.reshape(draws.shape) * signs
 
     # 2. their parts outside of the span of the identities
     identities = model.identity_basis.astype(np.float64)
-    flat = draws.reshape(_DRAWS, -1).T
-    inside = np.linalg.solve(identities.T.dot(identities), identities.T.dot(flat))
+    flat = draws.transpose(0, 2, 1).reshape(-1, _DRAWS)
+    inside = np.linalg.pinv(identities.T.dot(identities)).dot(identities.T.dot(flat))
     outside = flat - identities.dot(inside)
 
     # 3. modes: principal components of the draws
@@ -212,7 +216,7 @@ def _deformed_population(model: FaceModel) -> Population:
         identity_basis=np.concatenate([model.identity_basis, modes], axis=1).astype(np.float32),
     )
     mean = np.concatenate([typical_identity(model), np.zeros(modes.shape[1])])
-    return Population(people.name, people, mean, model.front_vertices)
+    return Population(people.name, people, mean, outer_face(model))
 
 
 def _ict_population(path: str, model: FaceModel) -> Population:

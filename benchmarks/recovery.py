@@ -22,19 +22,9 @@ from face_model import FACE_MODEL_HELP, load_face_model
 from fitting.objective import FaceObservation
 from fitting.photometric import DEFAULT_STEPS, FaceFitter, FitSettings
 from geometry.camera import MILLIMETERS_PER_DM
+from geometry.similarity import fit_similarity
 from utils.atomic import atomic_path
 from utils.errors import run_main
-
-
-def align_rigidly(points, target):
-    """Move ``points`` onto ``target``, both [N, 3], by the best rotation and translation.
-
-    Kabsch, "A solution for the best rotation to relate two sets of vectors" (Acta Cryst. 1976).
-    """
-    center, goal = points.mean(axis=0), target.mean(axis=0)
-    u, _, vt = np.linalg.svd((points - center).T.dot(target - goal))
-    flip = np.diag([1, 1, np.sign(np.linalg.det(u.dot(vt)))])
-    return (points - center).dot(u).dot(flip).dot(vt) + goal
 
 
 def measure(model, count, steps, batch_size, seed):
@@ -67,10 +57,8 @@ def measure(model, count, steps, batch_size, seed):
 
 def _compare(shape, landmarks, true_shape, true_landmarks, mean_shape):
     def distance(points):
-        return (
-            MILLIMETERS_PER_DM
-            * np.linalg.norm(align_rigidly(points, true_shape) - true_shape, axis=1).mean()
-        )
+        motion = fit_similarity(points, true_shape, with_scale=False)
+        return MILLIMETERS_PER_DM * np.linalg.norm(motion.apply(points) - true_shape, axis=1).mean()
 
     return distance(shape), distance(mean_shape), normalized_mean_error(landmarks, true_landmarks)
 

@@ -8,7 +8,7 @@ millimeters.
 """
 
 import functools
-from typing import NamedTuple, Tuple
+from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 
@@ -82,7 +82,7 @@ class SurfaceSearch:
         if hasattr(igl, "AABB"):
             tree = igl.AABB()
             tree.init(vertices, triangles)
-            self._find = functools.partial(tree.squared_distance, vertices, triangles)
+            self._find: Any = functools.partial(tree.squared_distance, vertices, triangles)
         else:  # libigl for Python 3.6 builds the tree anew for each search
             self._find = lambda points: igl.point_mesh_squared_distance(points, vertices, triangles)
 

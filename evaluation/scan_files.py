@@ -203,7 +203,7 @@ def read_mesh(path: str, factor: float) -> Mesh:
     import trimesh  # slow to import
 
     try:
-        found = trimesh.load(
+        found: Any = trimesh.load(
             path, process=False, maintain_order=True, skip_materials=True, force="mesh"
         )
         vertices = np.array(found.vertices, np.float64) * factor

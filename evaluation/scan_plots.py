@@ -50,7 +50,7 @@ def draw_error_map(
     from matplotlib.colors import Normalize
 
     # 1. triangles of the region and around it, with a color each before shading
-    reach = 1.5 * np.abs(scan.vertices[inside] - scan.vertices[inside].mean(axis=0)).max()
+    reach = 1.1 * np.abs(scan.vertices[inside] - scan.vertices[inside].mean(axis=0)).max()
     center = scan.vertices[inside].mean(axis=0)
     near = np.abs(scan.vertices - center).max(axis=1) < reach
     triangles = scan.triangles[near[scan.triangles].all(axis=1)]
@@ -75,7 +75,9 @@ def draw_error_map(
 
     # 3. title and scale
     scale.set_array(np.zeros(1))
-    figure.colorbar(scale, ax=axes, label="distance, mm (end of the scale: {:g})".format(MAP_END))
+    figure.colorbar(
+        scale, ax=axes, label="distance, mm (from {:g} on in one color)".format(MAP_END)
+    )
     figure.suptitle(title)
     _save(figure, path, tight=False)
 
@@ -95,7 +97,7 @@ def _draw_triangles(axis: Any, corners: np.ndarray, colors: np.ndarray) -> None:
 
     # Edges in the color of their triangle leave no gaps between neighbors.
     axis.add_collection(
-        PolyCollection(corners, facecolors=colors, edgecolors=colors, linewidths=0.3)
+        PolyCollection(list(corners), facecolors=colors, edgecolors=colors, linewidths=0.3)
     )
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from benchmarks.random_faces import sample_coefficients
-from benchmarks.recovery import align_rigidly
 from face_decoder import FaceDecoder
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
@@ -12,6 +11,7 @@ from fitting import joint, photometric
 from fitting.joint import shared_columns
 from fitting.objective import PhotoObjective
 from fitting.photometric import FaceFitter, FitSettings
+from geometry.similarity import fit_similarity
 from tests.fitting.test_photometric import make_observation
 from tests.paths import TOY_MODEL
 
@@ -126,7 +126,7 @@ def shape_errors(decoder, coefficients, truth):
     neutral[:, expression] = wanted[:, expression] = 0
     found, true = decoder.decode(neutral).world_shape, decoder.decode(wanted).world_shape
     return [
-        np.linalg.norm(align_rigidly(one, other) - other, axis=1).mean()
+        np.linalg.norm(fit_similarity(one, other, False).apply(one) - other, axis=1).mean()
         for one, other in zip(found, true)
     ]
 
