@@ -22,6 +22,7 @@ from reconstruction.pipeline import FacePipeline
 from reconstruction.weights import NetworkRequest, choose_networks, read_weights
 from utils.errors import InputError
 from utils.photos import MIN_SIDE, Photo, read_photo
+from utils.tf_compat import tensorflow_version
 
 _NAME = "photo"  # of the faces of arrays
 
@@ -79,6 +80,7 @@ class FaceReconstructor:
         named = read_weights(weights) if weights else None
         networks = choose_networks(NetworkRequest(method, steps, named), self.model)
         self.steps = 0 if networks.method == "network" else networks.steps
+        tensorflow_version()  # imports TensorFlow, before the pipeline's threads both do
         self.pipeline = FacePipeline(self.model, networks, detector, all_faces)
 
     def reconstruct(self, photo: Union[np.ndarray, str], progress: Any = None) -> List[FaceResult]:

@@ -429,7 +429,7 @@ def find_photos_or_example(paths: Sequence[str], flag: str) -> List[Photo]:
         return photos
     if list(paths) != [INPUT_DIR]:
         raise InputError(
-            "{}: no photos here (looked for {})".format(", ".join(paths), ", ".join(EXTENSIONS))
+            "{}: no photos here (looked for {})".format(", ".join(paths), ", ".join(_FORMATS))
         )
     example = example_photo(flag)
     sys.stderr.write(

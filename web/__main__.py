@@ -81,14 +81,13 @@ def main(argv: Optional[List[str]] = None) -> int:
     from web.faces import FaceWorker
     from web.jobs import JobQueue
 
-    # 2. models, queue and server
-    reconstructor = FaceReconstructor(
-        arguments.face_model, method=arguments.method, steps=arguments.steps
-    )
-    worker = FaceWorker(reconstructor)
-    with _listen(arguments.port) as listener, tempfile.TemporaryDirectory(
-        prefix="faces-"
-    ) as folder:
+    # 2. port, models, queue and server
+    temporary = tempfile.TemporaryDirectory(prefix="faces-")
+    with _listen(arguments.port) as listener, temporary as folder:
+        reconstructor = FaceReconstructor(
+            arguments.face_model, method=arguments.method, steps=arguments.steps
+        )
+        worker = FaceWorker(reconstructor)
         queue = JobQueue(worker.run, folder, seconds_to_run=arguments.seconds)
         application = make_application(queue, reconstructor.steps)
         server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
