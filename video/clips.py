@@ -31,7 +31,7 @@ Damage = Callable[[str], Any]  # takes a sentence that names a damaged frame
 class Frame(NamedTuple):
     """A frame of a clip."""
 
-    index: int  # from 0; damaged frames are counted too
+    number: int  # from 0; damaged frames are counted too
     seconds: float  # time of presentation in the file
     pixels: np.ndarray  # [H, W, 3] uint8 RGB
 

@@ -113,8 +113,14 @@ class PersonFitter:
         with one_blas_thread():
             parts = []
             for at in range(0, len(points.dense), _BATCH):
-                some = (None if one is None else one[at : at + _BATCH] for one in points)
-                parts.append(self._fit_batch(FramePoints(*some)))
+                rows = slice(at, at + _BATCH)
+                some = FramePoints(
+                    points.dense[rows],
+                    points.landmarks[rows],
+                    points.confidence[rows],
+                    None if points.predicted is None else points.predicted[rows],
+                )
+                parts.append(self._fit_batch(some))
         return FrameFit(*(np.concatenate(columns) for columns in zip(*parts)))
 
     def _fit_batch(self, points: FramePoints) -> FrameFit:

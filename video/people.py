@@ -85,7 +85,9 @@ def _group_tracks(tracks: Sequence[Track], pipeline: Any, path: str) -> List[Lis
     groups: List[List[int]] = []
     order = sorted(range(len(tracks)), key=lambda i: -len(tracks[i].sightings))
     for i in order:
-        distances = [np.linalg.norm(features[group].mean(axis=0) - features[i]) for group in groups]
+        distances = [
+            float(np.linalg.norm(features[group].mean(axis=0) - features[i])) for group in groups
+        ]
         free = [
             distance if not any(_coincide(tracks[i], tracks[k]) for k in group) else np.inf
             for distance, group in zip(distances, groups)

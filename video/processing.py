@@ -138,10 +138,10 @@ class ClipProcessor:
             for batch in _batches(frames, _BATCH):
                 # 1. who is where in these frames
                 faces = [
-                    (place, person, placers[person].place(frame.pixels, rows[person][frame.index]))
+                    (place, person, placers[person].place(frame.pixels, rows[person][frame.number]))
                     for place, frame in enumerate(batch)
                     for person in range(len(people))
-                    if frame.index in rows[person]
+                    if frame.number in rows[person]
                 ]
                 pictures = [frame.pixels for frame in batch]
 
@@ -161,7 +161,7 @@ class ClipProcessor:
     def _write_mat(self, name: str, frame: Frame, placement: Placement, path: str) -> None:
         if self._mat_fields is None:
             return
-        stem = "{}_{:06d}".format(name, frame.index)
+        stem = "{}_{:06d}".format(name, frame.number)
         folder = os.path.join(os.path.dirname(path), name + "_frames")
         fields = self._mat_fields(stem, frame.pixels, placement)
         with atomic_path(os.path.join(folder, stem + ".mat")) as temporary:

@@ -13,12 +13,14 @@ from typing import Optional
 
 import numpy as np
 from scipy.linalg import solveh_banded
+from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 _ROUNDS = 8
 _BEND = 3.0  # bends of this multiple of those that noise causes keep a quarter of their weight
+_NEAR = 5  # observations around a bend that are smoothed less, lest lines with corners result
 _LEAST_BENDING = 1e-6  # weight of the sharpest bends; a positive one keeps the equations solvable
-_LEAST_WEIGHT = 1e-3  # of observations
+_LEAST_WEIGHT = 1e-6  # of observations
 
 
 def smooth_series(
@@ -68,6 +70,7 @@ def smooth_series(
             axis=1,
         )
         ratio = (_bend(bending, result) / usual) ** 2 * sureness[:, np.newaxis]
+        ratio = maximum_filter1d(ratio, _NEAR, axis=0)
         if together:
             ratio = np.broadcast_to(ratio.max(axis=1, keepdims=True), ratio.shape)
         keep = np.maximum(1 / (1 + ratio) ** 2, _LEAST_BENDING)

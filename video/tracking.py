@@ -4,7 +4,7 @@ A face is detected where none is tracked, where it is lost, and at times; otherw
 the frame before give the square in which the landmark network looks next.
 """
 
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -144,7 +144,7 @@ class FaceTracker:
         if self._shots.is_cut(frame.pixels):
             self._shot += 1
             self._end(self._active + self._lost)
-            self._active, self._lost, self._next_search = [], [], frame.index
+            self._active, self._lost, self._next_search = [], [], frame.number
 
         # 2. tracked faces, near where they were
         found: List[Tuple[Track, DenseLandmarks]] = []
@@ -153,7 +153,7 @@ class FaceTracker:
             twin = any(_overlap(dense, other) > _LARGEST_OVERLAP for _, other in found)
             if dense.presence < _LEAST_PRESENCE or twin or not _is_inside(dense, frame.pixels):
                 self._lost.append(track)
-                self._next_search = frame.index
+                self._next_search = frame.number
             else:
                 found.append((track, dense))
 
@@ -183,14 +183,14 @@ class FaceTracker:
 
     def _is_time_to_search(self, frame: Frame, is_tracking: bool) -> bool:
         if not is_tracking or self._lost:
-            return frame.index >= self._next_search
+            return frame.number >= self._next_search
         return self._all_faces and frame.seconds - self._last_search >= _EVERY_SECONDS
 
     def _search(
         self, frame: Frame, known: List[DenseLandmarks]
     ) -> List[Tuple[Track, DenseLandmarks]]:
         """Return the faces that a search adds to the known ones, with new or found tracks."""
-        self._last_search, self._next_search = frame.seconds, frame.index + _PAUSE
+        self._last_search, self._next_search = frame.seconds, frame.number + _PAUSE
         if not self._all_faces and known:
             return []
         detections = self._detector.detect(frame.pixels, self._all_faces)
@@ -226,14 +226,14 @@ class FaceTracker:
             return
         crops = np.stack([one.alignment.crop for one in self._pending])
         points, noise = self._network.predict_noise(crops)
-        predicted: Sequence[Any] = self._predict(crops) if self._predict else [None] * len(crops)
+        predicted = list(self._predict(crops)) if self._predict else [None] * len(crops)
         for one, in_crop, deviation, row in zip(self._pending, points, noise, predicted):
             alignment, dense = one.alignment, one.dense
             places = np.rint(alignment.to_crop(dense.points)).astype(int)
             columns, rows = np.clip(places, 0, IMAGE_SIZE - 1).T
             one.track.sightings.append(
                 Sighting(
-                    one.frame.index,
+                    one.frame.number,
                     one.frame.seconds,
                     dense.points.astype(np.float32),
                     dense.presence,

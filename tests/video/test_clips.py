@@ -49,7 +49,7 @@ def test_frames_come_back_in_order_with_their_colors(av, tmp_path, name, options
         pictures = [color_bars(i, 2160, 3840) for i in range(2)]
     write_video(str(tmp_path / name), pictures, **options)
     clip, frames, damaged = read(tmp_path / name)
-    assert not damaged and [frame.index for frame in frames] == list(range(len(pictures)))
+    assert not damaged and [frame.number for frame in frames] == list(range(len(pictures)))
     np.testing.assert_allclose([f.seconds for f in frames], np.arange(len(frames)) / 25, atol=2e-3)
     for frame, picture in zip(frames, pictures):
         assert frame.pixels.shape == picture.shape and frame.pixels.dtype == np.uint8
@@ -93,7 +93,7 @@ def test_a_folder_of_frames_is_read_by_number_and_names_damaged_frames(tmp_path)
     Image.fromarray(color_bars(0, 80, 80)).save(str(tmp_path / "f11.png"))
     assert split_clips([str(tmp_path)], 10.0) == ([str(tmp_path)], [])
     _, frames, damaged = read(tmp_path, folder_rate=10.0)
-    assert [frame.index for frame in frames] == [0, 2, 4, 5]
+    assert [frame.number for frame in frames] == [0, 2, 4, 5]
     assert [frame.seconds for frame in frames] == [0.0, 0.2, 0.4, 0.5]
     assert len(damaged) == 2 and "f9.png" in damaged[0] and "another size" in damaged[1]
 
@@ -108,7 +108,7 @@ def test_a_damaged_frame_of_a_video_is_left_out_and_named(av, tmp_path):
     with open(path, "wb") as file:
         file.write(content[:at] + b"\0" * len(packet) + content[at + len(packet) :])
     _, frames, damaged = read(path)
-    assert [frame.index for frame in frames] == [0, 1, 3, 4, 5]
+    assert [frame.number for frame in frames] == [0, 1, 3, 4, 5]
     assert len(damaged) == 1 and damaged[0].startswith(path + ": frame 2 ")
 
 
