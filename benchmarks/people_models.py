@@ -44,9 +44,9 @@ _CELL, _THICKNESS = 0.02, 0.06  # dm, see outer_triangles
 _REACH = 0.12  # dm around our model's surface, beyond which ICT's head is not drawn
 _BELOW_CHIN = 0.08  # dm, where it ends too: synthesis paints necks
 
-# The Gaussian process: two kernels of (length, standard deviation) in dm. Their sum leaves our
-# model about the share of the mean face's error that ICT-FaceKit's people leave it.
-_KERNELS = ((0.6, 0.016), (0.25, 0.008))
+# The Gaussian process: two kernels of (length, standard deviation) in dm. Our model fitted to such
+# a person leaves a third of the mean face's distance; to ICT-FaceKit's people it leaves half.
+_KERNELS = ((0.6, 0.03), (0.25, 0.015))
 _WAVES = 120  # random Fourier features of each kernel
 _MODES = 60  # of the process
 _DRAWS = 100  # that its modes are found from
