@@ -26,7 +26,7 @@ from video.smoothing import smooth_rotations, smooth_series
 _ROTATION = (2.0, np.radians(0.1))
 _POSITION = (2.0, 0.001)  # of the head's position, in its size
 _SIZE = (1.0, 0.0005)  # of the logarithm of the size
-_EXPRESSION = (2.5, 0.004)
+_EXPRESSION = (2.5, 0.01)
 _LIGHT = (0.5, 0.003)
 
 
