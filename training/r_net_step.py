@@ -137,7 +137,7 @@ def _shared_area(mask: Tensor, average: Average) -> Tuple[Tensor, Dict[Any, Any]
     own = tf.reduce_sum(tf.stop_gradient(mask))
     validating = tf.placeholder_with_default(False, [], "one_worker")
     area = tf.cond(validating, lambda: tf.identity(own), lambda: average([own])[0])
-    return area, {validating: True}
+    return tf.stop_gradient(area), {validating: True}
 
 
 def _published_scalars(losses: Losses, total: Tensor) -> Dict[str, Tensor]:

@@ -232,6 +232,7 @@ class _Trainer:
             "step": int(self._session.run(step)),
             "batch_norm_decay": self._options.batch_norm_decay,
         }
+        self._cluster.report(first["step"], self._checkpoint)
         settings = shared_settings(self._record, self._graph.identity)
         first = dict(self._cluster.join(settings, first))
         self._options = self._options._replace(batch_norm_decay=first["batch_norm_decay"])
@@ -240,7 +241,6 @@ class _Trainer:
         if not self._cluster.is_chief:
             assign(self._session, [step], {step.op.name: np.array(first["step"])})
         self._cluster.broadcast(self._session, tf.global_variables())
-        self._cluster.report(first["step"], self._checkpoint)
         return int(first["step"])
 
     def _require_resumable(self, prefix: str) -> None:
