@@ -130,6 +130,8 @@ class _MediaPipe:
                 found = _without_overlaps(found + self._look(photo, picture, scale, (1, 2, 3)))
             if found and not all_faces:
                 break
+        if not found:
+            found = self._look_at_filling(photo)
         return sorted(found, key=lambda face: -face.box[2] * face.box[3])
 
     def landmarks_at(self, photo: np.ndarray, five_points: np.ndarray) -> DenseLandmarks:
@@ -144,8 +146,20 @@ class _MediaPipe:
         """Return the :class:`DenseLandmarks` near those of the frame before."""
         return self._landmarks.follow(photo, last)
 
+    def _look_at_filling(self, photo: np.ndarray) -> List[Detection]:
+        """Return faces that fill the photo: the network finds them within a black border."""
+        picture, scale = _letterbox(photo, _SIDES[0] // 2)
+        border = _SIDES[0] // 4
+        framed = np.roll(picture, (border, border), axis=(0, 1))
+        return _without_overlaps(self._look(photo, framed, scale, range(4), border))
+
     def _look(
-        self, photo: np.ndarray, picture: np.ndarray, scale: np.ndarray, turns: Sequence[int]
+        self,
+        photo: np.ndarray,
+        picture: np.ndarray,
+        scale: np.ndarray,
+        turns: Sequence[int],
+        border: int = 0,
     ) -> List[Detection]:
         """Return the faces in a picture of the photo, turned by multiples of 90 degrees.
 
@@ -154,6 +168,7 @@ class _MediaPipe:
             picture: square picture of it, [S, S, 3] float32.
             scale: [2] photo pixels per pixel of the picture, right and down.
             turns: quarter turns, counter-clockwise.
+            border: pixels of the picture left of the photo and above it.
         """
         # 1. the network
         images = np.stack([np.rot90(picture, turn) for turn in turns])
@@ -166,7 +181,7 @@ class _MediaPipe:
         for turn, values, chances in zip(turns, boxes, scores):
             for place in np.flatnonzero(chances > _MIN_SCORE):
                 candidates.append(
-                    _read_answer(values[place], place, chances[place], size, turn, scale)
+                    _read_answer(values[place], place, chances[place], size, turn, scale, border)
                 )
         merged = _merge(candidates)[:_MAX_CHECKED]
 
@@ -210,7 +225,13 @@ def _letterbox(photo: np.ndarray, side: int) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def _read_answer(
-    values: np.ndarray, place: int, score: float, size: int, turn: int, scale: np.ndarray
+    values: np.ndarray,
+    place: int,
+    score: float,
+    size: int,
+    turn: int,
+    scale: np.ndarray,
+    border: int,
 ) -> _Candidate:
     """Return the answer of the network at a place of a turned picture as a candidate.
 
@@ -221,13 +242,14 @@ def _read_answer(
         size: width and height of the picture.
         turn: quarter turns of the picture, counter-clockwise.
         scale: [2] photo pixels per pixel of the picture before its turn.
+        border: pixels of the picture left of the photo and above it.
     """
     row, column = divmod(int(place), size // _STRIDE)
     anchor = (np.array([column, row]) + 0.5) * _STRIDE
     points = np.vstack([values[:2], values[4:].reshape(6, 2)]).astype(np.float64) + anchor
     for _ in range(turn):  # back, clockwise
         points = np.stack([size - points[:, 1], points[:, 0]], axis=1)
-    points = points * scale - 0.5
+    points = (points - border) * scale - 0.5
     return _Candidate(score, points[0], float(values[2:4].max() * scale.mean()), points[1:])
 
 

@@ -102,6 +102,14 @@ def upright(portrait):
     return photo, FaceDetector().detect(photo)[0].five_points
 
 
+@pytest.mark.parametrize("left, top, size", [(180, 60, 90), (185, 75, 75)])
+def test_a_face_that_fills_the_photo_is_found(portrait, left, top, size):
+    detector = FaceDetector("auto")
+    cut = portrait[top : top + size, left : left + size]
+    (face,), (whole,) = detector.detect(cut), detector.detect(portrait)
+    np.testing.assert_allclose(face.five_points + [left, top], whole.five_points, atol=2)
+
+
 @pytest.mark.parametrize("degrees", range(0, 360, 15))
 def test_a_turned_face_is_found(upright, degrees):
     photo, points = upright
