@@ -27,6 +27,7 @@ _MAX_OVERLAP = 0.3  # intersection over union of two faces
 # wrong one mostly do not, and a turn that is wrong has a lower score than the right one.
 _MIN_PRESENCE, _MAX_DISAGREEMENT = 0.8, 0.35
 _SURE_SCORE, _SURE_ROLL = 0.7, 50.0  # degrees: no other turn needs to be looked at
+_FILLING = 0.5  # least size of a face that fills the photo, by its longest side
 _MAX_CHECKED = 64  # faces of a photo whose landmarks are found
 
 _LONGEST_SIDE_DLIB, _LONGEST_SIDE_DLIB_ALL = 480, 1280
@@ -151,7 +152,9 @@ class _MediaPipe:
         picture, scale = _letterbox(photo, _SIDES[0] // 2)
         border = _SIDES[0] // 4
         framed = np.roll(picture, (border, border), axis=(0, 1))
-        return _without_overlaps(self._look(photo, framed, scale, range(4), border))
+        found = _without_overlaps(self._look(photo, framed, scale, range(4), border))
+        least = _FILLING * max(photo.shape[:2])
+        return [face for face in found if face.box[2:].max() >= least]
 
     def _look(
         self,
