@@ -70,8 +70,8 @@ $(OPEN_MODEL): $(INSTALLED) $(wildcard face_model/open_model/*.py) | op
 
 face-networks: $(FACE_NETWORKS)
 
-$(FACE_NETWORKS): $(INSTALLED) alignment/open_networks.py checkpoints/tflite_model.py requirements/face-networks.txt
-	@$(PY) -m alignment.open_networks
+$(FACE_NETWORKS): $(INSTALLED) alignment/mediapipe_networks.py checkpoints/tflite_model.py requirements/face-networks.txt
+	@$(PY) -m alignment.mediapipe_networks
 
 demo: setup
 	@$(PY) demo.py
@@ -138,7 +138,7 @@ bench: setup
 
 setup-tf1: $(TF1_INSTALLED)
 	@$(TF1_PY) -m mesh_renderer.build
-	@test -f $(firstword $(FACE_NETWORKS)) || $(TF1_PY) -m alignment.open_networks
+	@test -f $(firstword $(FACE_NETWORKS)) || $(TF1_PY) -m alignment.mediapipe_networks
 
 # The pip that comes with Python 3.6 picks packages that need a newer Python.
 $(TF1_INSTALLED): requirements.txt requirements/published-rasterizer.txt

@@ -198,7 +198,7 @@ def gamma_loss(gamma: Tensor) -> Tensor:
     """Mean squared deviation of the light from white: gamma minus its mean over the channels.
 
     Args:
-        gamma: [B, 27], nine bands for red, then green, then blue.
+        gamma: [B, 27], nine coefficients for red, then green, then blue.
     """
     return tf.reduce_mean(gamma_losses(gamma))
 

@@ -44,8 +44,8 @@ from geometry.landmark_layout import five_from_68
 from reconstruction.arguments import add_reconstruction_flags, make_pipeline
 from reconstruction.face import LocatedFace, map_landmarks_to_photo, mesh_variants
 from reconstruction.look_ahead import iterate_batches
+from reconstruction.network_choice import read_network_request
 from reconstruction.pipeline import FacePipeline
-from reconstruction.weights import read_network_request
 from utils.errors import InputError, run_main
 from utils.lock import output_folder
 from utils.paths import INPUT_DIR, OUTPUT_DIR

@@ -25,8 +25,8 @@ import sys
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from alignment.detect import DETECTORS, FaceDetector
+from alignment.dlib_landmarks import LandmarkPredictor
 from alignment.landmark_network import LANDMARK_NETWORK
-from alignment.landmarks import LandmarkPredictor
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
 from dataset.preprocessing import PhotoPreprocessor, is_done, write_contact_sheet
 from dataset.processed_faces import is_whole, written_folders

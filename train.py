@@ -45,7 +45,7 @@ from gcn.refiner import load_pyramid_of
 from identity import IDENTITY_CHOICES
 from losses import LossWeights
 from networks import LANDMARK_NET_INPUT_SIZE, R_NET_INPUT_SIZES
-from reconstruction.weights import choose_coefficient_network
+from reconstruction.network_choice import choose_coefficient_network
 from training.cluster import (
     ENVIRONMENT,
     Cluster,

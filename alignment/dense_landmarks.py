@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alignment.open_networks import (
+from alignment.mediapipe_networks import (
     DENSE_LANDMARK_NETWORK,
     DENSE_LANDMARK_OUTPUTS,
     OpenNetwork,
@@ -48,7 +48,7 @@ class DenseLandmarkNetwork:
     """Runs the network.
 
     Args:
-        path: the frozen graph that ``python -m alignment.open_networks`` writes.
+        path: the frozen graph that ``python -m alignment.mediapipe_networks`` writes.
 
     Raises:
         InputError: the file is missing or damaged.

@@ -7,8 +7,8 @@ from PIL import Image
 
 from alignment.align import lean_angle
 from alignment.dense_landmarks import DenseLandmarkNetwork, DenseLandmarks
-from alignment.landmarks import LandmarkPredictor
-from alignment.open_networks import DETECTOR_NETWORK, DETECTOR_OUTPUTS, OpenNetwork
+from alignment.dlib_landmarks import LandmarkPredictor
+from alignment.mediapipe_networks import DETECTOR_NETWORK, DETECTOR_OUTPUTS, OpenNetwork
 from alignment.square import Square
 from geometry.landmark_layout import five_from_68
 from utils.errors import InputError

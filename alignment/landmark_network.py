@@ -6,8 +6,8 @@ from typing import Optional, Tuple
 import numpy as np
 
 from alignment.align import Alignment, align
+from alignment.dlib_landmarks import Landmarks
 from alignment.landmark_confidence import landmark_confidence
-from alignment.landmarks import Landmarks
 from checkpoints.frozen_graph import (
     INPUT_TENSOR,
     LANDMARK_TENSOR,

@@ -8,6 +8,7 @@ import numpy as np
 from alignment.align import Alignment, align, upright_angle
 from alignment.dense_landmarks import DenseLandmarks
 from alignment.detect import FaceDetector
+from alignment.dlib_landmarks import LandmarkPredictor
 from alignment.five_points import (
     NoFivePoints,
     diagnose_five_points,
@@ -16,7 +17,6 @@ from alignment.five_points import (
 )
 from alignment.landmark_confidence import dense_confidence
 from alignment.landmark_network import LANDMARK_NETWORK, LandmarkNetwork
-from alignment.landmarks import LandmarkPredictor
 from geometry.camera import IMAGE_SIZE
 from utils.errors import InputError, log_notes
 

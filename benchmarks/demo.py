@@ -14,7 +14,7 @@ from benchmarks.peer import PeerProcess
 from benchmarks.photo_set import write_photos
 from benchmarks.random_network import random_checkpoint
 from benchmarks.synthetic_model import published_fields, synthetic_face_model
-from reconstruction.network_choice import NetworkChoice
+from reconstruction.chosen_networks import NetworkChoice
 from reconstruction.pipeline import FacePipeline
 from utils.errors import run_main
 from utils.photos import find_photos

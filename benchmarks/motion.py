@@ -23,8 +23,8 @@ from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.model import FaceModel
 from geometry.camera import flip_y
 from geometry.rotation import euler_angles
+from reconstruction.network_choice import NetworkRequest, choose_networks
 from reconstruction.pipeline import FacePipeline
-from reconstruction.weights import NetworkRequest, choose_networks
 from utils.errors import run_main
 from video.clips import open_clip
 from video.motion import Person, Placer

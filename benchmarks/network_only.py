@@ -16,9 +16,8 @@ from benchmarks.measuring import Row, peak_memory, row_command
 from benchmarks.photo_set import write_photos
 from face_model import load_face_model
 from reconstruction.html_page import ResultPage
-from reconstruction.network_choice import NetworkChoice
+from reconstruction.network_choice import NetworkChoice, find_shipped_network
 from reconstruction.pipeline import FacePipeline
-from reconstruction.weights import find_shipped_network
 from utils.errors import InputError, run_main
 from utils.photos import find_photos
 from utils.report import Report

@@ -20,10 +20,9 @@ from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
 from reconstruction.look_ahead import iterate_batches
-from reconstruction.network_choice import NetworkChoice
+from reconstruction.network_choice import NetworkChoice, find_shipped_network
 from reconstruction.pipeline import FacePipeline, make_observation
 from reconstruction.regressor import CoefficientRegressor
-from reconstruction.weights import find_shipped_network
 from utils.atomic import atomic_path
 from utils.errors import InputError, run_main
 from utils.photos import find_photos

@@ -29,7 +29,7 @@ from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.landmark_basis import landmark_model
 from geometry.camera import flip_y, project
 from geometry.landmark_layout import five_from_68
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from reconstruction.regressor import CoefficientRegressor
 from training.saver import finished_steps
 from utils.errors import run_main
@@ -114,7 +114,7 @@ class Measurement:
         shape = self._mean + np.einsum(
             "vck,bk->bvc", self._basis, np.hstack([parts.identity, parts.expression])
         )
-        rotation = np.stack([rotation_matrices(angles)[0] for angles in parts.angles])
+        rotation = np.stack([rotation_with_derivatives(angles)[0] for angles in parts.angles])
         return project(np.matmul(shape, rotation) + parts.translation[:, np.newaxis])
 
     def _in_photo(self, network, crops):

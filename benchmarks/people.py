@@ -49,9 +49,9 @@ from fitting.objective import FaceObservation
 from fitting.photometric import FaceFitter, FitSettings
 from geometry.camera import flip_y
 from reconstruction.face import LocatedFace
+from reconstruction.network_choice import NetworkRequest, choose_networks
 from reconstruction.pipeline import FacePipeline, make_observation
 from reconstruction.regressor import CoefficientRegressor
-from reconstruction.weights import NetworkRequest, choose_networks
 from utils.arguments import non_negative_int, positive_int
 from utils.atomic import atomic_path
 from utils.errors import InputError, run_main

@@ -20,8 +20,8 @@ from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.model import FaceModel
 from geometry.similarity import fit_similarity
+from reconstruction.network_choice import NetworkRequest, choose_networks
 from reconstruction.pipeline import FacePipeline
-from reconstruction.weights import NetworkRequest, choose_networks
 from utils.errors import InputError, run_main
 from utils.json_files import write_json
 from utils.photos import find_photos

@@ -29,8 +29,8 @@ from fitting.landmarks import LANDMARK_NOISE
 from fitting.objective import FaceObservation
 from fitting.photometric import REFINING_STEPS, FaceFitter, FitSettings
 from geometry.camera import MILLIMETERS_PER_DM
+from reconstruction.network_choice import SHIPPED_NETWORK
 from reconstruction.regressor import CoefficientRegressor, find_shipped_c_net
-from reconstruction.weights import SHIPPED_NETWORK
 from synthesis.dataset import DatasetOptions, SyntheticDataset
 from utils.arguments import positive_int
 from utils.atomic import atomic_path

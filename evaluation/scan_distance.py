@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Tuple
 
 import numpy as np
 
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from geometry.similarity import Similarity, fit_similarity
 from utils.installed import require_libigl
 
@@ -152,7 +152,7 @@ def _refine(
 
 def _move(alignment: Similarity, step: np.ndarray) -> Similarity:
     """Return an alignment followed by a small motion, [6], or [7] with a change of the scale."""
-    rotation = rotation_matrices(step[:3])[0]
+    rotation = rotation_with_derivatives(step[:3])[0]
     growth = 1.0 + step[6] if len(step) > 6 else 1.0
     return Similarity(
         alignment.scale * growth,

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Sequence, Tuple
 import numpy as np
 
 from face_model.model import FaceModel
-from geometry.spherical_harmonics import SH_BANDS
+from geometry.spherical_harmonics import SH_COUNT
 
 ANGLE_COUNT = 3
-GAMMA_COUNT = 3 * SH_BANDS
+GAMMA_COUNT = 3 * SH_COUNT
 TRANSLATION_COUNT = 3
 
 # An ARKit blend shape is at rest at 0 and complete at 1; strong expressions exceed that a little.
@@ -29,7 +29,7 @@ class Coefficients(NamedTuple):
     expression: Any  # [B, 64] standard deviations (open model: blend shape weights)
     albedo: Any  # [B, 80] standard deviations
     angles: Any  # [B, 3] rotation about x, y, z
-    gamma: Any  # [B, 27] light, nine bands for red, then green, then blue
+    gamma: Any  # [B, 27] light, nine coefficients for red, then green, then blue
     translation: Any  # [B, 3] dm
 
 

@@ -26,7 +26,7 @@ from geometry.landmark_layout import (
     five_from_68,
 )
 from geometry.normals import surface_normals
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from utils.workers import one_blas_thread
 
 _POSE_COUNT = 6  # three angles, then three translations
@@ -285,7 +285,7 @@ def _world(
     shape = mean
     if len(parameters) > _POSE_COUNT:
         shape = shape + basis.dot(parameters[_POSE_COUNT:])
-    rotation = rotation_matrices(parameters[:3])
+    rotation = rotation_with_derivatives(parameters[:3])
     return shape.dot(rotation[0]) + parameters[3:_POSE_COUNT], shape, rotation
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from face_model.coefficients import STATISTICAL_BOUND
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, IMAGE_SIZE, project, row_from_y_up
-from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_BANDS
+from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_COUNT
 from utils.workers import one_blas_thread
 
 _SAMPLES = 3000  # vertices of the front region: plenty for 80 + 9 unknowns
@@ -88,7 +88,7 @@ def solve_light_and_albedo(
         gamma [27] and albedo coefficients [albedos]; zeros if the samples are too few.
     """
     if len(samples.vertices) < _FEWEST_SAMPLES:
-        return np.zeros(3 * SH_BANDS), np.zeros(model.albedo_count)
+        return np.zeros(3 * SH_COUNT), np.zeros(model.albedo_count)
     with one_blas_thread():
         return _solve(model, samples, harmonics, rounds)
 
@@ -139,9 +139,9 @@ def _solve_white_light(
     harmonics: np.ndarray, albedo: np.ndarray, colors: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Return [9] light, the same for all channels, by ridge regression towards even light."""
-    design = (albedo[:, :, np.newaxis] * harmonics[:, np.newaxis, :]).reshape(-1, SH_BANDS)
+    design = (albedo[:, :, np.newaxis] * harmonics[:, np.newaxis, :]).reshape(-1, SH_COUNT)
     weighted = design * np.repeat(weights, 3)[:, np.newaxis]
     normal = weighted.T.dot(design)
-    uneven = np.arange(1, SH_BANDS)
+    uneven = np.arange(1, SH_COUNT)
     normal[uneven, uneven] += _RIDGE * normal[0, 0]
     return np.linalg.solve(normal, weighted.T.dot(colors.reshape(-1)))

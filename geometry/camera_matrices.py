@@ -18,7 +18,7 @@ from geometry.camera import (
     PRINCIPAL_POINT,
     row_from_y_up,
 )
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 
 _DOWN_AND_AHEAD = np.diag([1.0, -1.0, -1.0, 1.0])  # from OpenGL's camera axes to OpenCV's
 
@@ -86,7 +86,7 @@ def head_matrix(angles: np.ndarray, translation: np.ndarray) -> np.ndarray:
         translation: [3] dm.
     """
     matrix = np.eye(4)
-    matrix[:3, :3] = rotation_matrices(angles)[0].T
+    matrix[:3, :3] = rotation_with_derivatives(angles)[0].T
     matrix[:3, 3] = translation
     return matrix
 

@@ -27,7 +27,7 @@ def picture_rotation(degrees: float) -> np.ndarray:
     return np.array([[cosine, -sine], [sine, cosine]])
 
 
-def rotation_matrices(angles: np.ndarray) -> np.ndarray:
+def rotation_with_derivatives(angles: np.ndarray) -> np.ndarray:
     """Return R = (Rz Ry Rx)^T for row vectors and its derivatives by the three angles, [4, 3, 3].
 
     Args:

@@ -1,4 +1,4 @@
-"""Light in nine spherical-harmonic bands: the irradiance basis as a graph and as arrays.
+"""Light in nine spherical harmonics: the irradiance basis as a graph and as arrays.
 
 Ramamoorthi & Hanrahan, "An Efficient Representation for Irradiance Environment Maps" (SIGGRAPH
 2001). The basis functions of order l (0, 1, 2) are polynomials of the unit normal times a_l c_l:
@@ -12,8 +12,10 @@ import numpy as np
 
 from utils.tf_compat import Tensor, tf
 
-SH_BANDS = 9  # basis functions up to second order
-AMBIENT_OFFSET = 0.8  # added to band 0 of every channel: gamma = 0 is an evenly lit face
+SH_COUNT = 9  # basis functions up to second order
+AMBIENT_OFFSET = (
+    0.8  # added to the first coefficient of every channel: gamma = 0 is an evenly lit face
+)
 # a_l c_l of the orders l = 0, 1, 2 with the published
 # a = (pi, 2 pi / sqrt 3, 2 pi / sqrt 8) and
 # c = (1 / sqrt(4 pi), sqrt 3 / sqrt(4 pi), 3 sqrt 5 / sqrt(12 pi)).
@@ -57,7 +59,7 @@ def spherical_harmonics(normals: Tensor) -> Tensor:
     """
     x, y, z = tf.unstack(normals, axis=-1)
     constant = tf.fill(tf.shape(x), np.float32(IRRADIANCE_SCALES[0]))
-    return tf.stack([constant] + _bands_1_to_8(x, y, z, IRRADIANCE_SCALES), axis=-1)
+    return tf.stack([constant] + _functions_1_to_8(x, y, z, IRRADIANCE_SCALES), axis=-1)
 
 
 def harmonics_array(normals: np.ndarray, scales: Sequence[float] = IRRADIANCE_SCALES) -> np.ndarray:
@@ -69,10 +71,10 @@ def harmonics_array(normals: np.ndarray, scales: Sequence[float] = IRRADIANCE_SC
             directional light, its direction given in place of the normal.
     """
     x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
-    return np.stack([np.full(x.shape, scales[0])] + _bands_1_to_8(x, y, z, scales), axis=-1)
+    return np.stack([np.full(x.shape, scales[0])] + _functions_1_to_8(x, y, z, scales), axis=-1)
 
 
-def _bands_1_to_8(x: Any, y: Any, z: Any, scales: Sequence[float]) -> List[Any]:
+def _functions_1_to_8(x: Any, y: Any, z: Any, scales: Sequence[float]) -> List[Any]:
     """Return the :data:`POLYNOMIALS` of bands 1 to 8 times their scales, tensors or arrays.
 
     They are written out, because the order of the operations decides the last bits of results.
@@ -96,11 +98,11 @@ def illuminate(albedo: Tensor, normals: Tensor, gamma: Tensor) -> Tensor:
     Args:
         albedo: [B, N, 3] RGB.
         normals: [B, N, 3] unit vectors in the world.
-        gamma: [B, 27] light, nine bands for red, then green, then blue.
+        gamma: [B, 27] light, nine coefficients for red, then green, then blue.
     """
-    offset = np.zeros([1, 1, SH_BANDS], np.float32)
+    offset = np.zeros([1, 1, SH_COUNT], np.float32)
     offset[..., 0] = AMBIENT_OFFSET
-    light = tf.reshape(gamma, [-1, 3, SH_BANDS]) + offset
+    light = tf.reshape(gamma, [-1, 3, SH_COUNT]) + offset
     return albedo * tf.matmul(spherical_harmonics(normals), light, transpose_b=True)
 
 
@@ -111,9 +113,9 @@ def irradiance(normals: np.ndarray, gamma: np.ndarray) -> np.ndarray:
 
     Args:
         normals: [..., 3] unit vectors in the world.
-        gamma: [27] light, nine bands for red, then green, then blue.
+        gamma: [27] light, nine coefficients for red, then green, then blue.
     """
-    light = np.array(gamma, np.float64).reshape(3, SH_BANDS)
+    light = np.array(gamma, np.float64).reshape(3, SH_COUNT)
     light[:, 0] += AMBIENT_OFFSET
     return harmonics_array(normals).dot(light.T)
 
@@ -124,12 +126,12 @@ def light_polynomial(gamma: Tensor) -> Tensor:
     It equals the sum of the :func:`spherical_harmonics` weighted by gamma and ambient offset.
 
     Args:
-        gamma: [B, 27] light, nine bands for red, then green, then blue.
+        gamma: [B, 27] light, nine coefficients for red, then green, then blue.
 
     Returns:
         [B, 3, :data:`LIGHT_TERMS`] coefficients of the monomials for red, green and blue.
     """
     terms = np.array(IRRADIANCE_SCALES)[list(_ORDERS), np.newaxis] * POLYNOMIALS
     ambient = AMBIENT_OFFSET * terms[0]
-    flat = tf.matmul(tf.reshape(gamma, [-1, SH_BANDS]), np.float32(terms)) + np.float32(ambient)
+    flat = tf.matmul(tf.reshape(gamma, [-1, SH_COUNT]), np.float32(terms)) + np.float32(ambient)
     return tf.reshape(flat, [-1, 3, LIGHT_TERMS])

@@ -7,7 +7,7 @@ import numpy as np
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.normals import surface_normals
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from geometry.spherical_harmonics import irradiance
 
 
@@ -44,7 +44,7 @@ def replace_expression(
 
     # 2. vertices, and colors by the light on the old and the new surface
     moved = model.expression_basis.dot(change).reshape(-1, 3)
-    world = reconstruction.world_shape + moved.dot(rotation_matrices(parts.angles[0])[0])
+    world = reconstruction.world_shape + moved.dot(rotation_with_derivatives(parts.angles[0])[0])
     before, after = (
         irradiance(surface_normals(shape, model.triangles), parts.gamma[0])
         for shape in (reconstruction.world_shape.astype(np.float64), world)

@@ -17,7 +17,7 @@ _LEAST_LIGHT = 0.55
 def light_on_face(reconstruction: Any, model: FaceModel) -> np.ndarray:
     """Return the factors of albedo by which a face is lit, [N, 3] for red, green and blue.
 
-    They are those of the nine bands of light, but not far below their mean.
+    They are those of the nine functions of light, but not far below their mean.
 
     Args:
         reconstruction: ``reconstruction.face.Reconstruction``.

@@ -6,7 +6,7 @@ import numpy as np
 
 from face_model import FaceModel
 from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from mesh.eyelids import close_lids
 
 METERS_PER_DM = 0.1
@@ -73,7 +73,7 @@ def upright_shape(reconstruction: Any, model: FaceModel) -> np.ndarray:
         model: its face model.
     """
     parts = _parts(reconstruction, model)
-    rotation = rotation_matrices(parts.angles[0])[0]
+    rotation = rotation_with_derivatives(parts.angles[0])[0]
     return (reconstruction.world_shape - parts.translation[0]).dot(rotation.T)
 
 

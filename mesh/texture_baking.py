@@ -120,7 +120,7 @@ def remove_light(
 ) -> np.ndarray:
     """Return the albedo of a baked texture, [T, T, 3] uint8 RGB: divided by the light of the face.
 
-    Light is what nine bands of spherical harmonics explain; cast shadows and highlights stay.
+    Light is what nine spherical harmonics explain; cast shadows and highlights stay.
     Surfaces in deep shadow are brightened by a limited factor.
 
     Args:

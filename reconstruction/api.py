@@ -18,8 +18,8 @@ from face_model import FaceModel, load_face_model
 from face_model.coefficients import Coefficients, coefficient_sizes, split_coefficients
 from geometry.camera_matrices import PictureCamera
 from reconstruction.face import Reconstruction, camera_of_photo, map_landmarks_to_photo
+from reconstruction.network_choice import NetworkRequest, choose_networks, read_weights
 from reconstruction.pipeline import FacePipeline
-from reconstruction.weights import NetworkRequest, choose_networks, read_weights
 from utils.errors import InputError
 from utils.photos import MIN_SIDE, Photo, read_photo
 from utils.tf_compat import tensorflow_version

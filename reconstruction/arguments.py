@@ -10,9 +10,9 @@ from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS
 from reconstruction.face_source import FaceSource
+from reconstruction.network_choice import NetworkRequest, choose_networks, read_network_request
 from reconstruction.pipeline import FacePipeline
 from reconstruction.saved_results import SavedReconstructions
-from reconstruction.weights import NetworkRequest, choose_networks, read_network_request
 from utils.arguments import non_negative_int, positive_int
 from utils.errors import InputError, log_notes
 from utils.paths import INPUT_DIR

@@ -19,9 +19,9 @@ from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE, OVERLAY_SIZE, flip_y
 from identity.features import FACE_NET_CHECKPOINT, load_identity_network
 from identity.strangers import Comparison, PersonCheck
+from reconstruction.chosen_networks import NetworkChoice
 from reconstruction.face import LocatedFace
 from reconstruction.face_source import FaceSource, PersonCoefficients, Progress
-from reconstruction.network_choice import NetworkChoice
 from reconstruction.regressor import CoefficientRegressor, find_shipped_c_net
 from utils.paths import from_root
 from utils.photos import Photo, read_photo
@@ -35,7 +35,7 @@ class FacePipeline(FaceSource):
     Args:
         model: a ``FaceModel``.
         network: the networks, the method and the number of fitting steps, see
-            ``reconstruction.weights.choose_networks``.
+            ``reconstruction.network_choice.choose_networks``.
         detector: one of ``alignment.detect.DETECTORS``.
         all_faces: reconstruct every face of a photo, not only the largest.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of all networks.

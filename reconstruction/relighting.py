@@ -15,7 +15,7 @@ from geometry.normals import surface_normals
 from geometry.spherical_harmonics import (
     DIRECTIONAL_SCALES,
     IRRADIANCE_SCALES,
-    SH_BANDS,
+    SH_COUNT,
     harmonics_array,
 )
 from mesh.face_light import light_on_face
@@ -69,7 +69,7 @@ def read_light(values: Sequence[str]) -> np.ndarray:
 
 
 def project_environment(panorama: np.ndarray) -> np.ndarray:
-    """Project an environment map on nine bands of irradiance, [3, 9].
+    """Project an environment map on nine functions of irradiance, [3, 9].
 
     Ramamoorthi and Hanrahan, "An Efficient Representation for Irradiance Environment Maps"
     (SIGGRAPH 2001). A map of 1 everywhere lights every surface by 1.
@@ -117,7 +117,7 @@ def relight(
     # 1. old and new gray levels of a white surface at each vertex
     old = light_on_face(reconstruction, model)
     normals = surface_normals(reconstruction.world_shape.astype(np.float64), model.triangles)
-    new = harmonics_array(normals).dot(light.reshape(3, SH_BANDS).T)
+    new = harmonics_array(normals).dot(light.reshape(3, SH_COUNT).T)
     new = np.maximum(new, 0) ** (1 / _DISPLAY)
     front = model.front_vertices
     new *= old[front].mean() / max(new[front].mean(), 1e-6)

@@ -14,9 +14,9 @@ from fitting.joint import shared_columns
 from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import LANDMARK_COUNT
+from reconstruction.chosen_networks import GeneratorChoice
 from reconstruction.face import LocatedFace
 from reconstruction.face_source import FaceSource, PersonCoefficients, Progress
-from reconstruction.network_choice import GeneratorChoice
 from utils.errors import InputError
 from utils.mat_files import read_mat
 from utils.numpy_files import all_within

@@ -8,7 +8,7 @@ from face_model import FaceModel
 from face_model.landmark_basis import landmark_model
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT, project
 from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 
 _ITERATIONS = 4
 
@@ -54,7 +54,7 @@ class TranslationSolver:
             transform: transform that the alignment shall find.
         """
         points = self._mean + self._basis.dot(np.concatenate([identity, expression]))  # [5, 3]
-        points = points.dot(rotation_matrices(angles)[0])
+        points = points.dot(rotation_with_derivatives(angles)[0])
         translation = np.zeros(3)
         for _ in range(_ITERATIONS):
             # 1. Affine camera of the projected points.

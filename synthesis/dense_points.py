@@ -21,7 +21,7 @@ from face_model.dense_points import write_measured
 from face_model.landmark_basis import vertex_model
 from face_model.model import FaceModel
 from geometry.camera import flip_y, project
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from utils.errors import InputError, run_main
 
 _MAX_YAW = 25.0  # degrees, of faces that decide a point's vertex: all of them show it
@@ -76,7 +76,7 @@ def _look(folder: str, model: FaceModel) -> List[np.ndarray]:
         row = read_coefficients(folder, face.name, sum(sizes))[np.newaxis]
         parts = split_coefficients(row, sizes)
         shape = mean + basis.dot(np.concatenate([parts.identity[0], parts.expression[0]]))
-        world = shape.dot(rotation_matrices(parts.angles[0])[0]) + parts.translation[0]
+        world = shape.dot(rotation_with_derivatives(parts.angles[0])[0]) + parts.translation[0]
         detected.append(flip_y(found[0].dense.points))
         vertices.append(project(world).astype(np.float32))
         yaws.append(np.degrees(parts.angles[0, 1]))

@@ -12,7 +12,7 @@ from geometry.spherical_harmonics import (
     AMBIENT_OFFSET,
     DIRECTIONAL_SCALES,
     IRRADIANCE_SCALES,
-    SH_BANDS,
+    SH_COUNT,
     harmonics_array,
 )
 
@@ -50,15 +50,15 @@ def sample_light(random: np.random.RandomState) -> np.ndarray:
     tinted = random.uniform() < _TINT_PROBABILITY
 
     # 2. Directional lights.
-    light = np.zeros((3, SH_BANDS))
+    light = np.zeros((3, SH_COUNT))
     for weight in random.dirichlet(np.ones(count)) if count else ():
         direction = _sample_direction(random)
         tint = _sample_tint(random, _DIRECTIONAL_TINT * tinted)
         light += share * weight * tint * directional_light(direction)
 
     # 3. Ambient light.
-    slopes = random.standard_normal(SH_BANDS - 1)
-    ambient = np.zeros(SH_BANDS)
+    slopes = random.standard_normal(SH_COUNT - 1)
+    ambient = np.zeros(SH_COUNT)
     ambient[0] = (1 - share) / _FLAT
     ambient[1:] = (1 - share) * _AMBIENT_SLOPE * slopes * ([1] * 3 + [0.4] * 5)
     light += _sample_tint(random, _AMBIENT_TINT * tinted) * ambient
@@ -79,7 +79,7 @@ def linearize_light(gamma: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
     Returns:
         slope [3, 3] and flat [3].
     """
-    light = np.asarray(gamma, np.float64).reshape(3, SH_BANDS)
+    light = np.asarray(gamma, np.float64).reshape(3, SH_COUNT)
     directions = np.stack([-light[:, 3], -light[:, 1], light[:, 2]], axis=1)  # Y_1..3: -y, z, -x
     return _SLOPE * directions, _FLAT * (light[:, 0] + AMBIENT_OFFSET)
 

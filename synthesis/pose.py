@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from geometry.camera import project
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 
 _NEAR_FRONTAL = 0.55  # fraction of faces with normal yaw; the yaw of the others is uniform
 _YAW_SPREAD, _PITCH_SPREAD, _ROLL_SPREAD = np.radians(22), np.radians(12), np.radians(11)
@@ -38,7 +38,7 @@ def head_pose(angles: np.ndarray, translation: np.ndarray) -> HeadPose:
         angles: [3] about x, y, z, radians.
         translation: [3] dm.
     """
-    rotation = rotation_matrices(np.asarray(angles, np.float64))[0]
+    rotation = rotation_with_derivatives(np.asarray(angles, np.float64))[0]
     return HeadPose(rotation, np.asarray(translation, np.float64))
 
 

@@ -17,7 +17,7 @@ from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, MILLIMETERS_PER_DM, p
 from geometry.landmark_layout import LANDMARK_COUNT
 from geometry.normals import surface_normals
 from geometry.rotation import rotation_matrix
-from geometry.spherical_harmonics import SH_BANDS, harmonics_array
+from geometry.spherical_harmonics import SH_COUNT, harmonics_array
 from utils.tf_compat import Tensor, tf
 
 _FACE_RADIUS = 100.0  # pixels of the crop: distance from its center where scale is measured
@@ -82,10 +82,10 @@ def _light_metric(model: FaceModel) -> np.ndarray:
     front = model.front_vertices
     normals = surface_normals(model.mean_shape.astype(np.float64), model.triangles)
     basis = harmonics_array(normals[front])  # [n, 9]
-    metric = np.zeros((3 * SH_BANDS, 3 * SH_BANDS))
+    metric = np.zeros((3 * SH_COUNT, 3 * SH_COUNT))
     for channel in range(3):
         lit = basis * model.mean_albedo[front, channel : channel + 1]
-        bands = slice(SH_BANDS * channel, SH_BANDS * (channel + 1))
+        bands = slice(SH_COUNT * channel, SH_COUNT * (channel + 1))
         metric[bands, bands] = lit.T.dot(lit) / (3 * len(front))
     return metric
 

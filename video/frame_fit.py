@@ -20,7 +20,7 @@ from fitting.landmarks import LANDMARK_NOISE, correspondence_weights
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT
 from geometry.landmark_layout import DENSE_FROM_68, EYES_AND_MOUTH
 from geometry.normals import surface_normals
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from utils.workers import one_blas_thread
 
 _POSE_COUNT = 6  # three angles, then three translations
@@ -218,7 +218,7 @@ class PersonFitter:
         if x.shape[1] > _POSE_COUNT:
             flat = self._basis.reshape(-1, self._basis.shape[2])
             shape = shape + x[:, _POSE_COUNT:].dot(flat.T).reshape(shape.shape)
-        rotations = np.stack([rotation_matrices(angles) for angles in x[:, :3]])
+        rotations = np.stack([rotation_with_derivatives(angles) for angles in x[:, :3]])
         world = np.matmul(shape, rotations[:, 0]) + x[:, np.newaxis, 3:_POSE_COUNT]
         return world, shape, rotations
 

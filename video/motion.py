@@ -18,7 +18,7 @@ from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT, flip_y, project
 from geometry.camera_matrices import photo_camera
 from geometry.landmark_layout import five_from_68
-from geometry.rotation import euler_angles, rotation_matrices
+from geometry.rotation import euler_angles, rotation_with_derivatives
 from video.smoothing import smooth_rotations, smooth_series
 
 # Cutoff in Hz and least noise of each kind of series; see smoothing.py. Noise above the least is
@@ -78,7 +78,7 @@ def leave_crop(
     position = matrix[:, :2].dot(in_crop) + matrix[:, 2]
     scale = np.sqrt(np.linalg.det(matrix[:, :2]))
     size = scale * FOCAL_LENGTH / (CAMERA_DISTANCE - translation[2])
-    return _roll(matrix).dot(rotation_matrices(angles)[0].T), position, float(size)
+    return _roll(matrix).dot(rotation_with_derivatives(angles)[0].T), position, float(size)
 
 
 def enter_crop(

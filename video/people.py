@@ -14,8 +14,8 @@ from face_model.dense_points import dense_points
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE, flip_y
 from geometry.normals import surface_normals
-from geometry.rotation import rotation_matrices
-from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_BANDS, harmonics_array
+from geometry.rotation import rotation_with_derivatives
+from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_COUNT, harmonics_array
 from identity.features import load_identity_network
 from utils.tf_compat import inference_config, tf
 from video.frame_fit import FramePoints, PersonFitter
@@ -236,11 +236,11 @@ def solve_lights(
     skin = model.mean_albedo[vertices] + model.albedo_basis[rows].dot(albedo).reshape(-1, 3)
 
     # 2. each frame
-    prior = usual.reshape(3, SH_BANDS).copy()
+    prior = usual.reshape(3, SH_COUNT).copy()
     prior[:, 0] += AMBIENT_OFFSET
     lights = []
     for turn, seen in zip(angles, colors[:, :-_IRISES].astype(np.float64)):
-        posed = normals.dot(rotation_matrices(turn)[0])
+        posed = normals.dot(rotation_with_derivatives(turn)[0])
         weights = np.maximum(posed[:, 2] - _SEEN, 0.0)
         lights.append(_solve_light(harmonics_array(posed), skin, seen, weights, prior))
     result = np.array(lights)
@@ -265,7 +265,7 @@ def _solve_light(
             design = harmonics * skin[:, channel, np.newaxis]
             weighted = design * kept[:, np.newaxis]
             normal = weighted.T.dot(design)
-            stiff = _LIGHT_STIFFNESS * normal[0, 0] * np.eye(SH_BANDS)
+            stiff = _LIGHT_STIFFNESS * normal[0, 0] * np.eye(SH_COUNT)
             target = weighted.T.dot(colors[:, channel]) + stiff.dot(prior[channel])
             rows.append(np.linalg.solve(normal + stiff, target))
         light = np.array(rows)

@@ -16,7 +16,7 @@ from geometry.camera import (
     project_to_image,
 )
 from geometry.normals import surface_normals
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from mesh_renderer.render import render
 from utils.atomic import atomic_path
 from utils.drawing import draw_points, tile_pictures
@@ -106,7 +106,7 @@ class PreviewRenderer:
 
 
 def _yaw_matrix(yaw: float) -> np.ndarray:
-    return rotation_matrices(np.array([0.0, math.radians(yaw), 0.0]))[0]
+    return rotation_with_derivatives(np.array([0.0, math.radians(yaw), 0.0]))[0]
 
 
 def _centered(model: FaceModel) -> np.ndarray:

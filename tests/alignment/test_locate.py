@@ -10,10 +10,10 @@ from PIL import Image
 from alignment import detect, locate
 from alignment.align import align
 from alignment.detect import FaceDetector
+from alignment.dlib_landmarks import LandmarkPredictor
 from alignment.five_points import diagnose_five_points
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import LandmarkNetwork
-from alignment.landmarks import LandmarkPredictor
 from alignment.locate import FaceLocator
 from geometry.landmark_layout import five_from_68
 from utils.errors import InputError

@@ -11,7 +11,7 @@ from checkpoints.frozen_graph import evaluate_network, load_frozen_graph, read_g
 from checkpoints.graph_allowlist import OPERATIONS
 from face_model import read_face_model
 from reconstruction import arguments as reconstruction_arguments
-from reconstruction.weights import read_network_request
+from reconstruction.network_choice import read_network_request
 from tests.fuzz.forged_networks import GRAPHS
 from tests.paths import TOY_MODEL
 from training.mesh_generator_step import build_mesh_generator_step

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from alignment import open_networks
+from alignment import mediapipe_networks
 from checkpoints.tflite_model import TfliteModel, _double_size
 from utils.errors import InputError
 from utils.tf_compat import tensorflow_version, tf
@@ -13,13 +13,15 @@ from utils.tf_compat import tensorflow_version, tf
 SIZES = {"face_detection_full_range.tflite": 192, "face_landmarks_detector.tflite": 256}
 
 
-@pytest.mark.parametrize("source", open_networks._SOURCES, ids=lambda source: source.members[-1])
+@pytest.mark.parametrize(
+    "source", mediapipe_networks._SOURCES, ids=lambda source: source.members[-1]
+)
 def test_networks_agree_with_the_tflite_interpreter(source):
     if tensorflow_version() < (2, 0):
         pytest.skip("TensorFlow 1.12 has no interpreter for these files")
     import tensorflow as tf2
 
-    data = open_networks._read(source)
+    data = mediapipe_networks._read(source)
     size = SIZES[os.path.basename(source.members[-1])]
     images = np.random.RandomState(0).rand(2, size, size, 3).astype(np.float32)
     with tf.Graph().as_default():

@@ -19,10 +19,10 @@ from PIL import Image
 import preprocess_img
 from alignment import detect, locate
 from alignment.align import align, photo_to_crop
+from alignment.dlib_landmarks import LandmarkPredictor
 from alignment.five_points import diagnose_five_points, estimate_yaw_and_roll
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import LandmarkNetwork
-from alignment.landmarks import LandmarkPredictor
 from alignment.skin import skin_mask
 from dataset.processed_faces import is_whole, written_files
 from geometry.landmark_layout import INNER_LANDMARKS, STANDARD_POINTS_3D

@@ -22,7 +22,7 @@ from evaluation.scan_distance import (  # noqa: E402
 from evaluation.scan_files import read_landmarks  # noqa: E402
 from face_model import write_face_model  # noqa: E402
 from geometry.normals import surface_normals  # noqa: E402
-from geometry.rotation import rotation_matrices  # noqa: E402
+from geometry.rotation import rotation_with_derivatives  # noqa: E402
 from geometry.similarity import fit_similarity  # noqa: E402
 from tests.toy_reconstruction import closed_face_model  # noqa: E402
 from utils.errors import InputError, run_main  # noqa: E402
@@ -52,7 +52,7 @@ def head(model):
 
 
 def moved(points, scale=1.0):
-    return scale * points.dot(rotation_matrices(np.array(ANGLES))[0]) + SHIFT
+    return scale * points.dot(rotation_with_derivatives(np.array(ANGLES))[0]) + SHIFT
 
 
 def noisy(points):
@@ -112,7 +112,7 @@ def test_distances_agree_with_an_independent_computation(head, with_scale):
     assert np.all(sampled < np.sqrt(found.distances**2 + 0.9**2))  # the samples' spacing
     least = np.sqrt(np.mean(sampled**2))
     for _ in range(30):
-        turn = rotation_matrices(random.normal(0, 0.01, 3))[0]
+        turn = rotation_with_derivatives(random.normal(0, 0.01, 3))[0]
         other_way = found.alignment._replace(
             rotation=found.alignment.rotation.dot(turn),
             translation=found.alignment.translation + random.normal(0, 0.5, 3),
@@ -130,7 +130,7 @@ def test_the_best_similarity_has_no_better_neighbor():
         assert np.linalg.det(best.rotation) == pytest.approx(1)
         np.testing.assert_allclose(best.undo(best.apply(points)), points, atol=1e-12)
         for _ in range(50):
-            turn = rotation_matrices(random.normal(0, 1e-3, 3))[0]
+            turn = rotation_with_derivatives(random.normal(0, 1e-3, 3))[0]
             other = best._replace(
                 rotation=best.rotation.dot(turn),
                 translation=best.translation + random.normal(0, 1e-3, 3),

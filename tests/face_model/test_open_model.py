@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from alignment.landmarks import LandmarkPredictor
+from alignment.dlib_landmarks import LandmarkPredictor
 from face_model import read_face_model
 from face_model.coefficients import is_blendshape
 from face_model.model import vertex_triangle_table

@@ -9,7 +9,7 @@ from face_model.dense_points import dense_points
 from face_model.landmark_basis import vertex_model
 from fitting.landmarks import LandmarkFitter, _cost, _join, _linearize
 from geometry.camera import project
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from tests.paths import TOY_MODEL
 
 
@@ -30,7 +30,7 @@ def landmarks_of(model, pose, identity, expression):
         + model.identity_basis.dot(identity)
         + model.expression_basis.dot(expression)
     ).reshape(-1, 3) - model.mean_shape.mean(axis=0)
-    return project(shape[model.landmarks].dot(rotation_matrices(pose[:3])[0]) + pose[3:])
+    return project(shape[model.landmarks].dot(rotation_with_derivatives(pose[:3])[0]) + pose[3:])
 
 
 @pytest.mark.parametrize("yaw", [0, 30, -60])
@@ -105,7 +105,7 @@ def test_outliers_among_the_478_points_lose_their_weight(model, fitter):
     mean, basis = vertex_model(model, vertices)
     shape = mean + basis[:, :, : model.identity_count].dot(truth)
     pose = np.array([0.1, -0.3, 0.05, 0.1, 0.0, -0.2])
-    dense = project(shape.dot(rotation_matrices(pose[:3])[0]) + pose[3:])
+    dense = project(shape.dot(rotation_with_derivatives(pose[:3])[0]) + pose[3:])
     dense[::10] += [0, 60]
     fit = fitter.fit(np.zeros((68, 2)), np.zeros(68), dense=dense)
     np.testing.assert_allclose(fit.angles, pose[:3], atol=0.15)

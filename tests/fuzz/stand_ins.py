@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable, Optional
 
 import networks
 import preprocess_img
-from alignment import landmark_network, landmarks, locate
+from alignment import dlib_landmarks, landmark_network, locate
 from dataset import face_cache
 from dataset.mesh_targets import build_mesh_targets
 from dataset.processed_faces import find_faces
@@ -74,10 +74,10 @@ def _replace(module: Any, **values: Any) -> None:
 
 
 def _share_slow_work() -> None:
-    if landmarks.LandmarkPredictor.available():
+    if dlib_landmarks.LandmarkPredictor.available():
         import dlib  # an optional dependency under Python 3.6
 
-        predictor = dlib.shape_predictor(landmarks.predictor_path())
+        predictor = dlib.shape_predictor(dlib_landmarks.predictor_path())
         dlib.shape_predictor = lambda path: predictor
     revision = run_record.git_revision()
     _replace(run_record, git_revision=lambda: revision)

@@ -17,7 +17,7 @@ from gcn.embedding import FrozenFeatures, identity_kind
 from gcn.generator import generate_mesh, pyramid_tensors
 from gcn.pyramid import OWN_PYRAMID, PUBLISHED_PYRAMID
 from gcn.refiner import MeshRefiner, is_mesh_generator
-from reconstruction import weights
+from reconstruction import network_choice
 from reconstruction.arguments import add_reconstruction_flags
 from reconstruction.face import LocatedFace, mesh_variants
 from reconstruction.face_source import decode_faces
@@ -94,8 +94,8 @@ def _crops():
 def choose(model, *words):
     parser = argparse.ArgumentParser()
     add_reconstruction_flags(parser)
-    return weights.choose_networks(
-        weights.read_network_request(parser.parse_args(list(words))), model
+    return network_choice.choose_networks(
+        network_choice.read_network_request(parser.parse_args(list(words))), model
     )
 
 
@@ -131,7 +131,7 @@ def test_only_a_fresh_residual_head_gives_the_coefficient_mesh(model, trained):
 
 def test_the_embedding_comes_from_the_network_of_the_record(model, trained, no_large_networks):
     prefix, _ = trained
-    recorded = weights.read_weights(prefix).coefficient_weights
+    recorded = network_choice.read_weights(prefix).coefficient_weights
     assert recorded == os.path.join(os.path.dirname(prefix), "r_net.pb")
     assert choose(model, "--pretrain_weights", prefix).weights == recorded
     assert choose(model, "--pretrain_weights", "other.ckpt").weights == "other.ckpt"
@@ -174,8 +174,8 @@ def _copied(trained, folder):
 def test_only_the_user_can_replace_the_network_of_the_record(model, trained, tmp_path, monkeypatch):
     prefix = _copied(trained, tmp_path)
     shipped, published = str(tmp_path / "shipped.pb"), str(tmp_path / "published.pb")
-    monkeypatch.setattr(weights, "find_shipped_network", lambda model: shipped)
-    monkeypatch.setattr(weights, "PUBLISHED_NETWORK", published)
+    monkeypatch.setattr(network_choice, "find_shipped_network", lambda model: shipped)
+    monkeypatch.setattr(network_choice, "PUBLISHED_NETWORK", published)
 
     def choose_below(*words):
         return tuple(choose(model, "--refine", *words).generator)[:2]
@@ -189,7 +189,7 @@ def test_only_the_user_can_replace_the_network_of_the_record(model, trained, tmp
         prefix,
         "r.ckpt",
     )
-    recorded = weights.read_weights(trained[0]).coefficient_weights
+    recorded = network_choice.read_weights(trained[0]).coefficient_weights
     assert choose_below(trained[0]) == (trained[0], recorded) and os.path.isfile(recorded)
     assert choose(model, "--refine", trained[0]).weights == shipped  # for the coefficients
     os.remove(record_path(prefix))
@@ -197,7 +197,7 @@ def test_only_the_user_can_replace_the_network_of_the_record(model, trained, tmp
         choose_below(prefix)
     with open(published, "wb") as file:
         file.write(b"a graph")
-    monkeypatch.setattr(weights, "is_presumed_for_bfm09", lambda record, model: False)
+    monkeypatch.setattr(network_choice, "is_presumed_for_bfm09", lambda record, model: False)
     assert choose_below(prefix) == (prefix, published)  # both are published
     assert choose(model, "--refine", prefix).generator.pyramid == PUBLISHED_PYRAMID
     assert choose(model, "--pretrain_weights", prefix).generator.coefficient_weights == published

@@ -7,7 +7,7 @@ from alignment.align import align, crop_to_photo, crop_to_photo_matrix
 from geometry.camera import flip_y, project
 from geometry.camera_matrices import crop_camera, head_matrix, photo_camera
 from geometry.landmark_layout import STANDARD_POINTS_3D
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 
 WIDTH, HEIGHT = 500, 400
 
@@ -62,6 +62,6 @@ def test_both_conventions_project_into_the_photo_a_turned_one_too(degrees):
 def test_the_head_matrix_takes_model_space_to_the_world():
     angles, translation = np.array([0.2, -0.6, 0.1]), np.array([0.1, 0.2, -0.3])
     points = world_points()
-    wanted = points.dot(rotation_matrices(angles)[0]) + translation
+    wanted = points.dot(rotation_with_derivatives(angles)[0]) + translation
     matrix = head_matrix(angles, translation)
     np.testing.assert_allclose(points.dot(matrix[:3, :3].T) + matrix[:3, 3], wanted, atol=1e-12)

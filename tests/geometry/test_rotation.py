@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from geometry.rotation import euler_angles, rotation_matrices, rotation_matrix
+from geometry.rotation import euler_angles, rotation_matrix, rotation_with_derivatives
 from utils.tf_compat import tf
 
 
@@ -27,20 +27,23 @@ def test_rotations_turn_the_right_way():
 def test_graph_agrees_with_arrays_and_is_orthonormal():
     angles = np.array([[0.3, -0.5, 0.2], [1.2, 0.1, -2.0]], np.float32)
     for matrix, angle in zip(evaluate(angles), angles):
-        np.testing.assert_allclose(matrix, rotation_matrices(angle)[0], atol=1e-6)
+        np.testing.assert_allclose(matrix, rotation_with_derivatives(angle)[0], atol=1e-6)
         np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-6)
 
 
 def test_derivatives_agree_with_finite_differences():
     angles = np.array([0.3, -0.5, 0.2])
-    derivatives = rotation_matrices(angles)[1:]
+    derivatives = rotation_with_derivatives(angles)[1:]
     for axis, derivative in enumerate(derivatives):
         step = 1e-6 * np.eye(3)[axis]
-        high, low = rotation_matrices(angles + step)[0], rotation_matrices(angles - step)[0]
+        high, low = (
+            rotation_with_derivatives(angles + step)[0],
+            rotation_with_derivatives(angles - step)[0],
+        )
         np.testing.assert_allclose(derivative, (high - low) / 2e-6, atol=1e-8)
 
 
 def test_euler_angles_come_back_from_rotations():
     angles = np.random.RandomState(0).uniform(-1.4, 1.4, (50, 3))
-    rotations = np.stack([rotation_matrices(one)[0].T for one in angles])
+    rotations = np.stack([rotation_with_derivatives(one)[0].T for one in angles])
     np.testing.assert_allclose(euler_angles(rotations), angles, atol=1e-9)

@@ -13,9 +13,9 @@ from face_decoder import FaceDecoder
 from face_model import write_face_model
 from reconstruction.arguments import make_face_source
 from reconstruction.face_source import decode_faces
+from reconstruction.network_choice import read_network_request
 from reconstruction.result_files import write_reconstruction
 from reconstruction.saved_results import SavedReconstructions
-from reconstruction.weights import read_network_request
 from tests.paths import TOY_MODEL
 from tests.toy_reconstruction import toy_face_model, toy_reconstruction
 from utils.errors import InputError

@@ -15,7 +15,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from alignment.open_networks import DENSE_LANDMARK_NETWORK, DETECTOR_NETWORK
+from alignment.mediapipe_networks import DENSE_LANDMARK_NETWORK, DETECTOR_NETWORK
 from geometry.camera import flip_y
 from tests import published_files
 from utils.paths import REPO_ROOT

@@ -19,7 +19,7 @@ from face_decoder import FaceDecoder
 from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, flip_y
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from synthesis.canvas import Canvas
 from synthesis.lighting import directional_light, sample_light
 from synthesis.pose import PoseLimits, aflw_angles, sample_angles
@@ -90,9 +90,9 @@ def test_aflw_angles_rebuild_the_rotation():
         pitch, yaw, roll = aflw_angles(angles)
 
         def about(axis, angle):
-            return rotation_matrices(np.eye(3)[axis] * angle)[0].T
+            return rotation_with_derivatives(np.eye(3)[axis] * angle)[0].T
 
-        expected = rotation_matrices(angles)[0].T
+        expected = rotation_with_derivatives(angles)[0].T
         np.testing.assert_allclose(
             about(0, -pitch).dot(about(1, -yaw)).dot(about(2, -roll)), expected, atol=1e-9
         )
@@ -248,7 +248,8 @@ def test_photo_truth_matches_the_coefficients(photos, model):
             + model.expression_basis.dot(parts.expression[0])
         ).reshape(-1, 3)
         world = (
-            shape[model.landmarks].dot(rotation_matrices(parts.angles[0])[0]) + parts.translation[0]
+            shape[model.landmarks].dot(rotation_with_derivatives(parts.angles[0])[0])
+            + parts.translation[0]
         )
         x = zoom * (FOCAL_LENGTH * world[:, 0] / (CAMERA_DISTANCE - world[:, 2]) + 112) - 0.5
         y = 300 - zoom * (FOCAL_LENGTH * world[:, 1] / (CAMERA_DISTANCE - world[:, 2]) + 112) - 0.5

@@ -435,8 +435,12 @@ def test_shipped_network_is_the_default_below_the_generator(workshop, monkeypatc
         raise InputError("far enough")
 
     monkeypatch.setattr(train, "train", nothing)
-    monkeypatch.setattr("reconstruction.weights.find_shipped_network", lambda model: "shipped.pb")
-    monkeypatch.setattr("reconstruction.weights.PUBLISHED_NETWORK", str(workshop / "none.pb"))
+    monkeypatch.setattr(
+        "reconstruction.network_choice.find_shipped_network", lambda model: "shipped.pb"
+    )
+    monkeypatch.setattr(
+        "reconstruction.network_choice.PUBLISHED_NETWORK", str(workshop / "none.pb")
+    )
     for flags in ((), ("--coefficient_weights", weights)):
         with pytest.raises(InputError, match="far enough"):
             train.main(
@@ -463,8 +467,10 @@ def test_published_network_is_not_used_with_another_face_model(workshop, monkeyp
         return Outcome(0, 0, 0.0, 0, {}, {}, None, 0, None)
 
     monkeypatch.setattr(train, "train", nothing)
-    monkeypatch.setattr("reconstruction.weights.find_shipped_network", lambda model: "shipped.pb")
-    monkeypatch.setattr("reconstruction.weights.PUBLISHED_NETWORK", frozen)
+    monkeypatch.setattr(
+        "reconstruction.network_choice.find_shipped_network", lambda model: "shipped.pb"
+    )
+    monkeypatch.setattr("reconstruction.network_choice.PUBLISHED_NETWORK", frozen)
     bfm09 = model._replace(mean_shape=np.zeros((BFM09_VERTICES, 3), np.float32))
     for here, flags, told in (
         (model, (), "is for BFM09"),

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from video.live_link import ACTIONS, HEADER, encode_table, time_code
 from video.motion import Motion
 
@@ -17,7 +17,7 @@ def rows_of(expression, angles):
     count = len(expression)
     motion = Motion(
         *[np.arange(count)] * 4,
-        rotation=np.array([rotation_matrices(one)[0].T for one in angles]),
+        rotation=np.array([rotation_with_derivatives(one)[0].T for one in angles]),
         position=np.zeros((count, 2)),
         size=np.ones(count),
         expression=expression,

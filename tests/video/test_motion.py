@@ -10,7 +10,7 @@ from face_model.dense_points import dense_points
 from face_model.landmark_basis import vertex_model
 from geometry.camera import flip_y, project
 from geometry.landmark_layout import STANDARD_POINTS_3D
-from geometry.rotation import rotation_matrices
+from geometry.rotation import rotation_with_derivatives
 from tests.toy_reconstruction import toy_face_model
 from video.frame_fit import FramePoints, PersonFitter
 from video.motion import Motion, Person, Placer, enter_crop, leave_crop, smooth_motion
@@ -31,7 +31,7 @@ def known_frames(model, count=5):
     points = []
     for a, t, e in zip(angles, translation, expression):
         shape = mean + basis.dot(np.concatenate([identity, e]))
-        points.append(project(shape.dot(rotation_matrices(a)[0]) + t))
+        points.append(project(shape.dot(rotation_with_derivatives(a)[0]) + t))
     points = np.array(points)
     return identity, angles, translation, expression, points
 
@@ -87,7 +87,7 @@ def known_motion(model, count=30):
     random = np.random.RandomState(0)
     seconds = np.arange(count) / 25.0
     yaw = 0.3 * np.sin(2 * np.pi * 0.5 * seconds)
-    rotations = [rotation_matrices([0.1, angle, 0.05])[0].T for angle in yaw]
+    rotations = [rotation_with_derivatives([0.1, angle, 0.05])[0].T for angle in yaw]
     motion = Motion(
         frames=np.arange(count),
         seconds=seconds,

@@ -1,6 +1,6 @@
 """Google's face detector and face landmark network as frozen graphs.
 
-``python -m alignment.open_networks`` writes both into ``network/``; set-up calls it.
+``python -m alignment.mediapipe_networks`` writes both into ``network/``; set-up calls it.
 
 Both belong to MediaPipe and are under the Apache License 2.0. ``face_detection_full_range.tflite``
 is the full-range model of Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on
@@ -90,7 +90,7 @@ class OpenNetwork:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Write both graphs."""
     parser = argparse.ArgumentParser(
-        prog="python -m alignment.open_networks",
+        prog="python -m alignment.mediapipe_networks",
         description="Write the face detector and the landmark network into network/.",
     )
     parser.parse_args(argv)

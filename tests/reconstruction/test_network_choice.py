@@ -11,7 +11,7 @@ from checkpoints.record import BFM09_VERTICES, record_path
 from face_model import load_face_model
 from face_model.fingerprint import approximate_fingerprint
 from reconstruction import arguments as reconstruction_arguments
-from reconstruction import weights
+from reconstruction import network_choice
 from reconstruction.regressor import CoefficientRegressor
 from tests.toy_reconstruction import toy_face_model
 from utils.errors import InputError
@@ -29,8 +29,8 @@ def network(tmp_path, monkeypatch):
         record_path(path),
         {"face_model": {"name": "toy", "fingerprint": toy_face_model().fingerprint()}},
     )
-    monkeypatch.setattr(weights, "SHIPPED_NETWORK", path)
-    monkeypatch.setattr(weights, "PUBLISHED_NETWORK", str(tmp_path / "FaceReconModel.pb"))
+    monkeypatch.setattr(network_choice, "SHIPPED_NETWORK", path)
+    monkeypatch.setattr(network_choice, "PUBLISHED_NETWORK", str(tmp_path / "FaceReconModel.pb"))
     return path
 
 
@@ -41,7 +41,7 @@ def flags(*words):
 
 
 def choose(model, *words):
-    return weights.choose_networks(weights.read_network_request(flags(*words)), model)
+    return network_choice.choose_networks(network_choice.read_network_request(flags(*words)), model)
 
 
 def test_the_shipped_network_serves_its_face_model_only(network):
@@ -77,9 +77,9 @@ def test_networks_of_the_user_come_first(network):
     named = choose(model, "--pretrain_weights", "mine.pb")
     assert (named.weights, named.source) == ("mine.pb", "named")
     assert choose(model, "--method", "fit").weights is None
-    put(weights.PUBLISHED_NETWORK, model)
+    put(network_choice.PUBLISHED_NETWORK, model)
     published = choose(model)
-    assert (published.weights, published.source) == (weights.PUBLISHED_NETWORK, "published")
+    assert (published.weights, published.source) == (network_choice.PUBLISHED_NETWORK, "published")
 
 
 def put(path, model=None):
@@ -106,13 +106,13 @@ def choices(monkeypatch):
 def make_pipeline(model, *words):
     arguments = flags(*words)
     reconstruction_arguments.make_pipeline(
-        arguments, weights.read_network_request(arguments), model
+        arguments, network_choice.read_network_request(arguments), model
     )
 
 
 def test_the_published_network_is_for_bfm09_only(network, choices, capsys):
     """Its record is missing, and its number of coefficients is that of the open face model."""
-    published, model = weights.PUBLISHED_NETWORK, toy_face_model()
+    published, model = network_choice.PUBLISHED_NETWORK, toy_face_model()
     put(published)
     bfm09 = model._replace(mean_shape=np.zeros((BFM09_VERTICES, 3), np.float32))
     for here in (bfm09, model):
@@ -143,9 +143,9 @@ def test_steps_have_the_prediction_of_a_network_refined(network, choices, tmp_pa
     ):
         make_pipeline(model, "--pretrain_weights", mine, *words)
         assert choices[-1].method == method and capsys.readouterr().err == ""
-    put(weights.PUBLISHED_NETWORK, model)
+    put(network_choice.PUBLISHED_NETWORK, model)
     make_pipeline(model, "--steps", "7")
-    assert choices[-1].method == "both" and choices[-1].weights == weights.PUBLISHED_NETWORK
+    assert choices[-1].method == "both" and choices[-1].weights == network_choice.PUBLISHED_NETWORK
     make_pipeline(model, "--steps", "7", "--method", "network")
     assert "--steps 7: not used, --method network does not fit" in capsys.readouterr().err
 
@@ -153,12 +153,12 @@ def test_steps_have_the_prediction_of_a_network_refined(network, choices, tmp_pa
 @pytest.mark.parametrize(
     "words, method, steps",
     [
-        ((), "both", weights.REFINING_STEPS),
+        ((), "both", network_choice.REFINING_STEPS),
         (("--steps", "0"), "network", 0),
-        (("--method", "network"), "network", weights.DEFAULT_STEPS),
+        (("--method", "network"), "network", network_choice.DEFAULT_STEPS),
         (("--method", "both", "--steps", "9"), "both", 9),
         (("--method", "both", "--steps", "0"), "network", 0),
-        (("--method", "fit"), "fit", weights.DEFAULT_STEPS),
+        (("--method", "fit"), "fit", network_choice.DEFAULT_STEPS),
         (("--method", "fit", "--steps", "0"), "fit", 0),
     ],
 )
@@ -184,27 +184,32 @@ def test_without_a_network_faces_are_fitted(network):
     os.remove(network)
     assert choose(toy_face_model()).weights is None
     with pytest.raises(InputError, match="missing, and --method both needs it"):
-        weights.read_network_request(flags("--method", "both"))
+        network_choice.read_network_request(flags("--method", "both"))
 
 
 def test_a_flag_for_named_weights_needs_their_name(network):
     with pytest.raises(InputError, match="--use_pb 0 needs --pretrain_weights"):
-        weights.read_network_request(flags("--use_pb", "0"))
+        network_choice.read_network_request(flags("--use_pb", "0"))
     assert choose(toy_face_model(), "--use_pb", "0", "--method", "fit").method == "fit"
 
 
-@pytest.mark.skipif(not os.path.isfile(weights.SHIPPED_NETWORK), reason="no network in network/")
+@pytest.mark.skipif(
+    not os.path.isfile(network_choice.SHIPPED_NETWORK), reason="no network in network/"
+)
 @pytest.mark.skipif(
     not os.path.isfile(os.path.join(BFM_DIR, "open_face_model.mat")),
     reason="the open face model is not built ('make face-model')",
 )
 def test_the_shipped_network_is_the_open_models():
-    assert weights.find_shipped_network(load_face_model("open")) == weights.SHIPPED_NETWORK
-    assert os.path.getsize(weights.SHIPPED_NETWORK) < 60e6
+    assert (
+        network_choice.find_shipped_network(load_face_model("open"))
+        == network_choice.SHIPPED_NETWORK
+    )
+    assert os.path.getsize(network_choice.SHIPPED_NETWORK) < 60e6
 
 
 def test_the_record_of_the_shipped_network_names_no_folder_of_any_machine():
-    with open(weights.SHIPPED_NETWORK + ".json") as file:
+    with open(network_choice.SHIPPED_NETWORK + ".json") as file:
         options = json.load(file)["options"]
     assert options["image_size"] == 112
     assert not [
