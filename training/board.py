@@ -16,7 +16,7 @@ from utils.tf_compat import session_config, tf
 
 JOB = "worker"  # name of all workers in device names
 INTERVAL = 1.0  # seconds between exchanges of the notes
-_TIMEOUT = 5.0  # seconds for one exchange
+_TIMEOUT = 3.0  # seconds for one exchange
 _LEAST_EXCHANGES = 3  # that a worker must miss; one that was itself suspended misses none
 
 
