@@ -56,10 +56,10 @@ def composed_step(golden: str) -> Iterator[Tuple[str, float, float]]:
         face = decode_face(coefficients, model)
         rendering = render_face(face, model)
         batch = Batch(tf.constant(photo), tf.constant(attention), tf.constant(labels), None)
-        step = _losses(
-            batch, coefficients, face, rendering, model, loss_terms.LossWeights(), identity
-        )
-        total = loss_terms.total_loss(step, loss_terms.LossWeights())
+        weights = loss_terms.LossWeights()
+        mask = rendering.front_mask * batch.attention
+        step = _losses(batch, coefficients, face, rendering, mask, None, model, weights, identity)
+        total = loss_terms.total_loss(step, weights)
         step, total, face, rendering = session.run([step, total, face, rendering])
 
     # 2. by hand
