@@ -3,8 +3,7 @@
 import os
 from typing import List, NamedTuple, Sequence, Tuple
 
-from utils.errors import InputError
-from utils.photos import Photo, distinct_names, find_photos
+from utils.photos import Photo, distinct_names, find_photos, list_folder
 
 _UNNAMED = "person"  # the person whose photos lie in several places
 
@@ -52,7 +51,7 @@ def split_people(paths: Sequence[str]) -> Tuple[List[str], List[PhotoSet]]:
     others: List[str] = []
     folders: List[str] = []
     for path in paths:
-        inside = [] if not os.path.isdir(path) or find_photos(path) else _folders_with_photos(path)
+        inside = _folders_with_photos(path) if os.path.isdir(path) else []
         folders += inside
         if not inside:
             others.append(path)
@@ -76,15 +75,11 @@ def declare_person(paths: Sequence[str], photos: Sequence[Photo]) -> PhotoSet:
 
 
 def _folders_with_photos(path: str) -> List[str]:
-    """Return the subfolders of a folder that hold photos, sorted by name."""
-    try:
-        names = sorted(os.listdir(path))
-    except OSError as error:
-        raise InputError(
-            "{} cannot be listed ({}); check its permissions".format(path, error.strerror)
-        ) from error
-    folders = [os.path.join(path, name) for name in names if not name.startswith(".")]
-    return [folder for folder in folders if os.path.isdir(folder) and find_photos(folder)]
+    """Return the subfolders of a folder that hold photos, by name; none if it has photos itself."""
+    photos, others = list_folder(path)
+    if photos:
+        return []
+    return [folder for folder in others if os.path.isdir(folder) and list_folder(folder)[0]]
 
 
 def _make_set(name: str, folder: str) -> PhotoSet:

@@ -172,21 +172,36 @@ def _read_frame(path: str, image: Image.Image) -> Image.Image:
 def _photo_files(path: str) -> List[str]:
     """Return the photo files in a folder, or a single photo file."""
     if os.path.isdir(path):
-        try:
-            names = sorted(os.listdir(path))
-        except OSError as error:
-            raise InputError(
-                "{} cannot be listed ({}); check its permissions".format(path, error.strerror)
-            ) from error
-        files = [os.path.join(path, name) for name in names if not name.startswith(".")]
-        photos = [
-            file for file in files if file.lower().endswith(EXTENSIONS) and not os.path.isdir(file)
-        ]
-        log_notes(_describe_rest(path, set(files) - set(photos)))
+        photos, rest = list_folder(path)
+        log_notes(_describe_rest(path, rest))
         return photos
     if not os.path.lexists(path):
         raise InputError("{} does not exist; name a photo or a folder of photos".format(path))
     return [] if path.lower().endswith(COMPANIONS) else [path]
+
+
+def list_folder(path: str) -> Tuple[List[str], List[str]]:
+    """Return the paths of the photos in a folder, by their names, and those of all else in it.
+
+    Names that begin with a dot are left out.
+
+    Args:
+        path: a folder.
+
+    Raises:
+        InputError: it cannot be listed.
+    """
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise InputError(
+            "{} cannot be listed ({}); check its permissions".format(path, error.strerror)
+        ) from error
+    files = [os.path.join(path, name) for name in names if not name.startswith(".")]
+    photos = [
+        file for file in files if file.lower().endswith(EXTENSIONS) and not os.path.isdir(file)
+    ]
+    return photos, sorted(set(files) - set(photos))
 
 
 def _describe_rest(folder: str, rest: Iterable[str]) -> List[str]:

@@ -58,7 +58,7 @@ def test_the_person_and_all_her_photos_are_written(outcome):
     process, output = outcome
     assert process.returncode == 0, process.stderr
     assert sorted(os.listdir(str(output))) == ["anna", "index.html"]
-    wanted = [name + end for name in NAMES for end in (".mat", ".png", "_mesh.obj")]
+    wanted = [name + end for name in NAMES for end in (".mat", ".json", ".png", "_mesh.obj")]
     wanted += ["anna" + end for end in OF_PERSON]
     assert sorted(os.listdir(str(output / "anna"))) == sorted(wanted)
 

@@ -19,13 +19,14 @@ def people(tmp_path):
     return tmp_path
 
 
-def test_a_folder_of_folders_is_one_person_a_folder(people):
+def test_a_folder_of_folders_is_one_person_a_folder(people, capsys):
     others, (anna, bert) = split_people([str(people)])
     assert others == [] and (anna.title, bert.title) == ("anna", "bert")
     assert anna.folder == "anna" and anna.name == os.path.join("anna", "anna")
     # the photo of her name is not called as the files of the person
     assert [photo.name for photo in anna.photos] == ["anna/1", "anna/2", "anna/anna_jpg"]
     assert [photo.name for photo in bert.photos] == ["bert/1"]
+    assert capsys.readouterr().err == ""  # nothing is left out
 
 
 def test_a_folder_with_photos_of_its_own_holds_no_people(people):
