@@ -18,7 +18,6 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 
 from alignment.skin import skin_mask
-from benchmarks.recovery import align_rigidly
 from dataset.processed_faces import find_faces, read_coefficients, read_face
 from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
@@ -29,6 +28,7 @@ from fitting.landmarks import LANDMARK_NOISE
 from fitting.objective import FaceObservation
 from fitting.photometric import REFINING_STEPS, FaceFitter, FitSettings
 from geometry.camera import MILLIMETERS_PER_DM
+from geometry.similarity import fit_similarity
 from reconstruction.network_choice import SHIPPED_NETWORK
 from reconstruction.regressor import CoefficientRegressor, find_shipped_c_net
 from synthesis.dataset import DatasetOptions, SyntheticDataset
@@ -119,7 +119,8 @@ class Measurement:
         return (self._model.mean_shape + moved.reshape(-1, 3)).astype(np.float64)
 
     def _distance(self, shape: np.ndarray, true_shape: np.ndarray) -> float:
-        distances = np.linalg.norm(align_rigidly(shape, true_shape) - true_shape, axis=1)
+        motion = fit_similarity(shape, true_shape, with_scale=False)
+        distances = np.linalg.norm(motion.apply(shape) - true_shape, axis=1)
         return MILLIMETERS_PER_DM * float(distances.mean())
 
 
