@@ -234,7 +234,7 @@ def test_the_flag_of_reconstructing_commands_reaches_the_pipeline(monkeypatch):
 def test_the_flag_of_training_reaches_the_frozen_networks(monkeypatch):
     builders = []
 
-    def stop(options, model, task):
+    def stop(options, model, task, *_):
         builders.append(task.build_step)
         raise InputError("stopped")
 
