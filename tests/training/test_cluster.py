@@ -159,7 +159,7 @@ def test_lost_worker_is_named_and_a_restart_ends_with_the_same_bits(workshop):
         status, said = finish(process)
         assert status == 1 and time.monotonic() - since < 60
         last = said.strip().splitlines()[-1]
-        assert re.match(r"error: worker 1 \(127.0.0.1:\d+\) .*" + kind, last)
+        assert re.search(r"error: worker 1 \(127.0.0.1:\d+\) .*" + kind, last)
         assert "the last checkpoint is {}".format(workshop / "disturbed" / "iter_300.ckpt") in last
         with pytest.raises(ProcessLookupError):
             os.kill(worker, 0)
