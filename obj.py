@@ -23,15 +23,14 @@ if __name__ == "__main__":  # before the imports below, which take a second
 
 import argparse
 import os
-from typing import Any, Collection, Dict, List, Mapping, Optional
+from typing import Collection, Dict, List, Mapping, Optional
 
 import numpy as np
 
 from face_model.model import FaceModel
 from geometry.camera import MILLIMETERS_PER_DM
-from geometry.normals import surface_normals
 from mesh.expression import expression_of, replace_expression
-from mesh.gltf import write_glb
+from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig, upright_shape
 from mesh.obj_ply import write_obj, write_ply, write_texture, write_textured_obj
 from mesh.stl import write_stl
@@ -186,60 +185,50 @@ def write_meshes(
         unit: one of :data:`UNITS`, of OBJ and PLY.
         expressions: further expressions to write, suffix of the name -> coefficients.
     """
-    # 1. textures, the same for all expressions
-    texture: Any = None
-    if {"obj", "albedo", "glb"}.intersection(formats):
-        texture = bake_texture(reconstruction, model, uv_map, texture_size)
-    if "albedo" in formats and texture is not None:
-        albedo = remove_light(texture, reconstruction, model, uv_map)
-        write_texture(os.path.join(folder, reconstruction.face.name + "_albedo.png"), albedo)
-
-    # 2. meshes
+    # 1. the face, and the same with other expressions
     faces = [reconstruction]
     for suffix, expression in (expressions or {}).items():
         faces.append(replace_expression(reconstruction, model, expression, suffix))
     for face in faces:
-        _write_mesh(face, model, uv_map, folder, formats, unit, texture)
+        _write_untextured(face, model, folder, formats, unit)
+    if not {"obj", "albedo", "glb"}.intersection(formats):
+        return
+
+    # 2. with one texture
+    texture = bake_texture(reconstruction, model, uv_map, texture_size)
+    if "albedo" in formats:
+        albedo = remove_light(texture, reconstruction, model, uv_map)
+        write_texture(os.path.join(folder, reconstruction.face.name + "_albedo.png"), albedo)
+    for face in faces:
+        stem = os.path.join(folder, face.face.name)
+        if "obj" in formats:
+            vertices = face.world_shape * UNITS[unit]
+            write_textured_obj(
+                stem + ".obj", vertices, model.triangles, uv_map.coordinates, texture
+            )
+        if "glb" in formats:
+            rig = make_rig(face, model)
+            coordinates = uv_map.coordinates
+            write_rig(stem + ".glb", rig, model.triangles, coordinates, texture, face.face.name)
 
 
-def _write_mesh(
+def _write_untextured(
     reconstruction: Reconstruction,
     model: FaceModel,
-    uv_map: UVMap,
     folder: str,
     formats: Collection[str],
     unit: str,
-    texture: Any,
 ) -> None:
-    """Write one mesh in the requested formats; arguments of :func:`write_meshes`."""
+    """Write the formats without texture of one mesh; arguments of :func:`write_meshes`."""
     stem = os.path.join(folder, reconstruction.face.name)
     vertices = reconstruction.world_shape * UNITS[unit]
-    colors, triangles = reconstruction.colors, model.triangles
-
-    # 1. without texture
     if "colors" in formats:
-        write_obj(stem + "_mesh.obj", vertices, triangles, colors)
+        write_obj(stem + "_mesh.obj", vertices, model.triangles, reconstruction.colors)
     if "ply" in formats:
-        write_ply(stem + ".ply", vertices, triangles, colors)
+        write_ply(stem + ".ply", vertices, model.triangles, reconstruction.colors)
     if "stl" in formats:
         upright = upright_shape(reconstruction, model)
-        write_stl(stem + ".stl", upright * MILLIMETERS_PER_DM, triangles)
-
-    # 2. with texture
-    if "obj" in formats and texture is not None:
-        write_textured_obj(stem + ".obj", vertices, triangles, uv_map.coordinates, texture)
-    if "glb" in formats and texture is not None:
-        rig = make_rig(reconstruction, model)
-        write_glb(
-            stem + ".glb",
-            rig.vertices,
-            triangles,
-            normals=surface_normals(rig.vertices, triangles),
-            coordinates=uv_map.coordinates,
-            texture=texture,
-            morph_targets=rig.morph_targets,
-            name=reconstruction.face.name,
-        )
+        write_stl(stem + ".stl", upright * MILLIMETERS_PER_DM, model.triangles)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
+from geometry.normals import surface_normals
 from mesh.gltf_animation import Animation, add_animation
+from mesh.morph_targets import FaceRig
 from utils.atomic import atomic_path
 
 _FLOAT, _UNSIGNED_INT = 5126, 5125  # component types
@@ -110,6 +112,39 @@ class GltfBuffer:
         accessor.update(more)
         self.accessors.append(accessor)
         return len(self.accessors) - 1
+
+
+def write_rig(
+    path: str,
+    rig: FaceRig,
+    triangles: np.ndarray,
+    coordinates: np.ndarray,
+    texture: np.ndarray,
+    name: str = "face",
+    animation: Optional[Animation] = None,
+) -> None:
+    """Write a face to animate as binary glTF, atomically.
+
+    Args:
+        path: the .glb file to write.
+        rig: ``mesh.morph_targets.make_rig`` of the face.
+        triangles: see :func:`write_glb`, as the arguments below.
+        coordinates: texture coordinates.
+        texture: the texture.
+        name: name of node and mesh.
+        animation: keys of an animation, or None.
+    """
+    write_glb(
+        path,
+        rig.vertices,
+        triangles,
+        normals=surface_normals(rig.vertices, triangles),
+        coordinates=coordinates,
+        texture=texture,
+        morph_targets=rig.morph_targets,
+        name=name,
+        animation=animation,
+    )
 
 
 def write_glb(

@@ -10,8 +10,7 @@ import numpy as np
 
 from face_model.model import FaceModel
 from fitting.joint import shared_columns
-from geometry.normals import surface_normals
-from mesh.gltf import write_glb
+from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig
 from mesh.obj_ply import write_textured_obj
 from mesh.person_texture import PersonTexture, person_texture_size
@@ -222,16 +221,13 @@ def write_person(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -
     )
 
     # 3. the animatable mesh
-    rig = make_rig(person, model)
-    write_glb(
+    write_rig(
         stem + ".glb",
-        rig.vertices,
+        make_rig(person, model),
         model.triangles,
-        normals=surface_normals(rig.vertices, model.triangles),
-        coordinates=uv_map.coordinates,
-        texture=person.texture,
-        morph_targets=rig.morph_targets,
-        name=os.path.basename(person.name),
+        uv_map.coordinates,
+        person.texture,
+        os.path.basename(person.name),
     )
     return [stem + ".mat"] + paths + [stem + ".glb"]
 

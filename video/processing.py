@@ -15,8 +15,7 @@ from alignment.align import paste_crop
 from face_model.coefficients import is_blendshape
 from face_model.model import FaceModel
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
-from geometry.normals import surface_normals
-from mesh.gltf import write_glb
+from mesh.gltf import write_rig
 from mesh.gltf_animation import Animation
 from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
 from mesh.texture_baking import bake_texture
@@ -188,17 +187,15 @@ class ClipProcessor:
             world_shape=_resting_shape(person, model),
         )
         rig = make_rig(resting, model)
-        targets = [target for target in rig.morph_targets if target[0] != REMAINDER]
-        write_glb(
+        targets = tuple(target for target in rig.morph_targets if target[0] != REMAINDER)
+        write_rig(
             stem + ".glb",
-            rig.vertices,
+            rig._replace(morph_targets=targets),
             model.triangles,
-            normals=surface_normals(rig.vertices, model.triangles),
-            coordinates=self._uv_map.coordinates,
-            texture=bake_texture(found.best, model, self._uv_map),
-            morph_targets=targets,
-            name=person.name,
-            animation=make_animation(motion, target_weights(motion, targets, model), size),
+            self._uv_map.coordinates,
+            bake_texture(found.best, model, self._uv_map),
+            person.name,
+            make_animation(motion, target_weights(motion, targets, model), size),
         )
         return [stem + ".csv", stem + ".glb"]
 

@@ -9,8 +9,7 @@ from PIL import Image
 
 from alignment.align import paste_crop
 from face_model import FaceModel
-from geometry.normals import surface_normals
-from mesh.gltf import write_glb
+from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig
 from mesh.obj_ply import write_textured_obj
 from mesh.texture_baking import bake_texture
@@ -99,16 +98,13 @@ def write_mesh_files(
     """
     # 1. the mesh to animate
     texture = bake_texture(reconstruction, model, uv_map, texture_size)
-    rig = make_rig(reconstruction, model)
-    write_glb(
+    write_rig(
         os.path.join(folder, "face.glb"),
-        rig.vertices,
+        make_rig(reconstruction, model),
         model.triangles,
-        normals=surface_normals(rig.vertices, model.triangles),
-        coordinates=uv_map.coordinates,
-        texture=texture,
-        morph_targets=rig.morph_targets,
-        name=_NAME,
+        uv_map.coordinates,
+        texture,
+        _NAME,
     )
 
     # 2. the OBJ with its two companions, packed
