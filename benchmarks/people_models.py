@@ -13,18 +13,24 @@ import os
 from typing import NamedTuple, Tuple
 
 import numpy as np
-import scipy.sparse.csgraph
+import scipy.sparse
 
 from evaluation.scan_distance import (
     SEVEN_FROM_68,
     Mesh,
-    SurfaceSearch,
     in_face_region,
 )
 from face_model import FaceModel, read_face_model
+from face_model.anatomy import LEFT_EYE_LANDMARKS, RIGHT_EYE_LANDMARKS, find_anatomy
+from face_model.ict.build import arkit_name
+from face_model.ict.transfer import transfer_basis
 from face_model.model import vertex_triangle_table
-from gcn.upsampling import barycentric_of_closest, upsampling_matrix
 from geometry.camera import MILLIMETERS_PER_DM
+from geometry.closest_points import (
+    SurfaceSearch,
+    barycentric_of_closest,
+    interpolation_matrix,
+)
 from geometry.similarity import fit_similarity
 from synthesis.sampling import typical_identity
 from utils.errors import InputError
@@ -130,7 +136,7 @@ def fit_to_scan(model: FaceModel, scan: Mesh, landmarks: np.ndarray) -> np.ndarr
     for _ in range(_FIT_ROUNDS):
         # 2. nearest points of the model's surface, and the motion of the scan onto them
         moved = motion.apply(points)
-        _, nearest, found = SurfaceSearch(Mesh(shape, triangles)).find(moved)
+        _, nearest, found = SurfaceSearch(shape, triangles).find(moved)
         motion = fit_similarity(points, nearest, False)
         moved = motion.apply(points)
 
@@ -243,13 +249,18 @@ def _ict_population(path: str, model: FaceModel) -> Population:
     fitted = fit_similarity(fitted[model.landmarks], neutral[landmarks], False).apply(fitted)
 
     # 3. the part of the head that our model covers, and two eyes that move with the lids
-    distances = SurfaceSearch(Mesh(fitted, model.triangles)).find(neutral)[0]
+    distances = SurfaceSearch(fitted, model.triangles).find(neutral)[0]
     triangles = fields["triangles"].astype(np.int64)
     drawn = (distances < _REACH) & (neutral[:, 1] > neutral[landmarks[8], 1] - _BELOW_CHIN)
     triangles = triangles[drawn[triangles].any(axis=1)]
     shapes, names = [neutral], [triangles]
-    transfer = [upsampling_matrix(neutral, fitted, outer_triangles(model))]
-    for lids, vertices in _eyes(model):
+    transfer = [interpolation_matrix(neutral, fitted, outer_triangles(model))]
+    anatomy = find_anatomy(model)
+    for lids, eye_mask in (
+        (RIGHT_EYE_LANDMARKS, anatomy.right_eye),
+        (LEFT_EYE_LANDMARKS, anatomy.left_eye),
+    ):
+        vertices = np.flatnonzero(eye_mask)
         count = sum(len(shape) for shape in shapes)
         number = np.full(model.vertex_count, -1)
         number[vertices] = count + np.arange(len(vertices))
@@ -266,9 +277,6 @@ def _ict_population(path: str, model: FaceModel) -> Population:
     triangles = np.concatenate(names)
     shape = np.concatenate(shapes)
     matrix = scipy.sparse.vstack(transfer).tocsr()
-    albedo = np.stack(
-        [matrix.dot(model.albedo_basis[axis::3].astype(np.float64)) for axis in range(3)], axis=1
-    )
     front = np.arange(_NARROW_FACE)
     people = FaceModel(
         name="ICT-FaceKit",
@@ -276,42 +284,13 @@ def _ict_population(path: str, model: FaceModel) -> Population:
         identity_basis=bases[0].reshape(3 * len(shape), -1).astype(np.float32),
         expression_basis=bases[1].reshape(3 * len(shape), -1).astype(np.float32),
         mean_albedo=matrix.dot(model.mean_albedo.astype(np.float64)).astype(np.float32),
-        albedo_basis=albedo.reshape(3 * len(shape), -1).astype(np.float32),
+        albedo_basis=transfer_basis(matrix, model.albedo_basis),
         triangles=triangles.astype(np.int32),
         vertex_triangles=vertex_triangle_table(triangles, len(shape)),
         front_vertices=front.astype(np.int32),
         front_triangles=triangles[(triangles < _NARROW_FACE).all(axis=1)].astype(np.int32),
         landmarks=landmarks.astype(np.int32),
         skin_mask=np.ones(len(shape), np.float32),
-        expression_names=tuple(_arkit_name(str(name)) for name in fields["expression_names"]),
+        expression_names=tuple(arkit_name(str(name)) for name in fields["expression_names"]),
     )
     return Population("ICT-FaceKit", people, np.zeros(people.identity_count), front)
-
-
-def _eyes(model: FaceModel) -> Tuple[Tuple[slice, np.ndarray], ...]:
-    """Return the lid landmarks and the vertices of both eyeballs of a model.
-
-    An eyeball is the smallest connected part of the mesh whose center is near the lids.
-    """
-    edges = model.triangles[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = scipy.sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(model.vertex_count,) * 2)
-    count, part = scipy.sparse.csgraph.connected_components(graph, directed=False)
-    sizes = np.bincount(part, minlength=count)
-    centers = np.stack(
-        [np.bincount(part, model.mean_shape[:, axis], count) / sizes for axis in range(3)], axis=1
-    )
-    eyes = []
-    for lids in (slice(36, 42), slice(42, 48)):
-        middle = model.mean_shape[model.landmarks[lids]].mean(axis=0)
-        distances = np.linalg.norm(centers - middle, axis=1)
-        distances[sizes < 20] = np.inf
-        eyes.append((lids, np.flatnonzero(part == distances.argmin())))
-    return tuple(eyes)
-
-
-def _arkit_name(name: str) -> str:
-    """Return ARKit's name of an expression of ICT-FaceKit: browDown_L is browDownLeft."""
-    for suffix, side in (("_L", "Left"), ("_R", "Right")):
-        if name.endswith(suffix):
-            return name[: -len(suffix)] + side
-    return name

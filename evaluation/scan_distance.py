@@ -7,14 +7,13 @@ mesh's surface; the error is the distance from each vertex of the face region. L
 millimeters.
 """
 
-import functools
-from typing import Any, NamedTuple, Tuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 
+from geometry.closest_points import SurfaceSearch
 from geometry.rotation import rotation_with_derivatives
 from geometry.similarity import Similarity, fit_similarity
-from utils.installed import require_libigl
 
 # The seven landmarks among the 68 of iBUG: corners of the eyes from right to left, base of the
 # nose, right and left corner of the mouth, as the person has them.
@@ -64,42 +63,6 @@ def in_face_region(points: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return np.linalg.norm(points - center, axis=1) <= radius
 
 
-class SurfaceSearch:
-    """Finds the nearest points of a mesh's surface.
-
-    Args:
-        mesh: a :class:`Mesh`.
-
-    Raises:
-        InputError: libigl is not installed.
-    """
-
-    def __init__(self, mesh: Mesh) -> None:
-        igl = require_libigl("the distance to a surface")
-        vertices = np.asfortranarray(mesh.vertices, np.float64)
-        triangles = np.asfortranarray(mesh.triangles, np.int64)
-        self.corners = vertices[triangles]  # [F, 3, 3]
-        if hasattr(igl, "AABB"):
-            tree = igl.AABB()
-            tree.init(vertices, triangles)
-            self._find: Any = functools.partial(tree.squared_distance, vertices, triangles)
-        else:  # libigl for Python 3.6 builds the tree anew for each search
-            self._find = lambda points: igl.point_mesh_squared_distance(points, vertices, triangles)
-
-    def find(self, points: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the nearest surface point of each point.
-
-        Args:
-            points: [P, 3].
-
-        Returns:
-            distances [P], nearest points [P, 3], and the index of the triangle of each, [P].
-        """
-        squared, triangles, nearest = self._find(np.asfortranarray(points, np.float64))[:3]
-        distances = np.sqrt(np.maximum(np.reshape(squared, -1), 0))
-        return distances, np.reshape(nearest, (-1, 3)), np.reshape(triangles, -1)
-
-
 def measure_distances(
     points: np.ndarray,
     landmarks: np.ndarray,
@@ -121,7 +84,7 @@ def measure_distances(
         InputError: libigl is not installed.
     """
     start = fit_similarity(mesh_landmarks, landmarks, with_scale)
-    return _refine(points, SurfaceSearch(mesh), start, with_scale)
+    return _refine(points, SurfaceSearch(mesh.vertices, mesh.triangles), start, with_scale)
 
 
 def _refine(

@@ -24,8 +24,8 @@ from gcn.published_pyramid import (
     published_vertex_count,
     read_published_pyramid,
 )
-from gcn.upsampling import upsampling_matrix
 from geometry.camera import MILLIMETERS_PER_DM
+from geometry.closest_points import interpolation_matrix
 from geometry.landmark_layout import EYES_AND_MOUTH
 from utils.atomic import atomic_path
 from utils.errors import InputError, run_main
@@ -178,7 +178,7 @@ def build_pyramid(
         coarse = decimate(fine, fine_triangles, count)
         kept.append(coarse.kept)
         levels.append((fine[coarse.kept], coarse.triangles))
-        upsampling.append(upsampling_matrix(fine, *levels[-1]))
+        upsampling.append(interpolation_matrix(fine, *levels[-1]))
         if on_level:
             on_level()
 

@@ -1,15 +1,14 @@
 """Building a ``FaceModel`` from a clone of ICT-FaceKit."""
 
 import numpy as np
-import scipy.sparse as sp
 
 from face_model.anatomy import Anatomy
 from face_model.ict import clone as files
 from face_model.ict.clone import read_clone
-from face_model.ict.transfer import correspondence
+from face_model.ict.transfer import correspondence, transfer_basis
 from face_model.model import FaceModel, vertex_triangle_table
-from face_model.open_model.alignment import similarity
 from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
+from geometry.similarity import fit_similarity
 
 MODEL_NAME = "ICT-FaceKit (light-stage scans, MIT)"
 DM_PER_CM = 0.1
@@ -37,7 +36,7 @@ def build_ict_face_model(path: str, open_model: FaceModel) -> FaceModel:
     # 1. shapes, in decimeters and in BFM's frame
     clone = read_clone(path)
     landmarks = clone.landmarks
-    rotation = similarity(five_from_68(clone.neutral[landmarks]), STANDARD_POINTS_3D)[1]
+    rotation = fit_similarity(five_from_68(clone.neutral[landmarks]), STANDARD_POINTS_3D).rotation
     turn = (DM_PER_CM * rotation).astype(np.float32)
     mean = DM_PER_CM * clone.neutral.dot(rotation)
     mean -= mean.mean(axis=0)
@@ -58,14 +57,14 @@ def build_ict_face_model(path: str, open_model: FaceModel) -> FaceModel:
         identity_basis=_basis(clone.identity.dot(turn)),
         expression_basis=_basis(clone.expression.dot(turn)),
         mean_albedo=weights.dot(open_model.mean_albedo).astype(np.float32),
-        albedo_basis=_transfer_basis(weights, open_model.albedo_basis),
+        albedo_basis=transfer_basis(weights, open_model.albedo_basis),
         triangles=triangles,
         vertex_triangles=vertex_triangle_table(triangles, len(mean)),
         front_vertices=np.flatnonzero(is_front).astype(np.int32),
         front_triangles=triangles[is_front[triangles].all(axis=1)],
         landmarks=landmarks,
         skin_mask=skin_mask.astype(np.float32),
-        expression_names=tuple(_arkit_name(name) for name in clone.expression_names),
+        expression_names=tuple(arkit_name(name) for name in clone.expression_names),
     )
 
 
@@ -81,15 +80,12 @@ def _basis(displacements: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(displacements.reshape(len(displacements), -1).T, np.float32)
 
 
-def _transfer_basis(weights: sp.csr_matrix, basis: np.ndarray) -> np.ndarray:
-    """Return a basis [3M, K] at the vertices of weights [N, M], [3N, K] float32."""
-    count = basis.shape[1]
-    flat = weights.dot(basis.reshape(-1, 3 * count).astype(np.float64))
-    return flat.reshape(-1, count).astype(np.float32)
+def arkit_name(name: str) -> str:
+    """Return ARKit's name of one of ICT-FaceKit's expressions: browDown_L is browDownLeft.
 
-
-def _arkit_name(name: str) -> str:
-    """Return ARKit's name of one of ICT-FaceKit's expressions: browDown_L is browDownLeft."""
+    Args:
+        name: of the clone's file or list.
+    """
     for short, side in _SIDES:
         if name.endswith(short):
             return name[: -len(short)] + side

@@ -5,9 +5,6 @@ the closest point of the open model's surface: skin from skin, teeth from teeth.
 by the direction from their centers.
 """
 
-import importlib
-from typing import Any, List, Mapping
-
 import numpy as np
 import scipy.sparse as sp
 from scipy.spatial import cKDTree
@@ -15,8 +12,8 @@ from scipy.spatial import cKDTree
 from face_model.anatomy import Anatomy, find_anatomy
 from face_model.dense_points import warp_points
 from face_model.model import FaceModel
-from face_model.open_model.alignment import similarity, transform
-from utils.errors import InputError
+from geometry.closest_points import interpolation_matrix
+from geometry.similarity import fit_similarity
 
 
 def correspondence(
@@ -36,66 +33,37 @@ def correspondence(
     # 1. the other head on the open model: rigidly, then so that the landmarks coincide
     target = model.mean_shape.astype(np.float64)
     anchors = target[model.landmarks]
-    scale, rotation, translation = similarity(points[landmarks], anchors)
-    placed = transform(points, scale, rotation, translation)
+    motion = fit_similarity(points[landmarks], anchors)
+    placed = motion.apply(points)
     placed = warp_points(placed, placed[landmarks], anchors)
 
     # 2. the closest points, kind by kind
-    rows: List[np.ndarray] = []
-    columns: List[np.ndarray] = []
-    weights: List[np.ndarray] = []
     own = find_anatomy(model)
     own = own._replace(tongue=own.tongue | own.mouth)  # with the gums
+    blocks = []
     for name, members, own_members in zip(Anatomy._fields, anatomy, own):
         if name.endswith("eye"):
-            found = _closest_directions(points[members].dot(rotation), target, own_members)
+            turned = points[members].dot(motion.rotation)
+            blocks.append(_closest_directions(turned, target, own_members))
         else:
-            found = _closest_on_surface(placed[members], target, own_members, model)
-        rows.append(np.repeat(np.arange(len(points))[members], 3))
-        columns.append(found["vertices"].ravel())
-        weights.append(found["weights"].ravel())
-    entries = (np.concatenate(rows), np.concatenate(columns))
-    shape = (len(points), model.vertex_count)
-    return sp.csr_matrix((np.concatenate(weights), entries), shape=shape)
+            triangles = model.triangles[own_members[model.triangles].all(axis=1)]
+            blocks.append(interpolation_matrix(placed[members], target, triangles))
+
+    # 3. in the order of the other head's vertices
+    return sp.vstack(blocks).tocsr()[np.argsort(np.concatenate(anatomy))]
 
 
-def _closest_on_surface(
-    points: np.ndarray, target: np.ndarray, region: np.ndarray, model: FaceModel
-) -> Mapping[str, np.ndarray]:
-    """Return three vertices of a region, and their weights, for each point: both [n, 3]."""
-    triangles = model.triangles[region[model.triangles].all(axis=1)].astype(np.int64)
-    faces, closest = _load_igl().point_mesh_squared_distance(
-        np.ascontiguousarray(points, np.float64), target, triangles
-    )[1:3]
-    corners = triangles[faces]
-    return {"vertices": corners, "weights": _barycentric(target[corners], closest)}
-
-
-def _load_igl() -> Any:
-    try:
-        return importlib.import_module("igl")
-    except ImportError:
-        raise InputError(
-            "libigl is not installed, which finds closest points; install requirements.txt"
-        ) from None
-
-
-def _barycentric(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Return the barycentric coordinates [n, 3] of points [n, 3] on triangles [n, 3, 3]."""
-    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    offset = points - corners[:, 0]
-    normal = np.cross(first, second)
-    squared = np.maximum(np.einsum("nk,nk->n", normal, normal), 1e-30)
-    u = np.einsum("nk,nk->n", np.cross(offset, second), normal) / squared
-    v = np.einsum("nk,nk->n", np.cross(first, offset), normal) / squared
-    weights = np.clip(np.stack([1 - u - v, u, v], axis=1), 0.0, 1.0)
-    return weights / weights.sum(axis=1, keepdims=True)
+def transfer_basis(weights: sp.csr_matrix, basis: np.ndarray) -> np.ndarray:
+    """Return a basis [3M, K] at the vertices of weights [N, M], [3N, K] float32."""
+    count = basis.shape[1]
+    flat = weights.dot(basis.reshape(-1, 3 * count).astype(np.float64))
+    return flat.reshape(-1, count).astype(np.float32)
 
 
 def _closest_directions(
     points: np.ndarray, target: np.ndarray, region: np.ndarray
-) -> Mapping[str, np.ndarray]:
-    """Return three vertices of the open model's eyeball, and their weights, for each point.
+) -> sp.csr_matrix:
+    """Return the weights [n, M] of three vertices of the open model's eyeball at each point.
 
     Args:
         points: [n, 3] an eyeball in the orientation of the open model, in any place.
@@ -105,10 +73,10 @@ def _closest_directions(
     vertices = np.flatnonzero(region)
     distances, nearest = cKDTree(_directions(target[vertices])).query(_directions(points), k=3)
     weights = 1 / np.maximum(distances, 1e-9)
-    return {
-        "vertices": vertices[nearest],
-        "weights": weights / weights.sum(axis=1, keepdims=True),
-    }
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(len(points)), 3)
+    entries = (weights.ravel(), (rows, vertices[nearest].ravel()))
+    return sp.csr_matrix(entries, shape=(len(points), len(target)))
 
 
 def _directions(points: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ import scipy.sparse as sp
 
 from face_model.model import FaceModel, vertex_triangle_table
 from face_model.open_model.albedo import build_albedo_model
-from face_model.open_model.alignment import similarity
 from face_model.open_model.assets import Assets, group_vertices
 from face_model.open_model.expression import (
     ARKIT_BLENDSHAPES,
@@ -21,6 +20,7 @@ from face_model.open_model.phenotypes import TargetSet, load_targets, neutral_we
 from face_model.open_model.regions import Regions
 from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
 from geometry.normals import surface_normals
+from geometry.similarity import fit_similarity
 
 MODEL_NAME = "open face model 1 (MakeHuman, CC0)"
 IDENTITY_COUNT, ALBEDO_COUNT = 80, 80  # as in the published system's BFM
@@ -189,7 +189,7 @@ def _standard_frame(points: np.ndarray, landmarks: np.ndarray) -> Tuple[np.ndarr
     # BFM's left and right points differ by a few tenths of a millimeter; the frame is symmetric.
     mirrored = STANDARD_POINTS_3D[[1, 0, 2, 4, 3]] * [-1.0, 1.0, 1.0]
     standard = (STANDARD_POINTS_3D + mirrored) / 2
-    scale, rotation, translation = similarity(five_from_68(points[landmarks]), standard)
+    scale, rotation, translation = fit_similarity(five_from_68(points[landmarks]), standard)
     placed = scale * points.dot(rotation) + translation
     return placed - placed.mean(axis=0), _Frame(float(scale), rotation)
 

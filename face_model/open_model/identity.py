@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from face_model.open_model.alignment import similarity, transform
 from face_model.open_model.phenotypes import TargetSet, sample_weights
+from geometry.similarity import fit_similarity
 
 _BATCH = 250  # heads at a time, to bound the memory
 
@@ -43,8 +43,8 @@ def make_heads(
     for start in range(0, count, _BATCH):
         rows = slice(start, start + _BATCH)
         batch = base + weights[rows].astype(np.float32).dot(flat).reshape((-1,) + base.shape)
-        fit = similarity(batch[:, used], neutral[used], align[used])
-        heads[rows] = transform(batch, *fit)
+        fit = fit_similarity(batch[:, used], neutral[used], weights=align[used])
+        heads[rows] = fit.apply(batch)
     return heads
 
 

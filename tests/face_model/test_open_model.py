@@ -10,7 +10,6 @@ from face_model import read_face_model
 from face_model.coefficients import is_blendshape
 from face_model.model import vertex_triangle_table
 from face_model.open_model import preview
-from face_model.open_model.alignment import similarity, transform
 from face_model.open_model.assets import WHEEL_NAME, Assets, _parse_target
 from face_model.open_model.build import average_head, build_open_face_model
 from face_model.open_model.expression import ARKIT_BLENDSHAPES, EXPRESSION_NAMES
@@ -22,6 +21,7 @@ from face_model.open_model.subdivision import subdivide, triangulate_mixed
 from geometry.camera import project, project_to_image
 from geometry.landmark_layout import STANDARD_POINTS_3D, five_from_68
 from geometry.normals import surface_normals
+from geometry.similarity import fit_similarity
 from utils.errors import InputError
 from utils.paths import BFM_DIR, CACHE_DIR
 
@@ -372,10 +372,10 @@ def test_similarity_recovers_a_known_one():
     rotation, _ = np.linalg.qr(random.normal(size=(3, 3)))
     rotation *= np.sign(np.linalg.det(rotation))
     target = 1.7 * points[0].dot(rotation) + [1, 2, 3]
-    scale, found, translation = similarity(points, target)
-    assert scale[0] == pytest.approx(1.7)
-    np.testing.assert_allclose(transform(points, scale, found, translation)[0], target, atol=1e-9)
-    assert np.linalg.det(found[1]) == pytest.approx(1)  # never a reflection
+    found = fit_similarity(points, target)
+    assert found.scale[0] == pytest.approx(1.7)
+    np.testing.assert_allclose(found.apply(points)[0], target, atol=1e-9)
+    assert np.linalg.det(found.rotation[1]) == pytest.approx(1)  # never a reflection
 
 
 def test_catmull_clark_of_a_cube():

@@ -1,7 +1,7 @@
-"""Upsampling between mesh levels: each fine vertex from the three corners of its closest triangle.
+"""Closest points of a mesh's surface, which libigl finds, and values interpolated to them."""
 
-Ranjan et al., CoMA (ECCV 2018), section 3.2. libigl finds the closest triangle.
-"""
+import functools
+from typing import Any, Tuple
 
 import numpy as np
 import scipy.sparse
@@ -9,32 +9,68 @@ import scipy.sparse
 from utils.installed import require_libigl
 
 
-def upsampling_matrix(
+class SurfaceSearch:
+    """Finds the closest points of a mesh's surface.
+
+    Args:
+        vertices: [m, 3].
+        triangles: [f, 3] vertex indices.
+
+    Raises:
+        InputError: libigl is not installed.
+    """
+
+    def __init__(self, vertices: np.ndarray, triangles: np.ndarray) -> None:
+        igl = require_libigl("the distance to a surface")
+        vertices = np.asfortranarray(vertices, np.float64)
+        triangles = np.asfortranarray(triangles, np.int64)
+        self.corners = vertices[triangles]  # [f, 3, 3]
+        if hasattr(igl, "AABB"):
+            tree = igl.AABB()
+            tree.init(vertices, triangles)
+            self._find: Any = functools.partial(tree.squared_distance, vertices, triangles)
+        else:  # libigl for Python 3.6 builds the tree anew for each search
+            self._find = lambda points: igl.point_mesh_squared_distance(points, vertices, triangles)
+
+    def find(self, points: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the closest surface point of each point.
+
+        Args:
+            points: [P, 3].
+
+        Returns:
+            distances [P], closest points [P, 3], and the index of the triangle of each, [P].
+        """
+        squared, triangles, closest = self._find(np.asfortranarray(points, np.float64))[:3]
+        distances = np.sqrt(np.maximum(np.reshape(squared, -1), 0))
+        return distances, np.reshape(closest, (-1, 3)), np.reshape(triangles, -1)
+
+
+def interpolation_matrix(
     points: np.ndarray, vertices: np.ndarray, triangles: np.ndarray
 ) -> scipy.sparse.csr_matrix:
     """Return the matrix that interpolates values at ``vertices`` to ``points``.
 
+    Between the levels of a mesh pyramid it is the upsampling of Ranjan et al., CoMA (ECCV 2018),
+    section 3.2.
+
     Args:
-        points: [n, 3], vertices of the finer level.
-        vertices: [m, 3], vertices of the coarser level.
-        triangles: [f, 3], triangles of the coarser level.
+        points: [n, 3].
+        vertices: [m, 3] of a mesh.
+        triangles: [f, 3] of the mesh.
 
     Returns:
         [n, m] ``scipy.sparse.csr_matrix`` with three non-negative entries a row that sum to 1: the
-        barycentric coordinates of the closest point of the coarse mesh.
+        barycentric coordinates of the closest point of the mesh.
 
     Raises:
         InputError: libigl is not installed.
     """
     points, vertices = np.asarray(points, np.float64), np.asarray(vertices, np.float64)
-    nearest = require_libigl("upsampling").point_mesh_squared_distance(
-        np.asfortranarray(points),
-        np.asfortranarray(vertices),
-        np.asfortranarray(triangles, np.int32),
-    )[1]
-    weights = barycentric_of_closest(points, vertices[triangles[nearest]])
+    corners = triangles[SurfaceSearch(vertices, triangles).find(points)[2]]
+    weights = barycentric_of_closest(points, vertices[corners])
     rows = np.repeat(np.arange(len(points)), 3)
-    entries = (weights.ravel(), (rows, triangles[nearest].ravel()))
+    entries = (weights.ravel(), (rows, corners.ravel()))
     return scipy.sparse.csr_matrix(entries, shape=(len(points), len(vertices)))
 
 
