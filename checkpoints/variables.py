@@ -95,6 +95,16 @@ def restore(session: Any, path: str, variables: Sequence[Any]) -> None:
     assign(session, variables, read_variables(path, shapes))
 
 
+def network_variables(scope: str) -> List[Any]:
+    """Return the weights and moving averages of a network in the current graph.
+
+    Args:
+        scope: of the network's variables.
+    """
+    variables = tf.trainable_variables(scope + "/")
+    return variables + [v for v in tf.global_variables(scope + "/") if "/moving_" in v.op.name]
+
+
 def assign(session: Any, variables: Iterable[Any], values: Mapping[str, np.ndarray]) -> None:
     """Set variables of a graph, all in one call: every further call would prepare the graph anew.
 

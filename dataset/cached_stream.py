@@ -10,7 +10,6 @@ from dataset.face_cache import FaceCache
 from dataset.face_stream import PREFETCHED_BATCHES, BatchQueue
 from dataset.photo_jitter import PhotoJitter
 from geometry.camera import IMAGE_SIZE
-from geometry.landmark_layout import LANDMARK_COUNT
 from utils.errors import InputError
 from utils.tf_compat import Tensor, tf, without_autograph
 
@@ -125,34 +124,31 @@ def shrink_photos(photos: np.ndarray, image_size: int) -> np.ndarray:
 
 
 def build_cached_batch_queue(
-    stream: CachedFaceStream, batch_size: int, offset: int = 0, stride: Optional[int] = None
+    stream: Any, batch_size: int, offset: int = 0, stride: Optional[int] = None
 ) -> BatchQueue:
-    """Build the pipeline: batches in order, prefetched.
+    """Build the pipeline of a stream of whole batches: in order, prefetched.
 
     Args:
-        stream: faces.
+        stream: a :class:`CachedFaceStream`, or a ``dataset.set_stream.SetStream``.
         batch_size: faces in a batch.
         offset: positions from ``first`` to the first batch.
         stride: positions from one batch to the next; None: ``batch_size``.
 
     Returns:
-        Queue whose ``batch`` is a :class:`LabeledBatch`.
+        Queue whose ``batch`` is the stream's NamedTuple, of tensors.
+
+    Raises:
+        InputError: the stream has no batches of this size.
     """
+    example = stream.batch(0, batch_size)
 
     def read(position: int) -> Tuple[np.ndarray, ...]:
         return tuple(stream.batch(position, batch_size))
 
     def read_tensors(position: Tensor) -> Tuple[Tensor, ...]:
-        types = [tf.float32, tf.float32, tf.int64, tf.float32]
-        shapes = [
-            [batch_size, stream.image_size, stream.image_size, 3],
-            [batch_size, LANDMARK_COUNT, 2],
-            [batch_size],
-            [batch_size, stream.coefficient_count],
-        ]
-        tensors = tf.py_func(read, [position], types)
-        for tensor, shape in zip(tensors, shapes):
-            tensor.set_shape(shape)
+        tensors = tf.py_func(read, [position], [array.dtype for array in example])
+        for tensor, array in zip(tensors, example):
+            tensor.set_shape(array.shape)
         return tuple(tensors)
 
     with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
@@ -162,4 +158,4 @@ def build_cached_batch_queue(
         dataset = dataset.map(without_autograph(read_tensors), num_parallel_calls=1)
         dataset = dataset.prefetch(PREFETCHED_BATCHES)
         iterator = dataset.make_initializable_iterator()
-        return BatchQueue(LabeledBatch(*iterator.get_next()), iterator.initializer, first)
+        return BatchQueue(type(example)(*iterator.get_next()), iterator.initializer, first)

@@ -5,18 +5,17 @@ it once, at the start, and its feature maps are kept in memory as float16.
 """
 
 import functools
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
 from checkpoints.r_net import build_r_net
 from dataset.face_cache import FaceCache
-from dataset.face_stream import PREFETCHED_BATCHES, BatchQueue
 from dataset.processed_faces import FaceFolder
 from face_model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from utils.errors import InputError
-from utils.tf_compat import Tensor, inference_config, tf, without_autograph
+from utils.tf_compat import inference_config, tf
 
 _PHOTOS_AT_ONCE = 32  # that pass through R-Net together
 _LARGEST = 65504.0  # float16
@@ -131,9 +130,18 @@ class SetStream:
         Args:
             position: 0, 1, 2, ... without end; in photos.
             size: number of photos, a multiple of those of a person.
+
+        Raises:
+            InputError: the size is no such multiple.
         """
         # 1. People; a batch may extend into the next epoch.
         each = self.features.photos_per_person
+        if size % each:
+            raise InputError(
+                "--batch_size {}: must be a multiple of {}, the photos of a person in {}".format(
+                    size, each, self.folder.path
+                )
+            )
         people = len(self.folder.faces) // each
         first = int(position) // each
         places = [divmod(place, people) for place in range(first, first + size // each)]
@@ -149,48 +157,3 @@ class SetStream:
             features.identity[chosen * each],
             indices,
         )
-
-
-def build_set_queue(
-    stream: SetStream, batch_size: int, offset: int = 0, stride: Optional[int] = None
-) -> BatchQueue:
-    """Build the pipeline: batches in order, prefetched.
-
-    Args:
-        stream: sets.
-        batch_size: photos in a batch.
-        offset: positions from ``first`` to the first batch.
-        stride: positions from one batch to the next; None: ``batch_size``.
-
-    Returns:
-        Queue whose ``batch`` is a :class:`SetBatch`.
-
-    Raises:
-        InputError: the batch is no whole number of sets.
-    """
-    each = stream.features.photos_per_person
-    if batch_size % each:
-        raise InputError(
-            "--batch_size {}: must be a multiple of {}, the photos of a person in {}".format(
-                batch_size, each, stream.folder.path
-            )
-        )
-    example = stream.batch(0, batch_size)
-
-    def read(position: int) -> Tuple[np.ndarray, ...]:
-        return tuple(stream.batch(position, batch_size))
-
-    def read_tensors(position: Tensor) -> Tuple[Tensor, ...]:
-        tensors = tf.py_func(read, [position], [array.dtype for array in example])
-        for tensor, array in zip(tensors, example):
-            tensor.set_shape(array.shape)
-        return tuple(tensors)
-
-    with tf.name_scope("batch_queue"), tf.device("/cpu:0"):
-        first = tf.placeholder(tf.int64, [], "first")
-        end = np.iinfo(np.int64).max
-        dataset = tf.data.Dataset.range(first + offset, end, stride or batch_size)
-        dataset = dataset.map(without_autograph(read_tensors), num_parallel_calls=1)
-        dataset = dataset.prefetch(PREFETCHED_BATCHES)
-        iterator = dataset.make_initializable_iterator()
-        return BatchQueue(SetBatch(*iterator.get_next()), iterator.initializer, first)

@@ -8,13 +8,13 @@ the photos; here the identity is known, and the loss is the distance of the surf
 from typing import Any, Dict, NamedTuple, Optional
 
 import networks
-from checkpoints.variables import restore
+from checkpoints.variables import network_variables, restore
 from dataset.set_stream import SetBatch
 from face_model import FaceModel
 from training.coefficient_losses import build_metric_matrices, root_mean_square
-from training.optimizer import Average, build_update, loss_gradient_norms, schedule_placeholders
+from training.optimizer import Average, build_training_step, schedule_placeholders
 from training.options import TrainingOptions
-from training.step import TrainingStep, present_terms
+from training.step import TrainingStep
 from utils.tf_compat import Tensor, tf
 
 
@@ -46,37 +46,38 @@ def build_c_net_step(
         model: face model.
         options: options of the run; ``loss_weights`` are :class:`CNetLossWeights`.
         identity_network: not used.
-        average: see ``training.optimizer.build_update``.
+        average: see ``training.optimizer.build_training_step``.
     """
     # 1. network in both modes
-    learning_rate, decay = schedule_placeholders()
+    schedule = schedule_placeholders()
     count = model.identity_count
     trained = networks.c_net(
-        batch.shallow, batch.deep, training=True, identity_count=count, decay=decay
+        batch.shallow,
+        batch.deep,
+        training=True,
+        identity_count=count,
+        decay=schedule.batch_norm_decay,
     )
     applied = networks.c_net(
         batch.shallow, batch.deep, training=False, identity_count=count, reuse=True
     )
 
-    # 2. loss and update
+    # 2. loss
     metric = build_metric_matrices(model).shape[:count, :count]
     found = aggregate(batch.predicted, tf.reshape(trained, tf.shape(batch.predicted)))
     losses = CNetLosses(root_mean_square(found - batch.identity, metric))
     total = options.loss_weights.shape * losses.shape
-    update, gradient_norm = build_update(total, learning_rate, average=average)
 
-    # 3. summaries
-    return TrainingStep(
-        update=update,
-        step=tf.train.get_or_create_global_step(),
-        learning_rate=learning_rate,
-        batch_norm_decay=decay,
-        prediction=trained,
+    # 3. update and summaries
+    return build_training_step(
+        losses,
+        total,
+        options.loss_weights,
+        schedule,
+        trained,
+        average=average,
         applied_prediction=applied,
-        losses=dict(present_terms(losses), total=total),
         metrics=_metrics(batch, metric),
-        gradient_norm=gradient_norm,
-        loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
         histograms=tf.summary.histogram("log_confidence", tf.log(trained)),
         pictures=None,
     )
@@ -102,10 +103,7 @@ def initialize_c_net(session: Any, path: str) -> None:
     Raises:
         InputError: the file is missing, damaged or of another network.
     """
-    scope = networks.C_NET_SCOPE + "/"
-    variables = tf.trainable_variables(scope)
-    variables += [v for v in tf.global_variables(scope) if "/moving_" in v.op.name]
-    restore(session, path, variables)
+    restore(session, path, network_variables(networks.C_NET_SCOPE))
 
 
 def _metrics(batch: SetBatch, metric: Any) -> Dict[str, Tensor]:

@@ -7,18 +7,17 @@ predicts each landmark with its noise, and the loss is the negative logarithm of
 from typing import Any, NamedTuple, Optional
 
 import networks
-from checkpoints.variables import restore
+from checkpoints.variables import network_variables, restore
 from dataset.cached_stream import LabeledBatch
 from face_model import FaceModel
 from training.optimizer import (
     Average,
-    build_update,
+    build_training_step,
     landmark_metrics,
-    loss_gradient_norms,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
-from training.step import TrainingStep, present_terms
+from training.step import TrainingStep
 from utils.tf_compat import Tensor, tf
 
 
@@ -51,31 +50,30 @@ def build_landmark_step(
         model: face model; the landmarks are points of it.
         options: options of the run; ``loss_weights`` are :class:`LandmarkLossWeights`.
         identity_network: not used.
-        average: see ``training.optimizer.build_update``.
+        average: see ``training.optimizer.build_training_step``.
     """
     # 1. network
-    learning_rate, decay = schedule_placeholders()
-    trained = _prediction(networks.landmark_net(batch.photos, training=True, decay=decay))
+    schedule = schedule_placeholders()
+    trained = _prediction(
+        networks.landmark_net(batch.photos, training=True, decay=schedule.batch_norm_decay)
+    )
     applied = _prediction(networks.landmark_net(batch.photos, training=False, reuse=True))
 
-    # 2. loss and update
+    # 2. loss
     landmarks, log_noise = trained[..., :2], trained[..., 2]
     losses = LandmarkLosses(gaussian_likelihood_loss(landmarks, log_noise, batch.landmarks))
     total = options.loss_weights.likelihood * losses.likelihood
-    update, gradient_norm = build_update(total, learning_rate, average=average)
 
-    # 3. summaries
-    return TrainingStep(
-        update=update,
-        step=tf.train.get_or_create_global_step(),
-        learning_rate=learning_rate,
-        batch_norm_decay=decay,
-        prediction=trained,
+    # 3. update and summaries
+    return build_training_step(
+        losses,
+        total,
+        options.loss_weights,
+        schedule,
+        trained,
+        average=average,
         applied_prediction=applied,
-        losses=dict(present_terms(losses), total=total),
         metrics=landmark_metrics(landmarks, batch.landmarks),
-        gradient_norm=gradient_norm,
-        loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
         histograms=tf.summary.histogram("log_noise", log_noise),
         pictures=None,
     )
@@ -91,10 +89,7 @@ def initialize_landmark_net(session: Any, path: str) -> None:
     Raises:
         InputError: the file is missing, damaged or of another network.
     """
-    scope = networks.LANDMARK_NET_SCOPE + "/"
-    variables = tf.trainable_variables(scope)
-    variables += [v for v in tf.global_variables(scope) if "/moving_" in v.op.name]
-    restore(session, path, variables)
+    restore(session, path, network_variables(networks.LANDMARK_NET_SCOPE))
 
 
 def gaussian_likelihood_loss(landmarks: Tensor, log_noise: Tensor, labels: Tensor) -> Tensor:

@@ -24,14 +24,13 @@ from geometry.camera import MILLIMETERS_PER_DM
 from mesh_renderer.vertex_normals import vertex_normals
 from training.optimizer import (
     Average,
-    build_update,
+    build_training_step,
     landmark_error,
-    loss_gradient_norms,
     published_histograms,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
-from training.step import Pictures, TrainingStep, present_terms
+from training.step import Pictures, TrainingStep
 from utils.drawing import heat_colors
 from utils.errors import InputError
 from utils.tf_compat import Tensor, tf
@@ -59,7 +58,7 @@ def build_mesh_generator_step(
         options: options of the run; ``loss_weights`` are ``gcn.losses.MeshLossWeights``.
         identity_network: see ``identity.load_identity_network``; None for an embedding of R-Net
             alone.
-        average: see ``training.optimizer.build_update``.
+        average: see ``training.optimizer.build_training_step``.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the frozen R-Net.
 
     Raises:
@@ -83,32 +82,30 @@ def build_mesh_generator_step(
     targets = build_mesh_targets(batch.indices, model, options)
     target, target_normals = _target(refined, targets, model)
 
-    # 2. losses and update
+    # 2. losses
     face, weights = refined.face, options.loss_weights
     parts = split_coefficients(coefficients, coefficient_sizes(model))
     losses = mesh_losses(
         face.landmarks, batch.landmarks, face.shape, target, face.normals, target_normals
     )
     total = total_mesh_loss(losses, weights)
-    learning_rate, decay = schedule_placeholders()
-    update, gradient_norm = build_update(total, learning_rate, average=average)
+    schedule = schedule_placeholders()
 
-    # 3. summaries
+    # 3. update and summaries
     rendering = render_face(face, model)
     offsets = tf.summary.histogram(
         "offset_mm", MILLIMETERS_PER_DM * (face.shape - refined.coefficient_face.shape)
     )
-    return TrainingStep(
-        update=update,
-        step=tf.train.get_or_create_global_step(),
-        learning_rate=learning_rate,
-        batch_norm_decay=decay,
-        prediction=prediction,
+    return build_training_step(
+        losses,
+        total,
+        weights,
+        schedule,
+        prediction,
+        average=average,
         applied_prediction=prediction,
-        losses=dict(present_terms(losses), total=total),
         metrics=_metrics(refined, batch.landmarks, targets),
-        gradient_norm=gradient_norm,
-        loss_gradient_norms=loss_gradient_norms(losses, weights, face.shape),
+        differentiated=face.shape,
         histograms=tf.summary.merge([offsets] + published_histograms(parts)),
         pictures=_pictures(refined, rendering, model),
         validation_feeds={} if targets is None else {targets.validating: True},

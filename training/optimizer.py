@@ -4,10 +4,10 @@ The steps themselves are in ``training.r_net_step``, ``training.supervised_step`
 ``training.landmark_step`` and ``training.mesh_generator_step``.
 """
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import networks
-from training.step import present_terms
+from training.step import TrainingStep, present_terms
 from utils.tf_compat import Tensor, tf
 
 # Function that returns the means of tensors over the workers of a cluster.
@@ -16,9 +16,16 @@ Average = Callable[[Sequence[Tensor]], List[Tensor]]
 R_NET_HEADS = ("fc-id", "fc-ex", "fc-tex", "fc-angles", "fc-gamma", "fc-XY", "fc-Z")
 
 
-def schedule_placeholders() -> Tuple[Tensor, Tensor]:
-    """Return scalar placeholders of the learning rate and of the moving averages' decay."""
-    return (
+class Schedule(NamedTuple):
+    """The quantities that change from step to step, as scalar placeholders."""
+
+    learning_rate: Tensor
+    batch_norm_decay: Tensor  # of the moving averages
+
+
+def schedule_placeholders() -> Schedule:
+    """Return new placeholders."""
+    return Schedule(
         tf.placeholder(tf.float32, [], "learning_rate"),
         tf.placeholder(tf.float32, [], "batch_norm_decay"),
     )
@@ -90,6 +97,47 @@ def build_update(
     return update, tf.global_norm([gradient for gradient, _ in pairs])
 
 
+def build_training_step(
+    losses: Any,
+    total: Tensor,
+    weights: Any,
+    schedule: Schedule,
+    prediction: Tensor,
+    head_rate: float = 1.0,
+    average: Optional[Average] = None,
+    differentiated: Optional[Tensor] = None,
+    **others: Any,
+) -> TrainingStep:
+    """Build the update by the total loss, and return the whole step.
+
+    Args:
+        losses: NamedTuple of scalar tensors; None is left out.
+        total: their weighted sum.
+        weights: NamedTuple with a weight of the same name for each loss.
+        schedule: result of :func:`schedule_placeholders`.
+        prediction: of the network in training mode.
+        head_rate: see :func:`build_update`.
+        average: see :func:`build_update`.
+        differentiated: tensor by which the gradients of the losses are summarized; None: the
+            prediction.
+        others: further fields of the ``TrainingStep``.
+    """
+    update, gradient_norm = build_update(total, schedule.learning_rate, head_rate, average)
+    if differentiated is None:
+        differentiated = prediction
+    return TrainingStep(
+        update=update,
+        step=tf.train.get_or_create_global_step(),
+        learning_rate=schedule.learning_rate,
+        batch_norm_decay=schedule.batch_norm_decay,
+        prediction=prediction,
+        losses=dict(present_terms(losses), total=total),
+        gradient_norm=gradient_norm,
+        loss_gradient_norms=_loss_gradient_norms(losses, weights, differentiated),
+        **others,
+    )
+
+
 def _average_over_workers(
     pairs: Sequence[Tuple[Tensor, Any]], updates: Sequence[Tensor], average: Average
 ) -> Tuple[List[Tuple[Tensor, Any]], List[Any]]:
@@ -152,7 +200,7 @@ def landmark_metrics(predicted: Tensor, labels: Tensor) -> Dict[str, Tensor]:
     }
 
 
-def loss_gradient_norms(losses: Any, weights: Any, prediction: Tensor) -> Dict[str, Tensor]:
+def _loss_gradient_norms(losses: Any, weights: Any, prediction: Tensor) -> Dict[str, Tensor]:
     """Return loss name -> norm of the weighted loss's gradient with respect to the prediction.
 
     A gradient with respect to the network's weights would cost a backward pass per loss.

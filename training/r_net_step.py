@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import losses as loss_terms
 import networks
-from checkpoints.variables import restore, variable_shapes
+from checkpoints.variables import network_variables, restore, variable_shapes
 from dataset.face_stream import Batch
 from face_decoder import Face, Rendering, decode_face, render_face
 from face_model import FaceModel
@@ -17,15 +17,14 @@ from losses import Losses, LossWeights
 from training.optimizer import (
     Average,
     build_train_and_eval,
-    build_update,
+    build_training_step,
     coefficient_histograms,
     is_head,
     landmark_error,
-    loss_gradient_norms,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
-from training.step import Pictures, TrainingStep, present_terms
+from training.step import Pictures, TrainingStep
 from utils.tf_compat import Tensor, tf
 
 
@@ -43,16 +42,16 @@ def build_r_net_step(
         model: face model.
         options: options of the run.
         identity_network: see ``identity.load_identity_network``; None omits the perceptual loss.
-        average: see ``training.optimizer.build_update``.
+        average: see ``training.optimizer.build_training_step``.
     """
     # 1. network, face, image
     sizes = coefficient_sizes(model)
-    learning_rate, decay = schedule_placeholders()
-    trained, applied = build_train_and_eval(batch.photos, sizes, decay)
+    schedule = schedule_placeholders()
+    trained, applied = build_train_and_eval(batch.photos, sizes, schedule.batch_norm_decay)
     face = decode_face(trained, model)
     rendering = render_face(face, model)
 
-    # 2. losses and update
+    # 2. losses
     weights, mask = options.loss_weights, rendering.front_mask * batch.attention
     area: Optional[Tensor] = None
     feeds: Dict[Any, Any] = {}
@@ -60,21 +59,18 @@ def build_r_net_step(
         area, feeds = _shared_area(mask, average)
     losses = _losses(batch, trained, face, rendering, mask, area, model, weights, identity_network)
     total = loss_terms.total_loss(losses, weights)
-    update, gradient_norm = build_update(total, learning_rate, average=average)
 
-    # 3. summaries
+    # 3. update and summaries
     parts = split_coefficients(trained, sizes)
-    return TrainingStep(
-        update=update,
-        step=tf.train.get_or_create_global_step(),
-        learning_rate=learning_rate,
-        batch_norm_decay=decay,
-        prediction=trained,
+    return build_training_step(
+        losses,
+        total,
+        weights,
+        schedule,
+        trained,
+        average=average,
         applied_prediction=applied,
-        losses=dict(present_terms(losses), total=total),
         metrics={"landmark_error_pixels": landmark_error(face.landmarks, batch.landmarks)},
-        gradient_norm=gradient_norm,
-        loss_gradient_norms=loss_gradient_norms(losses, weights, trained),
         histograms=coefficient_histograms(parts),
         pictures=_pictures(face, rendering, model),
         validation_feeds=feeds,
@@ -93,8 +89,7 @@ def initialize_r_net(session: Any, path: str) -> None:
     Raises:
         InputError: the file is missing, damaged or of another network or face model.
     """
-    trunk = tf.trainable_variables(networks.R_NET_SCOPE + "/")
-    trunk += [v for v in tf.global_variables(networks.R_NET_SCOPE + "/") if "/moving_" in v.op.name]
+    trunk = network_variables(networks.R_NET_SCOPE)
     heads = [v for v in tf.trainable_variables() if is_head(v)]
     has_heads = path.endswith(".pb") or "fc-angles/weights" in variable_shapes(path)
     restore(session, path, trunk + heads if has_heads else trunk)

@@ -13,15 +13,13 @@ from training.coefficient_losses import (
 from training.optimizer import (
     Average,
     build_train_and_eval,
-    build_update,
+    build_training_step,
     coefficient_histograms,
     landmark_metrics,
-    loss_gradient_norms,
     schedule_placeholders,
 )
 from training.options import TrainingOptions
-from training.step import TrainingStep, present_terms
-from utils.tf_compat import tf
+from training.step import TrainingStep
 
 
 def build_supervised_step(
@@ -39,32 +37,30 @@ def build_supervised_step(
         options: options of the run; ``loss_weights`` are
             ``training.coefficient_losses.CoefficientLossWeights``.
         identity_network: not used.
-        average: see ``training.optimizer.build_update``.
+        average: see ``training.optimizer.build_training_step``.
     """
     # 1. network
     sizes = coefficient_sizes(model)
-    learning_rate, decay = schedule_placeholders()
-    trained, applied = build_train_and_eval(batch.photos, sizes, decay)
+    schedule = schedule_placeholders()
+    trained, applied = build_train_and_eval(batch.photos, sizes, schedule.batch_norm_decay)
 
-    # 2. losses and update
+    # 2. losses
     losses, landmarks = coefficient_losses(
         trained, batch.coefficients, batch.landmarks, model, build_metric_matrices(model)
     )
     total = total_coefficient_loss(losses, options.loss_weights)
-    update, gradient_norm = build_update(total, learning_rate, options.head_rate, average)
 
-    # 3. summaries
-    return TrainingStep(
-        update=update,
-        step=tf.train.get_or_create_global_step(),
-        learning_rate=learning_rate,
-        batch_norm_decay=decay,
-        prediction=trained,
+    # 3. update and summaries
+    return build_training_step(
+        losses,
+        total,
+        options.loss_weights,
+        schedule,
+        trained,
+        head_rate=options.head_rate,
+        average=average,
         applied_prediction=applied,
-        losses=dict(present_terms(losses), total=total),
         metrics=landmark_metrics(landmarks, batch.landmarks),
-        gradient_norm=gradient_norm,
-        loss_gradient_norms=loss_gradient_norms(losses, options.loss_weights, trained),
         histograms=coefficient_histograms(split_coefficients(trained, sizes)),
         pictures=None,
     )

@@ -3,13 +3,13 @@
 A task holds the functions and settings that depend on both.
 """
 
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 from dataset.cached_stream import CachedFaceStream, build_cached_batch_queue
 from dataset.face_cache import open_face_cache
 from dataset.face_stream import BatchQueue, FaceStream, build_batch_queue
 from dataset.processed_faces import FaceFolder, find_faces
-from dataset.set_stream import SetStream, build_set_queue, compute_set_features
+from dataset.set_stream import SetStream, compute_set_features
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes
 from gcn.losses import MeshLossWeights
@@ -89,14 +89,8 @@ def _build_face_queue(stream: FaceStream, share: Share, options: TrainingOptions
     return build_batch_queue(stream, share.size, options.threads, share.offset, share.stride)
 
 
-def _build_cached_queue(
-    stream: CachedFaceStream, share: Share, options: TrainingOptions
-) -> BatchQueue:
+def _build_cached_queue(stream: Any, share: Share, options: TrainingOptions) -> BatchQueue:
     return build_cached_batch_queue(stream, share.size, share.offset, share.stride)
-
-
-def _build_set_queue(stream: SetStream, share: Share, options: TrainingOptions) -> BatchQueue:
-    return build_set_queue(stream, share.size, share.offset, share.stride)
 
 
 TASKS: Dict[Tuple[str, str], Task] = {
@@ -129,7 +123,7 @@ TASKS: Dict[Tuple[str, str], Task] = {
     ),
     ("c_net", "truth"): Task(
         open_streams=_open_set_streams,
-        build_queue=_build_set_queue,
+        build_queue=_build_cached_queue,
         build_step=build_c_net_step,
         initialize=initialize_c_net,
         loss_weights=CNetLossWeights,
