@@ -24,8 +24,8 @@ class Comparison(NamedTuple):
     strangers: np.ndarray  # [B] bool, True for photos of somebody else
 
 
-class PersonCheck:
-    """Compares aligned crops by an identity network, which is loaded at the first comparison."""
+class IdentityEmbedder:
+    """Embeds aligned crops by an identity network, which is loaded at the first call."""
 
     def __init__(self) -> None:
         self._session: Any = None
@@ -33,8 +33,8 @@ class PersonCheck:
         self._features: Any = None
         self._largest_distance = 0.0
 
-    def compare(self, crops: Sequence[np.ndarray]) -> Comparison:
-        """Find the photos of somebody else among photos of one person.
+    def embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
+        """Return unit features, [B, D].
 
         Args:
             crops: [224, 224, 3] uint8 RGB each, aligned.
@@ -44,16 +44,31 @@ class PersonCheck:
         """
         if self._session is None:
             self._load()
-        features = np.concatenate(
+        parts = [crops[i : i + _BATCH_SIZE] for i in range(0, len(crops), _BATCH_SIZE)]
+        return np.concatenate(
             [
-                self._session.run(
-                    self._features,
-                    {self._images: np.stack(crops[i : i + _BATCH_SIZE])[..., ::-1]},
-                )
-                for i in range(0, len(crops), _BATCH_SIZE)
+                self._session.run(self._features, {self._images: np.stack(part)[..., ::-1]})
+                for part in parts
             ]
         )
-        return find_strangers(features, self._largest_distance)
+
+    @property
+    def largest_distance(self) -> float:
+        """The largest distance between unit features of one person."""
+        if self._session is None:
+            self._load()
+        return self._largest_distance
+
+    def compare(self, crops: Sequence[np.ndarray]) -> Comparison:
+        """Find the photos of somebody else among photos of one person.
+
+        Args:
+            crops: as of :meth:`embed`.
+
+        Raises:
+            InputError: no identity network is installed.
+        """
+        return find_strangers(self.embed(crops), self.largest_distance)
 
     def _load(self) -> None:
         network = load_identity_network("auto")

@@ -18,7 +18,7 @@ from fitting.photometric import FaceFitter, FitSettings
 from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE, OVERLAY_SIZE, flip_y
 from identity.features import FACE_NET_CHECKPOINT, load_identity_network
-from identity.strangers import Comparison, PersonCheck
+from identity.strangers import Comparison, IdentityEmbedder
 from reconstruction.chosen_networks import NetworkChoice
 from reconstruction.face import LocatedFace
 from reconstruction.face_source import FaceSource, PersonCoefficients, Progress
@@ -39,6 +39,9 @@ class FacePipeline(FaceSource):
         detector: one of ``alignment.detect.DETECTORS``.
         all_faces: reconstruct every face of a photo, not only the largest.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of all networks.
+
+    Attributes:
+        embedder: ``identity.strangers.IdentityEmbedder``, which tells people apart.
 
     Raises:
         InputError: weights are missing, damaged, or do not fit the face model.
@@ -78,7 +81,7 @@ class FacePipeline(FaceSource):
                 allow_any_op,
             )
 
-        self._person_check = PersonCheck()
+        self.embedder = IdentityEmbedder()
         self._person_regressor: Optional[CoefficientRegressor] = None
         self._network, self._allow_any_op = network, allow_any_op
         super().__init__(model, decoder, refiner, _describe(network), network.steps)
@@ -221,7 +224,7 @@ class FacePipeline(FaceSource):
         Raises:
             InputError: no identity network is installed.
         """
-        return self._person_check.compare([face.alignment.crop for face in faces])
+        return self.embedder.compare([face.alignment.crop for face in faces])
 
     def _run_on_nothing(self) -> None:
         """Reconstruct dummy input: the first run of a TensorFlow graph takes up to a second."""

@@ -11,20 +11,15 @@ import numpy as np
 from alignment.align import crop_to_photo_matrix, photo_to_crop
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.dense_points import dense_points
-from face_model.model import FaceModel
-from geometry.camera import IMAGE_SIZE, flip_y
+from face_model.model import FaceModel, neutral_shape
+from geometry.camera import flip_y
 from geometry.normals import surface_normals
 from geometry.rotation import rotation_with_derivatives
 from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_COUNT, harmonics_array
-from identity.features import load_identity_network
-from utils.tf_compat import inference_config, tf
 from video.frame_fit import FramePoints, PersonFitter
 from video.motion import Motion, Person, leave_crop
 from video.tracking import Candidate, Sighting, Track
 
-# Largest distance between unit features of one person: dlib's network was trained to separate
-# people at 0.6; FaceNet's threshold on LFW is 1.1 (Schroff et al., CVPR 2015, section 5.1).
-_LARGEST_DISTANCES = {"dlib": 0.6, "facenet": 1.1}
 _BEST_FRAMES = 6  # that give identity and albedo
 _ROUNDS = 5  # of the robust mean
 _LONGEST_GAP = 0.35  # seconds within a continuous motion
@@ -54,7 +49,7 @@ def find_people(
         name: stem of the output files of the first person.
         all_faces: return everybody, not only the first person.
     """
-    groups = sorted(_group_tracks(tracks, pipeline, path), key=_prominence, reverse=True)
+    groups = sorted(_group_by_identity(tracks, pipeline, path), key=_prominence, reverse=True)
     if not all_faces:
         groups = groups[:1]
     return [
@@ -70,17 +65,28 @@ def _prominence(tracks: Sequence[Track]) -> float:
     )
 
 
-def _group_tracks(tracks: Sequence[Track], pipeline: Any, path: str) -> List[List[Track]]:
+def _group_by_identity(tracks: Sequence[Track], pipeline: Any, path: str) -> List[List[Track]]:
     """Group the tracks that show one person, by identity features."""
     if len(tracks) < 2:
         return [[track] for track in tracks]
-    network = load_identity_network("auto")
     crops = []
     for track in tracks:
         best = track.candidates[0]
         crops.append(pipeline.locate_dense("", path, best.pixels, best.dense).alignment.crop)
-    features = _embed(np.stack(crops), network)
+    features = pipeline.embedder.embed(crops)
+    return group_tracks(tracks, features, pipeline.embedder.largest_distance)
 
+
+def group_tracks(
+    tracks: Sequence[Track], features: np.ndarray, largest_distance: float
+) -> List[List[Track]]:
+    """Group tracks by their identity features.
+
+    Args:
+        tracks: the tracks.
+        features: [B, D] unit features of each.
+        largest_distance: between features of one person.
+    """
     # Each track joins the nearest person; two faces of one frame are two people.
     groups: List[List[int]] = []
     order = sorted(range(len(tracks)), key=lambda i: -len(tracks[i].sightings))
@@ -92,7 +98,7 @@ def _group_tracks(tracks: Sequence[Track], pipeline: Any, path: str) -> List[Lis
             distance if not any(_coincide(tracks[i], tracks[k]) for k in group) else np.inf
             for distance, group in zip(distances, groups)
         ]
-        if free and min(free) < _LARGEST_DISTANCES[network.kind]:
+        if free and min(free) < largest_distance:
             groups[int(np.argmin(free))].append(i)
         else:
             groups.append([i])
@@ -102,16 +108,6 @@ def _group_tracks(tracks: Sequence[Track], pipeline: Any, path: str) -> List[Lis
 def _coincide(one: Track, other: Track) -> bool:
     frames = {sighting.frame for sighting in one.sightings}
     return any(sighting.frame in frames for sighting in other.sightings)
-
-
-def _embed(crops: np.ndarray, network: Any) -> np.ndarray:
-    """Return unit identity features [B, D] of crops [B, 224, 224, 3] RGB."""
-    with tf.Graph().as_default() as graph:
-        images = tf.placeholder(tf.float32, [None, IMAGE_SIZE, IMAGE_SIZE, 3])
-        features = network.features(images)
-        with tf.Session(graph=graph, config=inference_config()) as session:
-            found = session.run(features, {images: crops[..., ::-1]})
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def _find_person(tracks: Sequence[Track], pipeline: Any, path: str, name: str) -> FoundPerson:
@@ -230,8 +226,7 @@ def solve_lights(
     """
     # 1. albedo and normals of the resting face at the points
     vertices = dense_points(model).vertices[:-_IRISES]
-    shape = model.mean_shape + model.identity_basis.dot(identity).reshape(-1, 3)
-    normals = surface_normals(shape, model.triangles)[vertices]
+    normals = surface_normals(neutral_shape(model, identity), model.triangles)[vertices]
     rows = (3 * vertices[:, np.newaxis] + np.arange(3)).reshape(-1)
     skin = model.mean_albedo[vertices] + model.albedo_basis[rows].dot(albedo).reshape(-1, 3)
 

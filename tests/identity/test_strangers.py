@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from identity.strangers import LARGEST_DISTANCES, PersonCheck, find_strangers
+from identity.strangers import LARGEST_DISTANCES, IdentityEmbedder, find_strangers
 from utils.errors import InputError
 
 LIMIT = 0.42
@@ -52,7 +52,7 @@ def test_crops_are_compared_by_the_installed_network():
     crop = np.uint8(random.uniform(0, 255, (14, 14, 3)).repeat(16, axis=0).repeat(16, axis=1))
     other = np.ascontiguousarray(255 - crop[::-1])
     try:
-        comparison = PersonCheck().compare([crop, crop // 2 + 40, other, crop])
+        comparison = IdentityEmbedder().compare([crop, crop // 2 + 40, other, crop])
     except InputError as error:
         pytest.skip(str(error))
     assert comparison.largest_distance in LARGEST_DISTANCES.values()
