@@ -31,7 +31,7 @@ from benchmarks.people_models import (
     fit_to_scan,
     load_population,
     near_triangles,
-    neutral_shape,
+    neutral_millimeters,
 )
 from benchmarks.people_photos import PeopleOptions, PeoplePainter, PersonPhoto, contact_sheet
 from evaluation.scan_distance import (
@@ -105,7 +105,7 @@ class ScanMeasure:
         seven = landmarks[list(SEVEN_FROM_68)]
         points = scan.vertices[in_face_region(scan.vertices, seven)]
         points = points[:: max(1, len(points) // _MOST_POINTS)]
-        shape = neutral_shape(self._model, identity)
+        shape = neutral_millimeters(self._model, identity)
         mesh = Mesh(shape, self._triangles)
         with one_blas_thread():
             rigid, scaled = (

@@ -24,7 +24,7 @@ from face_model import FaceModel, read_face_model
 from face_model.anatomy import LEFT_EYE_LANDMARKS, RIGHT_EYE_LANDMARKS, find_anatomy
 from face_model.ict.build import arkit_name
 from face_model.ict.transfer import transfer_basis
-from face_model.model import vertex_triangle_table
+from face_model.model import neutral_shape, vertex_triangle_table
 from geometry.camera import MILLIMETERS_PER_DM
 from geometry.closest_points import (
     SurfaceSearch,
@@ -77,7 +77,7 @@ class Population(NamedTuple):
         Args:
             identity: [identities].
         """
-        shape = neutral_shape(self.model, identity)
+        shape = neutral_millimeters(self.model, identity)
         number = np.full(self.model.vertex_count, -1)
         number[self.scan_vertices] = np.arange(len(self.scan_vertices))
         triangles = number[self.model.triangles]
@@ -85,10 +85,10 @@ class Population(NamedTuple):
         return Mesh(shape[self.scan_vertices], triangles), shape[self.model.landmarks]
 
 
-def neutral_shape(model: FaceModel, identity: np.ndarray) -> np.ndarray:
+def neutral_millimeters(model: FaceModel, identity: np.ndarray) -> np.ndarray:
     """Return the vertices of a face without expression, [N, 3] mm."""
-    offsets = model.identity_basis.dot(np.asarray(identity, np.float32)).reshape(-1, 3)
-    return MILLIMETERS_PER_DM * (model.mean_shape + offsets).astype(np.float64)
+    shape = neutral_shape(model, np.asarray(identity, np.float32))
+    return MILLIMETERS_PER_DM * shape.astype(np.float64)
 
 
 def load_population(path: str, model: FaceModel) -> Population:
@@ -245,7 +245,7 @@ def _ict_population(path: str, model: FaceModel) -> Population:
     # 2. our model, fitted to the mean face and moved onto it
     scan = Mesh(MILLIMETERS_PER_DM * neutral[:_NARROW_FACE], np.zeros((0, 3), int))
     identity = fit_to_scan(model, scan, MILLIMETERS_PER_DM * neutral[landmarks])
-    fitted = neutral_shape(model, identity) / MILLIMETERS_PER_DM
+    fitted = neutral_millimeters(model, identity) / MILLIMETERS_PER_DM
     fitted = fit_similarity(fitted[model.landmarks], neutral[landmarks], False).apply(fitted)
 
     # 3. the part of the head that our model covers, and two eyes that move with the lids

@@ -15,7 +15,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from benchmarks.people_models import neutral_shape
+from benchmarks.people_models import neutral_millimeters
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.model import FaceModel
@@ -132,7 +132,9 @@ def main(argv: Optional[List[str]] = None) -> int:
         names = [name for name, _ in found]
         if len(set(names)) < 2 or len(set(names)) == len(names):
             raise InputError("{}: too few faces were found".format(arguments.folder))
-        front = [neutral_shape(model, identity)[model.front_vertices] for _, identity in found]
+        front = [
+            neutral_millimeters(model, identity)[model.front_vertices] for _, identity in found
+        ]
         rows[method] = separate(shape_distances(front), names)
         print("{:<10}{:>14.2f}{:>14.2f}{:>8.3f}{:>8}".format(method, *rows[method]))
     if arguments.json:

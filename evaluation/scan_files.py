@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 
 from evaluation.scan_distance import SEVEN_FROM_68, Mesh
-from face_model.model import FaceModel
+from face_model.model import FaceModel, neutral_shape
 from geometry.camera import MILLIMETERS_PER_DM
 from geometry.landmark_layout import LANDMARK_COUNT
 from utils.errors import InputError
@@ -98,9 +98,7 @@ class PredictionReader:
         coefficients = np.ravel(fields.get("coeff", ()))
         if len(coefficients) < count or coefficients.dtype.kind not in "fiu":
             raise InputError("{}: holds no coeff of the face model".format(path))
-        shape = self._model.mean_shape + self._model.identity_basis.dot(
-            coefficients[:count]
-        ).reshape(-1, 3)
+        shape = neutral_shape(self._model, coefficients[:count])
         return self._from_vertices(MILLIMETERS_PER_DM * shape, path)
 
     def _require_model(self, fields: Dict[str, Any], path: str) -> None:

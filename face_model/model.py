@@ -90,6 +90,16 @@ class FaceModel(NamedTuple):
         return digest.hexdigest()[:16]
 
 
+def neutral_shape(model: FaceModel, identity: np.ndarray) -> np.ndarray:
+    """Return the vertices of a face without expression, [N, 3] dm in the file's frame.
+
+    Args:
+        model: the face model.
+        identity: [identities] coefficients.
+    """
+    return model.mean_shape + model.identity_basis.dot(identity).reshape(-1, 3)
+
+
 def read_face_model(path: str, name: Optional[str] = None) -> FaceModel:
     """Read and check a face model.
 

@@ -16,12 +16,9 @@ from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
 from alignment.locate import FaceLocation, FaceLocator
 from face_model.model import FaceModel
-from fitting.landmarks import LANDMARK_NOISE, LandmarkFit, LandmarkFitter
+from fitting.landmarks import LandmarkFit, LandmarkFitter, network_confidence
 from geometry.camera import flip_y
 from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
-
-# The landmark network knows drawn faces only: on photos its points are noisier than it says.
-_NETWORK_NOISE = 4.0
 
 
 class FittedLocation(NamedTuple):
@@ -141,7 +138,7 @@ class ModelFaceLocator:
         points, noise = self._load_network().predict_noise(alignment.crop[np.newaxis])
         fit = self._fitter.fit(
             flip_y(points[0]),
-            LANDMARK_NOISE / (_NETWORK_NOISE * noise[0]),
+            network_confidence(noise[0]),
             None if five_points is None else flip_y(five_points),
             flip_y(alignment.to_crop(location.dense.points)),
         )

@@ -9,33 +9,32 @@ a few hundredths of a second.
 from typing import NamedTuple, Optional, Tuple, Union
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from face_model.coefficients import STATISTICAL_BOUND, expression_bounds
 from face_model.dense_points import dense_points
 from face_model.landmark_basis import landmark_model, vertex_model
 from face_model.model import FaceModel
+from fitting.dense_evidence import ROBUST, dense_noise, regional_normals, visibility
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, project
 from geometry.landmark_layout import (
     BROWS,
-    DENSE_FROM_68,
-    EYES_AND_MOUTH,
     INNER_LANDMARKS,
     JAW,
     LANDMARK_COUNT,
     five_from_68,
 )
-from geometry.normals import surface_normals
 from geometry.rotation import rotation_with_derivatives
 from utils.workers import one_blas_thread
 
-_POSE_COUNT = 6  # three angles, then three translations
-_ANGLE_BOUND = np.radians(100)
-_TRANSLATION_BOUND = 3.0  # dm; a face within the crop is well inside
-_START_YAWS = np.radians((0.0, -45.0, 45.0))
+POSE_COUNT = 6  # three angles, then three translations
+ANGLE_BOUND = np.radians(100)
+TRANSLATION_BOUND = 3.0  # dm; a face within the crop is well inside
+START_YAWS = np.radians((0.0, -45.0, 45.0))
 
 LANDMARK_NOISE = 1.5  # pixels of the crop: typical error of a good 68-point detector
 FIVE_POINT_NOISE = 2.5  # pixels of the crop
+# The landmark network knows drawn faces only: on photos its points are noisier than it says.
+_NETWORK_NOISE = 4.0
 
 # A jaw landmark of a 2-D detector slides along the outline as the head turns and from person to
 # person, and brow landmarks follow the hair, so both correspond loosely to their vertices. With
@@ -47,19 +46,11 @@ _FULL_INNER_WEIGHT = 46 / 51.0
 # to neutral, its standard deviation divided by one plus this.
 _EXPRESSION_STIFFNESS = 6.0
 
-# Errors of neighbors among the 478 points are alike, so each counts as if it had this multiple of
-# its spread; a point that lies further from its vertex than _ROBUST of its spread loses its weight.
-_DENSE_NOISE, _ROBUST = 3.0, 3.0
-_FEATURE_NOISE = 2.0  # pixels, of points on lids and lips, which are edges
 _ROUNDS = 2  # visibility of the 478 points, then the fit to the visible ones
-# Cosines, between its normal and the direction to the camera, over which one of the 478 points gets
-# its weight: points near the outline slide along it, and hidden ones are guessed.
-_DENSE_FACING = (0.2, 0.5)
-_REGION = 24  # points whose normals are averaged
-
 # Levenberg-Marquardt: damping relative to the diagonal, its factors, and the end.
-_DAMPING, _MORE, _LESS = 1e-3, 8.0, 0.25
-_STEPS, _POSE_STEPS, _TOLERANCE = 30, 20, 1e-4
+DAMPING, MORE, LESS = 1e-3, 8.0, 0.25
+TOLERANCE = 1e-4  # relative change of the cost, of the last step
+_STEPS, _POSE_STEPS = 30, 20
 
 
 class LandmarkFit(NamedTuple):
@@ -90,6 +81,15 @@ def correspondence_weights() -> np.ndarray:
     return weights
 
 
+def network_confidence(noise: np.ndarray) -> np.ndarray:
+    """Return the confidence in the points of the open landmark network, 1 for a good detector's.
+
+    Args:
+        noise: standard deviations that the network gives, pixels of the crop.
+    """
+    return LANDMARK_NOISE / (_NETWORK_NOISE * noise)
+
+
 class LandmarkFitter:
     """Fits one face model to landmarks.
 
@@ -103,15 +103,14 @@ class LandmarkFitter:
         dense = dense_points(model)
         self._dense = vertex_model(model, dense.vertices)
         self._dense_spread = dense.spread
-        self._dense_noise = _DENSE_NOISE * dense.spread
-        self._dense_noise[np.array(DENSE_FROM_68)[EYES_AND_MOUTH]] = _FEATURE_NOISE
-        self._dense_normals = _regional_normals(model, dense.vertices)
+        self._dense_noise = dense_noise(dense.spread)
+        self._dense_normals = regional_normals(model.mean_shape, model.triangles, dense.vertices)
         self._identity_count = model.identity_count
 
         # Bounds of pose, identity and expression, in this order.
         expression = expression_bounds(model)
         identity = np.full(model.identity_count, STATISTICAL_BOUND)
-        pose = np.concatenate([np.full(3, _ANGLE_BOUND), np.full(3, _TRANSLATION_BOUND)])
+        pose = np.concatenate([np.full(3, ANGLE_BOUND), np.full(3, TRANSLATION_BOUND)])
         self._bounds = (
             np.concatenate([-pose, -identity, expression[0]]),
             np.concatenate([pose, identity, expression[1]]),
@@ -149,7 +148,7 @@ class LandmarkFitter:
         others = points = self._collect(landmarks, weights, five_points)
         if dense is not None:
             points = _join(others, self._collect_dense(dense))
-        poses = [self._solve(points, np.array([0, yaw, 0, 0, 0, 0])) for yaw in _START_YAWS]
+        poses = [self._solve(points, np.array([0, yaw, 0, 0, 0, 0])) for yaw in START_YAWS]
         pose = min(poses, key=lambda solution: solution[1])[0]
 
         # 2. pose, identity and expression together, within their bounds
@@ -166,7 +165,7 @@ class LandmarkFitter:
 
         # 3. the parts of the solution, its landmarks and its error
         angles, translation, identity, expression = np.split(
-            solution, [3, _POSE_COUNT, _POSE_COUNT + self._identity_count]
+            solution, [3, POSE_COUNT, POSE_COUNT + self._identity_count]
         )
         found = project(_world(self._mean, self._basis, solution)[0])
         squared = np.sum(_weighted_offsets(points, solution) ** 2)
@@ -195,7 +194,7 @@ class LandmarkFitter:
     ) -> _Points:
         """Return those of the 478 points that have a weight."""
         noise_inverse = visibility / self._dense_noise
-        points = _Points(*self._dense, dense, noise_inverse, _ROBUST * self._dense_spread)
+        points = _Points(*self._dense, dense, noise_inverse, ROBUST * self._dense_spread)
         return _Points(*(part[noise_inverse > 0] for part in points))
 
     def _solve(
@@ -214,10 +213,10 @@ class LandmarkFitter:
         lower, upper = (bound[: len(start)] for bound in self._bounds)
         inverse = np.zeros(len(start))
         if prior is not None:
-            inverse[_POSE_COUNT:] = prior
+            inverse[POSE_COUNT:] = prior
         x = np.clip(start, lower, upper)
         cost, gradient, normal = _linearize(points, x, inverse)
-        damping = _DAMPING
+        damping = DAMPING
 
         for _ in range(_STEPS if prior is not None else _POSE_STEPS):
             # 1. a damped step of the parameters that are not held by their bounds
@@ -231,13 +230,13 @@ class LandmarkFitter:
             # 2. accepted if it is better
             trial = _cost(points, moved, inverse)
             if trial < cost:
-                done = cost - trial < _TOLERANCE * cost
-                x, damping = moved, damping * _LESS
+                done = cost - trial < TOLERANCE * cost
+                x, damping = moved, damping * LESS
                 cost, gradient, normal = _linearize(points, x, inverse)
                 if done:
                     break
             else:
-                damping *= _MORE
+                damping *= MORE
                 if damping > 1e6:
                     break
         return x, cost
@@ -245,11 +244,7 @@ class LandmarkFitter:
     def _visibility(self, parameters: np.ndarray) -> np.ndarray:
         """Return how far each of the 478 points turns to the camera, [478], 0..1."""
         world, _, rotation = _world(*self._dense, parameters)
-        to_camera = np.array([0.0, 0.0, CAMERA_DISTANCE]) - world
-        to_camera /= np.linalg.norm(to_camera, axis=1, keepdims=True)
-        cosine = np.sum(self._dense_normals.dot(rotation[0]) * to_camera, axis=1)
-        low, high = _DENSE_FACING
-        return np.clip((cosine - low) / (high - low), 0.0, 1.0)
+        return visibility(world, self._dense_normals.dot(rotation[0]))
 
     def _prior(self, weights: np.ndarray, is_dense: bool) -> np.ndarray:
         """Return the inverse standard deviation of every identity and expression coefficient."""
@@ -258,18 +253,6 @@ class LandmarkFitter:
         if not is_dense:
             prior[self._identity_count :] += _EXPRESSION_STIFFNESS * (1 - confidence)
         return prior
-
-
-def _regional_normals(model: FaceModel, vertices: np.ndarray) -> np.ndarray:
-    """Return the unit normal of the region around each vertex of the mean face, [P, 3].
-
-    Lips and lids turn inwards at their edges, which are visible all the same.
-    """
-    normals = surface_normals(model.mean_shape, model.triangles)[vertices]
-    positions = model.mean_shape[vertices]
-    _, neighbors = cKDTree(positions).query(positions, k=_REGION)
-    mean = normals[neighbors].mean(axis=1)
-    return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
 
 
 def _world(
@@ -283,10 +266,10 @@ def _world(
         parameters: pose, followed by identity and expression or by nothing (the mean face).
     """
     shape = mean
-    if len(parameters) > _POSE_COUNT:
-        shape = shape + basis.dot(parameters[_POSE_COUNT:])
+    if len(parameters) > POSE_COUNT:
+        shape = shape + basis.dot(parameters[POSE_COUNT:])
     rotation = rotation_with_derivatives(parameters[:3])
-    return shape.dot(rotation[0]) + parameters[3:_POSE_COUNT], shape, rotation
+    return shape.dot(rotation[0]) + parameters[3:POSE_COUNT], shape, rotation
 
 
 def _join(first: _Points, second: _Points) -> _Points:
@@ -335,7 +318,7 @@ def _linearize(
         np.matmul(by_world, np.stack([shape.dot(part) for part in rotation[1:]], axis=-1)),
         by_world,
     ]
-    if len(parameters) > _POSE_COUNT:
+    if len(parameters) > POSE_COUNT:
         columns.append(np.matmul(by_world.dot(rotation[0].T), points.basis))
     jacobian = np.concatenate(columns, axis=2).reshape(2 * len(world), -1)
 

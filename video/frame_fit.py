@@ -10,30 +10,30 @@ matrices.
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from face_model.coefficients import expression_bounds
 from face_model.dense_points import dense_points
 from face_model.landmark_basis import vertex_model
-from face_model.model import FaceModel
-from fitting.landmarks import LANDMARK_NOISE, correspondence_weights
+from face_model.model import FaceModel, neutral_shape
+from fitting.dense_evidence import ROBUST, dense_noise, regional_normals, visibility
+from fitting.landmarks import (
+    ANGLE_BOUND,
+    DAMPING,
+    LANDMARK_NOISE,
+    LESS,
+    MORE,
+    POSE_COUNT,
+    START_YAWS,
+    TOLERANCE,
+    TRANSLATION_BOUND,
+    correspondence_weights,
+)
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT
-from geometry.landmark_layout import DENSE_FROM_68, EYES_AND_MOUTH
-from geometry.normals import surface_normals
 from geometry.rotation import rotation_with_derivatives
 from utils.workers import one_blas_thread
 
-_POSE_COUNT = 6  # three angles, then three translations
-_START_YAWS = np.radians((0.0, -45.0, 45.0))
-_ANGLE_BOUND, _TRANSLATION_BOUND = np.radians(100), 3.0  # radians, dm
-_POSE_STEPS, _STEPS, _TOLERANCE = 10, 14, 1e-4
-_DAMPING, _MORE, _LESS = 1e-3, 8.0, 0.25  # Levenberg-Marquardt
+_POSE_STEPS, _STEPS = 10, 14  # fewer than for a photo: the network guides them
 _BATCH = 32  # frames solved together
-# As in fitting.landmarks: neighbors among the 478 points err alike; lids and lips are edges; points
-# far from their vertices lose weight; points near the outline slide along it.
-_DENSE_NOISE, _FEATURE_NOISE, _ROBUST = 3.0, 2.0, 3.0
-_FACING = (0.2, 0.5)
-_REGION = 24  # points whose normals are averaged
 # Standard deviations of the priors: of the expression around rest, and of expression and angles
 # (radians) around a network's prediction. The points say more on the pose than the network, but
 # they slide along the outline of a turned face.
@@ -91,20 +91,18 @@ class PersonFitter:
         self._mean = mean + basis[..., : model.identity_count].dot(identity)
         self._basis = basis[..., model.identity_count :]
         self._flat_basis = np.moveaxis(self._basis, 1, 0).reshape(3, -1).astype(np.float32)
-        self._normals = _regional_normals(model, identity, dense.vertices)
+        shape = neutral_shape(model, identity)
+        self._normals = regional_normals(shape, model.triangles, dense.vertices)
 
         # 2. spreads of the points, and distances at which they lose weight
-        spread = _DENSE_NOISE * dense.spread
-        spread[np.array(DENSE_FROM_68)[EYES_AND_MOUTH]] = _FEATURE_NOISE
-        self._inverse = np.concatenate([1 / spread, correspondence_weights() / LANDMARK_NOISE])
-        self._scale = np.concatenate(
-            [_ROBUST * dense.spread, np.full(len(model.landmarks), np.inf)]
-        )
+        noise = dense_noise(dense.spread)
+        self._inverse = np.concatenate([1 / noise, correspondence_weights() / LANDMARK_NOISE])
+        self._scale = np.concatenate([ROBUST * dense.spread, np.full(len(model.landmarks), np.inf)])
         self._dense_count = len(dense.vertices)
 
         # 3. bounds of pose and expression
         lower, upper = expression_bounds(model)
-        pose = np.array([_ANGLE_BOUND] * 3 + [_TRANSLATION_BOUND] * 3)
+        pose = np.array([ANGLE_BOUND] * 3 + [TRANSLATION_BOUND] * 3)
         self._lower = np.concatenate([-pose, lower])
         self._upper = np.concatenate([pose, upper])
 
@@ -131,16 +129,16 @@ class PersonFitter:
         weights = np.concatenate([ones, points.confidence], axis=1) * self._inverse
 
         # 2. start and priors: the network's prediction, or a rigid pose of the resting face
-        prior = np.zeros(_POSE_COUNT + self._basis.shape[2])
+        prior = np.zeros(POSE_COUNT + self._basis.shape[2])
         if points.predicted is not None:
             start = expected = points.predicted.astype(np.float64)
             prior[:3] = 1 / _PREDICTED_ANGLE_SPREAD
-            prior[_POSE_COUNT:] = 1 / _PREDICTED_SPREAD
+            prior[POSE_COUNT:] = 1 / _PREDICTED_SPREAD
         else:
             start = np.zeros((count, len(prior)))
-            start[:, :_POSE_COUNT] = self._find_pose(targets, weights)
+            start[:, :POSE_COUNT] = self._find_pose(targets, weights)
             expected = np.zeros_like(start)
-            prior[_POSE_COUNT:] = 1 / _RESTING_SPREAD
+            prior[POSE_COUNT:] = 1 / _RESTING_SPREAD
 
         # 3. pose and expression from the visible points, robustly
         solution = start
@@ -157,11 +155,11 @@ class PersonFitter:
     def _find_pose(self, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the pose [T, 6] of the resting face, the best from three yaws."""
         candidates = []
-        nothing = np.zeros((len(targets), _POSE_COUNT))
-        for yaw in _START_YAWS:
+        nothing = np.zeros((len(targets), POSE_COUNT))
+        for yaw in START_YAWS:
             start = nothing.copy()
             start[:, 1] = yaw
-            problem = _Problem(targets, weights, nothing, np.zeros(_POSE_COUNT))
+            problem = _Problem(targets, weights, nothing, np.zeros(POSE_COUNT))
             candidates.append(self._solve(start, problem, _POSE_STEPS))
         best = np.argmin([cost for _, cost in candidates], axis=0)
         return np.array([pose for pose, _ in candidates])[best, np.arange(len(targets))]
@@ -182,7 +180,7 @@ class PersonFitter:
         size = start.shape[1]
         lower, upper = self._lower[:size], self._upper[:size]
         x = np.clip(start, lower, upper)
-        damping = np.full(len(x), _DAMPING)
+        damping = np.full(len(x), DAMPING)
         cost, gradient, normal = self._linearize(x, problem)
         running = np.ones(len(x), bool)
         diagonal = np.arange(size)
@@ -202,11 +200,11 @@ class PersonFitter:
             # 2. accepted where they are better
             trial, slope, curvature = self._linearize(moved, problem.rows(at))
             better = trial < cost[at]
-            done = np.where(better, cost[at] - trial < _TOLERANCE * cost[at], damping[at] > 1e5)
+            done = np.where(better, cost[at] - trial < TOLERANCE * cost[at], damping[at] > 1e5)
             chosen = at[better]
             x[chosen], cost[chosen] = moved[better], trial[better]
             gradient[chosen], normal[chosen] = slope[better], curvature[better]
-            damping[at] *= np.where(better, _LESS, _MORE)
+            damping[at] *= np.where(better, LESS, MORE)
             running[at] = ~done
             if not running.any():
                 break
@@ -215,11 +213,11 @@ class PersonFitter:
     def _pose(self, x: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return world points [T, P, 3], shapes [T, P, 3], and rotations [T, 4, 3, 3]."""
         shape = np.broadcast_to(self._mean, (len(x),) + self._mean.shape)
-        if x.shape[1] > _POSE_COUNT:
+        if x.shape[1] > POSE_COUNT:
             flat = self._basis.reshape(-1, self._basis.shape[2])
-            shape = shape + x[:, _POSE_COUNT:].dot(flat.T).reshape(shape.shape)
+            shape = shape + x[:, POSE_COUNT:].dot(flat.T).reshape(shape.shape)
         rotations = np.stack([rotation_with_derivatives(angles) for angles in x[:, :3]])
-        world = np.matmul(shape, rotations[:, 0]) + x[:, np.newaxis, 3:_POSE_COUNT]
+        world = np.matmul(shape, rotations[:, 0]) + x[:, np.newaxis, 3:POSE_COUNT]
         return world, shape, rotations
 
     def _offsets(self, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -249,9 +247,9 @@ class PersonFitter:
         for axis in range(3):
             by[:, :, :, axis] = np.swapaxes(np.matmul(shape, rotations[:, 1 + axis]), 1, 2)
             by[:, axis, :, 3 + axis] = 1
-        if size > _POSE_COUNT:
+        if size > POSE_COUNT:
             turned = np.matmul(np.swapaxes(rotations[:, 0], 1, 2).astype("f4"), self._flat_basis)
-            by[..., _POSE_COUNT:] = turned.reshape(count, 3, len(self._mean), -1)
+            by[..., POSE_COUNT:] = turned.reshape(count, 3, len(self._mean), -1)
         jacobian = by[:, :2]
         jacobian *= along[:, np.newaxis, :, np.newaxis]
         jacobian += np.moveaxis(inward, 2, 1)[..., np.newaxis] * by[:, 2:]
@@ -271,19 +269,5 @@ class PersonFitter:
     def _visibility(self, x: np.ndarray) -> np.ndarray:
         """Return how far each of the 478 points turns to the camera, [T, 478], 0..1."""
         world, _, rotations = self._pose(x)
-        to_camera = np.array([0.0, 0.0, CAMERA_DISTANCE]) - world[:, : self._dense_count]
-        to_camera /= np.linalg.norm(to_camera, axis=2, keepdims=True)
         normals = np.matmul(self._normals, rotations[:, 0])
-        low, high = _FACING
-        return np.clip((np.sum(normals * to_camera, axis=2) - low) / (high - low), 0.0, 1.0)
-
-
-def _regional_normals(model: FaceModel, identity: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """Return the unit normals of the regions around vertices of the resting face, [P, 3].
-
-    Lips and lids turn inwards at their edges, which are visible all the same.
-    """
-    shape = model.mean_shape + model.identity_basis.dot(identity).reshape(-1, 3)
-    _, neighbors = cKDTree(shape[vertices]).query(shape[vertices], k=_REGION)
-    mean = surface_normals(shape, model.triangles)[vertices][neighbors].mean(axis=1)
-    return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
+        return visibility(world[:, : self._dense_count], normals)

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from alignment.align import paste_crop
 from face_model.coefficients import is_blendshape
-from face_model.model import FaceModel
+from face_model.model import FaceModel, neutral_shape
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
 from mesh.gltf import write_rig
 from mesh.gltf_animation import Animation
@@ -284,8 +284,8 @@ def _resting_coefficients(like: np.ndarray, person: Person) -> np.ndarray:
 
 def _resting_shape(person: Person, model: FaceModel) -> np.ndarray:
     """Return the person's vertices at rest in model space, [N, 3] dm."""
-    mean = model.mean_shape - model.mean_shape.mean(axis=0, keepdims=True, dtype=np.float64)
-    return mean + model.identity_basis.dot(person.identity).reshape(-1, 3)
+    center = model.mean_shape.mean(axis=0, dtype=np.float64)
+    return neutral_shape(model, person.identity) - center
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[List[Frame]]:

@@ -14,7 +14,7 @@ from alignment.detect import FaceDetector
 from alignment.five_points import estimate_yaw_and_roll
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
-from fitting.landmarks import LANDMARK_NOISE
+from fitting.landmarks import network_confidence
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import INNER_LANDMARKS
 from utils.errors import InputError
@@ -27,7 +27,6 @@ _PAUSE = 5  # frames between searches while there is no face
 _EVERY_SECONDS = 1.0  # between searches for further faces
 _LONGEST_GAP = 0.5  # seconds over which a lost face is found again
 _FEWEST_FRAMES = 3  # of a track
-_NETWORK_NOISE = 4.0  # as in fitting.face_locator: the network's points are noisier than it says
 _BATCH = 8  # crops that the landmark network sees together
 _CANDIDATES, _CANDIDATE_SPACING = 8, 0.4  # best frames of a track, and seconds between them
 _REGION = 2.2  # side of the picture that is kept of a best frame, by that of its crop
@@ -238,7 +237,7 @@ class FaceTracker:
                     dense.points.astype(np.float32),
                     dense.presence,
                     alignment.to_photo(in_crop).astype(np.float32),
-                    (LANDMARK_NOISE / (_NETWORK_NOISE * deviation)).astype(np.float32),
+                    network_confidence(deviation).astype(np.float32),
                     alignment.crop[rows, columns],
                     alignment.trans_params,
                     alignment.degrees,

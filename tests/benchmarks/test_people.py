@@ -10,7 +10,7 @@ from benchmarks.people_models import (  # noqa: E402
     _deformed_population,
     fit_to_scan,
     load_population,
-    neutral_shape,
+    neutral_millimeters,
 )
 from benchmarks.people_photos import PeopleOptions, PeoplePainter, _seen_from  # noqa: E402
 from evaluation.scan_distance import (  # noqa: E402
@@ -61,7 +61,7 @@ def test_a_model_is_found_again_in_its_own_scan(model, tmp_path):  # noqa: F811
     points = scan.vertices[in_face_region(scan.vertices, seven)]
     medians = []
     for row in (np.zeros(smooth.identity_count), found):
-        shape = neutral_shape(smooth, row)
+        shape = neutral_millimeters(smooth, row)
         mesh = Mesh(shape, smooth.triangles)
         marks = shape[smooth.landmarks[list(SEVEN_FROM_68)]]
         medians.append(np.median(measure_distances(points, seven, mesh, marks).distances))
