@@ -52,7 +52,7 @@ from reconstruction.face import LocatedFace
 from reconstruction.network_choice import NetworkRequest, choose_networks
 from reconstruction.pipeline import FacePipeline, make_observation
 from reconstruction.regressor import CoefficientRegressor
-from utils.arguments import non_negative_int, positive_int
+from utils.arguments import non_negative_int, positive_float, positive_int
 from utils.atomic import atomic_path
 from utils.errors import InputError, run_main
 from utils.report import Report
@@ -337,12 +337,20 @@ def add_people_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max_yaw", type=float, default=60.0, help="largest yaw to either side, degrees"
     )
+    parser.add_argument(
+        "--distance",
+        type=positive_float,
+        default=1.0,
+        help="distance of the camera, relative to the usual 10 dm; the lens grows in proportion",
+    )
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)
 
 
 def people_options(arguments: argparse.Namespace) -> PeopleOptions:
     """Return the options that parsed flags describe."""
-    return PeopleOptions(arguments.count, arguments.views, arguments.seed, arguments.max_yaw)
+    return PeopleOptions(
+        arguments.count, arguments.views, arguments.seed, arguments.max_yaw, arguments.distance
+    )
 
 
 def main(argv: Optional[List[str]] = None) -> int:

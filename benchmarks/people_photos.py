@@ -25,7 +25,7 @@ _SIZE = 448  # pixels of a photo
 _SCALES = (0.5, 0.75)  # of a face, relative to the aligned crop's
 _MARGIN = 0.42  # least distance of a face's center from the edges, in sides of the photo
 _PITCH_SPREAD, _ROLL_SPREAD = np.radians(8), np.radians(8)
-_OCCLUDERS = 0.0
+_SCENE = SceneOptions(occluders=0.0)
 _BATCH = 8
 
 
@@ -36,8 +36,6 @@ class PeopleOptions(NamedTuple):
     views: int  # photos of each
     seed: int
     max_yaw: float  # degrees
-    hair: float = 1.0  # multiplies the probability of hair
-    degradation: float = 1.0  # strength of blur, noise and JPEG
     distance: float = 1.0  # of the camera, relative to that of the crops, 10 dm; same picture size
 
 
@@ -144,9 +142,8 @@ class PeoplePainter:
         pose = head_pose(coefficients.angles, coefficients.translation)
         pose = _DistantPose(pose.rotation, pose.translation)
         pose.distance = self._options.distance
-        scene = SceneOptions(self._options.hair, _OCCLUDERS)
-        canvas = compose(random, rgba, pose, head_landmarks, coefficients.gamma, scene)
-        degrade(random, canvas, self._options.degradation)
+        canvas = compose(random, rgba, pose, head_landmarks, coefficients.gamma, _SCENE)
+        degrade(random, canvas, strength=1.0)
         return canvas.picture
 
 
