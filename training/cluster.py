@@ -55,6 +55,8 @@ _SILENT = "has given no sign of life for {:.0f} s: it was killed, hangs, or is c
 class ClusterError(InputError):
     """The end of another worker; the message names it."""
 
+    leaves_threads = True  # an exchange with a lost worker
+
 
 class Membership(NamedTuple):
     """A cluster, and the place of this process in it."""
@@ -187,6 +189,7 @@ class Cluster(LoneWorker):
         self._ended: Dict[int, float] = {}  # index -> time at which its process was found ended
         self._instances = 0  # collective operations of the graph
         self._board: Optional[Board] = None
+        self._call: Optional[threading.Thread] = None  # the last one that waited for the others
         self.average = self._average
 
     def name(self, index: Optional[int] = None) -> str:
@@ -360,12 +363,12 @@ class Cluster(LoneWorker):
             except BaseException as error:
                 errors.append(error)
 
-        thread = threading.Thread(target=call, daemon=True)
-        thread.start()
+        self._call = threading.Thread(target=call, daemon=True)
+        self._call.start()
 
         # 2. The other workers, until it ends.
-        while thread.is_alive():
-            thread.join(_LOOK)
+        while self._call.is_alive():
+            self._call.join(_LOOK)
             self._require_members()
         if errors:
             raise errors[0]
@@ -389,6 +392,8 @@ class Cluster(LoneWorker):
 
     def close(self, session: Any) -> None:
         """Close the session; one that still waits for a lost worker ends with the process."""
+        if self._call is not None and self._call.is_alive():
+            return
         thread = threading.Thread(target=session.close, daemon=True)
         thread.start()
         thread.join(_LAST_NOTE)

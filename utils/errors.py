@@ -7,10 +7,18 @@ import threading
 from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 SIGNALED_STATUS = 128  # by convention, a process that signal n ended exits with 128 + n
+_LATER = 0.05  # seconds after which a signal within a finalizer is sent again
 
 
 class InputError(Exception):
-    """Bad or missing input. The message is one sentence naming the file and the remedy."""
+    """Bad or missing input. The message is one sentence naming the file and the remedy.
+
+    Attributes:
+        leaves_threads: whether threads of a library may never return, so that a script ends
+            without waiting for them or destroying what they use.
+    """
+
+    leaves_threads = False
 
 
 def printable(text: object) -> str:
@@ -77,12 +85,15 @@ def run_main(
     """
     if threading.current_thread() is threading.main_thread():  # other threads may set no handlers
         signal.signal(signal.SIGTERM, _exit_by_signal)
-        if signal.getsignal(signal.SIGINT) is _end_by_interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.getsignal(signal.SIGINT) in (_end_by_interrupt, signal.default_int_handler):
+            signal.signal(signal.SIGINT, _exit_by_signal)
     try:
         status = main(argv)
     except InputError as error:
         status = _report(error)
+        if error.leaves_threads and argv is None:
+            sys.stdout.flush()
+            os._exit(status)
     except OSError as error:
         name = "" if error.filename is None else "{}: ".format(error.filename)
         status = _report(
@@ -105,7 +116,17 @@ def _report(sentence: object) -> int:
 
 
 def _exit_by_signal(number: int, frame: Any) -> None:
-    """Exit through an exception, so that no half-written file remains."""
+    """Exit through an exception, so that no half-written file remains.
+
+    Python prints and ignores exceptions in finalizers; within one, the signal is sent again later.
+    """
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            threading.Timer(_LATER, os.kill, (os.getpid(), number)).start()
+            return
+        frame = frame.f_back
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     raise SystemExit(SIGNALED_STATUS + number)
 
 

@@ -104,6 +104,22 @@ def test_once_a_script_is_done_signals_end_it_without_a_word():
     assert process.communicate()[1] == b"" and process.returncode == -signal.SIGINT
 
 
+@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_within_a_finalizer_takes_effect_after_it(name, status):
+    """TensorFlow's sessions have finalizers; Python ignores what is raised in them."""
+    code = (
+        "import os, signal, time\nfrom utils.errors import run_main\n"
+        "class Session:\n"
+        "    def close(self):\n        os.kill(os.getpid(), signal.{})\n        time.sleep(0.01)\n"
+        "    def __del__(self):\n        self.close()\n"
+        "def main(argv):\n    session = Session()\n    del session\n    time.sleep(60)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\nrun_main(main)\n"
+    ).format(name)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == status and said == (b"stopped\n" if name == "SIGINT" else b"")
+
+
 def test_sigterm_removes_what_is_half_written(tmp_path):
     code = (
         "import time\nfrom utils.atomic import atomic_path\nfrom utils.errors import run_main\n"
