@@ -23,6 +23,8 @@ TF1_PY := $(TF1_VENV)/bin/python
 TF1_INSTALLED := $(TF1_VENV)/.installed-$(TF1)
 
 OPEN_MODEL := BFM/open_face_model.mat
+# The rest of the head; one command writes both, the head last.
+OPEN_HEAD := BFM/open_face_model_head.mat
 # Both are written by one command; the second one, last.
 FACE_NETWORKS := network/dense_landmarks.pb
 # Tests run in two processes, a file at a time: many keep one core busy. PARALLEL= runs them in one.
@@ -63,10 +65,14 @@ $(INSTALLED): requirements.txt $(UNFIT)
 op: $(INSTALLED)
 	@$(PY) -m mesh_renderer.build
 
-face-model: $(OPEN_MODEL)
+face-model: $(OPEN_HEAD)
 
 $(OPEN_MODEL): $(INSTALLED) $(wildcard face_model/open_model/*.py) | op
 	@$(PY) -m face_model.open_model --output $@
+
+$(OPEN_HEAD): $(OPEN_MODEL)
+	@test $@ -nt $< || $(PY) -m face_model.open_model --output $<
+	@touch $@
 
 face-networks: $(FACE_NETWORKS)
 
@@ -162,5 +168,5 @@ test-tf1: setup setup-tf1
 	@TF1_PYTHON=$(TF1_PY) $(PY) -m pytest -s tests/house/test_tensorflow_exchange.py
 
 clean:
-	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache .mypy_cache mesh_renderer/lib $(OPEN_MODEL) $(FACE_NETWORKS) network/face_detector.pb
+	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache .mypy_cache mesh_renderer/lib $(OPEN_MODEL) $(OPEN_HEAD) $(FACE_NETWORKS) network/face_detector.pb
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,8 +12,9 @@ decimeters or --unit, with the camera at (0, 0, 10) dm. The glTF is upright, in 
 open face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
 With --refine the same files are written for the refined mesh, as NAME_refined*; with --neutral for
 the face at rest, as NAME_neutral*; with --expression_of for the face with the expression of another
-photo, as NAME_expression*. Several photos of one person (--same_person, or a folder for each
-person) also give PERSON_neutral.obj and PERSON.glb.
+photo, as NAME_expression*; with --head for the whole head and neck, as NAME_head*. Several photos
+of one person (--same_person, or a folder for each person) also give PERSON_neutral.obj and
+PERSON.glb.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -27,6 +28,7 @@ from typing import Collection, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from face_model.head import load_head
 from face_model.model import FaceModel
 from geometry.camera import MILLIMETERS_PER_DM
 from mesh.expression import expression_of, replace_expression
@@ -36,6 +38,7 @@ from mesh.obj_ply import write_obj, write_ply, write_texture, write_textured_obj
 from mesh.stl import write_stl
 from mesh.texture_baking import bake_texture, remove_light
 from mesh.uv_unwrap import UVMap, unwrap_uv
+from mesh.whole_head import WholeHead, extend_face, head_texture, make_whole_head
 from reconstruction.arguments import (
     add_photo_flags,
     add_reconstruction_flags,
@@ -86,6 +89,12 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         help="also write the face with the expression of the largest face in another photo",
     )
     parser.add_argument(
+        "--head",
+        action="store_true",
+        help="also write the whole head and neck, with skin where the photo shows no face; the "
+        "open face model has them",
+    )
+    parser.add_argument(
         "--texture_size",
         type=positive_int,
         metavar="PIXELS",
@@ -106,6 +115,9 @@ def main(argv: Optional[List[str]] = None) -> int:
     source, uv_map = setup.source, unwrap_uv(setup.model)
     print(setup.description)
     expressions = find_expressions(arguments, setup.model, source)
+    head = None
+    if arguments.head:
+        head = make_whole_head(setup.model, load_head(setup.model), uv_map)
     report = Report(len(setup.all_photos), "face", "written", arguments.quiet)
 
     def write(reconstruction: Reconstruction) -> None:
@@ -119,6 +131,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                 arguments.texture_size,
                 arguments.unit,
                 expressions,
+                head,
             )
 
     with output_folder(arguments.output, setup.folders, setup.all_photos):
@@ -172,6 +185,7 @@ def write_meshes(
     texture_size: Optional[int] = None,
     unit: str = "dm",
     expressions: Optional[Mapping[str, np.ndarray]] = None,
+    head: Optional[WholeHead] = None,
 ) -> None:
     """Write one face in the requested formats.
 
@@ -184,51 +198,62 @@ def write_meshes(
         texture_size: pixels, a power of two; None to match the photo's resolution.
         unit: one of :data:`UNITS`, of OBJ and PLY.
         expressions: further expressions to write, suffix of the name -> coefficients.
+        head: ``mesh.whole_head.make_whole_head(...)`` to write the whole head too, or None.
     """
     # 1. the face, and the same with other expressions
     faces = [reconstruction]
     for suffix, expression in (expressions or {}).items():
         faces.append(replace_expression(reconstruction, model, expression, suffix))
-    for face in faces:
-        _write_untextured(face, model, folder, formats, unit)
-    if not {"obj", "albedo", "glb"}.intersection(formats):
-        return
 
-    # 2. with one texture
-    texture = bake_texture(reconstruction, model, uv_map, texture_size)
-    if "albedo" in formats:
-        albedo = remove_light(texture, reconstruction, model, uv_map)
+    # 2. their texture
+    texture = albedo = None
+    if {"obj", "albedo", "glb"}.intersection(formats):
+        texture = bake_texture(reconstruction, model, uv_map, texture_size)
+        if head or "albedo" in formats:
+            albedo = remove_light(texture, reconstruction, model, uv_map)
+    if albedo is not None and "albedo" in formats:
         write_texture(os.path.join(folder, reconstruction.face.name + "_albedo.png"), albedo)
     for face in faces:
-        stem = os.path.join(folder, face.face.name)
-        if "obj" in formats:
-            vertices = face.world_shape * UNITS[unit]
-            write_textured_obj(
-                stem + ".obj", vertices, model.triangles, uv_map.coordinates, texture
-            )
-        if "glb" in formats:
-            rig = make_rig(face, model)
-            coordinates = uv_map.coordinates
-            write_rig(stem + ".glb", rig, model.triangles, coordinates, texture, face.face.name)
+        _write_mesh(face, model, uv_map, texture, folder, formats, unit)
+
+    # 3. all of it for the whole head
+    if head is None:
+        return
+    heads = [extend_face(face, model, head) for face in faces]
+    if texture is not None and albedo is not None:
+        if "albedo" in formats:
+            albedo_path = os.path.join(folder, heads[0].face.name + "_albedo.png")
+            write_texture(albedo_path, head_texture(albedo, albedo, None, model, head))
+        texture = head_texture(texture, albedo, heads[0], model, head)
+    for face in heads:
+        _write_mesh(face, head.model, head.uv_map, texture, folder, formats, unit)
 
 
-def _write_untextured(
+def _write_mesh(
     reconstruction: Reconstruction,
     model: FaceModel,
+    uv_map: UVMap,
+    texture: Optional[np.ndarray],
     folder: str,
     formats: Collection[str],
     unit: str,
 ) -> None:
-    """Write the formats without texture of one mesh; arguments of :func:`write_meshes`."""
+    """Write one mesh; arguments of :func:`write_meshes`, and its texture if a format needs it."""
     stem = os.path.join(folder, reconstruction.face.name)
-    vertices = reconstruction.world_shape * UNITS[unit]
+    vertices, triangles = reconstruction.world_shape * UNITS[unit], model.triangles
     if "colors" in formats:
-        write_obj(stem + "_mesh.obj", vertices, model.triangles, reconstruction.colors)
+        write_obj(stem + "_mesh.obj", vertices, triangles, reconstruction.colors)
     if "ply" in formats:
-        write_ply(stem + ".ply", vertices, model.triangles, reconstruction.colors)
+        write_ply(stem + ".ply", vertices, triangles, reconstruction.colors)
     if "stl" in formats:
         upright = upright_shape(reconstruction, model)
-        write_stl(stem + ".stl", upright * MILLIMETERS_PER_DM, model.triangles)
+        write_stl(stem + ".stl", upright * MILLIMETERS_PER_DM, triangles)
+    if texture is not None and "obj" in formats:
+        write_textured_obj(stem + ".obj", vertices, triangles, uv_map.coordinates, texture)
+    if texture is not None and "glb" in formats:
+        rig = make_rig(reconstruction, model)
+        name = reconstruction.face.name
+        write_rig(stem + ".glb", rig, triangles, uv_map.coordinates, texture, name)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def complete_texture(texels: Texels, weight: np.ndarray) -> np.ndarray:
 
     # 1. smooth continuation; weights are squared, so that many unreliable texels cannot outweigh
     # a few reliable ones
-    smooth = _fill(difference, np.square(weight))
+    smooth = fill(difference, np.square(weight))
     for part in range(1, texels.part.max() + 1):
         inside = texels.part == part
         if inside.any():
@@ -110,7 +110,7 @@ def complete_texture(texels: Texels, weight: np.ndarray) -> np.ndarray:
 
     # 5. margin around the face, for filters of viewers
     result = np.where(
-        texels.covered[..., np.newaxis], result, _fill(result, texels.covered.astype(np.float32))
+        texels.covered[..., np.newaxis], result, fill(result, texels.covered.astype(np.float32))
     )
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
@@ -138,7 +138,7 @@ def remove_light(
     corners = model.triangles[triangle_ids[covered]]
     weights = barycentric[covered]
     light[covered] = sum(lit[corners[:, i]] * weights[:, i : i + 1] for i in range(3))
-    light = np.where(covered[..., np.newaxis], light, _fill(light, covered.astype(np.float32)))
+    light = np.where(covered[..., np.newaxis], light, fill(light, covered.astype(np.float32)))
     return np.clip(np.rint(texture / light), 0, 255).astype(np.uint8)
 
 
@@ -328,7 +328,7 @@ def agreeing_weight(texels: Texels) -> np.ndarray:
     Args:
         texels: :class:`Texels` of one photo.
     """
-    expected = _fill(texels.difference, np.square(texels.certain))
+    expected = fill(texels.difference, np.square(texels.certain))
     distance = np.sqrt(np.mean(np.square(texels.difference - expected), axis=2))
     distance = scipy.ndimage.gaussian_filter(distance, len(distance) * _SOFTNESS / 2)
     agreement = 1 / (1 + (distance / _DISAGREEMENT) ** 4)
@@ -391,7 +391,7 @@ def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return share * share * (3 - 2 * share)
 
 
-def _fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Continue values smoothly to texels with small weights.
 
     Pull-push, Gortler et al., "The Lumigraph" (SIGGRAPH 1996).
@@ -405,7 +405,7 @@ def _fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     weighted = _halve(values * weights[..., np.newaxis])
     total = _halve(weights)
     coarse = weighted / np.maximum(total, 1e-6)[..., np.newaxis]
-    filled = _fill(coarse, np.minimum(1, 4 * total)).repeat(2, axis=0).repeat(2, axis=1)
+    filled = fill(coarse, np.minimum(1, 4 * total)).repeat(2, axis=0).repeat(2, axis=1)
     # Smoothing hides the blocks of the repeated coarse texels.
     filled = scipy.ndimage.uniform_filter(filled, size=(3, 3, 1))
     return filled + weights[..., np.newaxis] * (values - filled)

@@ -17,10 +17,13 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from face_model import FaceModel
+from geometry.outlines import boundary_loops
 
 _MARGIN = 0.01  # around the disc and the small parts, in widths of the map
 _PART_SIZE = 0.12  # side of the square of a small part; the corners of the square leave 0.146
 _CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
+FACE_SHARE = 0.64  # radius of the face in the disc of a whole head
+_ON_MIDLINE = 1e-3  # dm
 _MIDDLE = 0.8  # the middle of the disc (eyes, nose and mouth) is enlarged 1.8 times
 _BEHIND = 0.1  # share of the depth of a closed mesh within which it may be opened
 _LEAST_WEIGHT = 1e-6  # relative; keeps degenerate triangles from cutting the mesh apart
@@ -49,7 +52,7 @@ def unwrap_uv(model: FaceModel) -> UVMap:
     parts = _connected_parts(triangles, len(vertices))
     coordinates = np.zeros((len(vertices), 2))
     face = triangles[np.isin(triangles[:, 0], parts[0])]
-    flat = _disc(vertices, face) if _boundary_loops(face) else _disc_of_closed(vertices, face)
+    flat = _disc(vertices, face) if boundary_loops(face) else _disc_of_closed(vertices, face)
     coordinates[parts[0]] = flat[parts[0]]
     coordinates[parts[0]] = 0.5 + _widen_middle(coordinates[parts[0]]) * (0.5 - _MARGIN)
 
@@ -63,6 +66,97 @@ def unwrap_uv(model: FaceModel) -> UVMap:
     center = (vertices[parts[0], 0].min() + vertices[parts[0], 0].max()) / 2
     mirrored = cKDTree(vertices).query((vertices - [center, 0, 0]) * [-1, 1, 1] + [center, 0, 0])[1]
     return UVMap(coordinates, labels, mirrored)
+
+
+def unwrap_around(uv_map: UVMap, face: FaceModel, whole: FaceModel) -> np.ndarray:
+    """Return texture coordinates of a whole head, [N + M, 2], around those of its face.
+
+    The face keeps its layout, smaller, in the middle of the disc; what surrounds it fills the ring
+    between the rim of the face and the outline of the head.
+
+    Args:
+        uv_map: :func:`unwrap_uv` of the face.
+        face: the face model, N vertices.
+        whole: the model of the head, whose first N vertices are those of the face.
+    """
+    # 1. the face
+    vertices = whole.mean_shape.astype(np.float64)
+    count = face.vertex_count
+    parts = _connected_parts(whole.triangles, len(vertices))
+    coordinates = np.zeros((len(vertices), 2))
+    coordinates[:count] = uv_map.coordinates
+    on_face = np.flatnonzero(uv_map.parts == 0)
+    coordinates[on_face] = 0.5 + (coordinates[on_face] - 0.5) * FACE_SHARE
+
+    # 2. the ring: the outline of the head on the circle, and radius and angle of all others at the
+    # mean of their neighbors
+    skin = whole.triangles[np.isin(whole.triangles[:, 0], parts[0])]
+    outline = max(boundary_loops(skin), key=len)
+    coordinates[outline] = 0.5 + _on_circle(vertices[outline]) * (0.5 - _MARGIN)
+    ring = skin[(skin >= count).any(axis=1)]
+    inner = np.unique(ring[ring < count])
+    _fill_ring(vertices, ring, inner, outline, coordinates)
+
+    # 3. small parts that the face lacks
+    place = uv_map.parts.max()
+    for part in parts[1:]:
+        if part[0] >= count:
+            coordinates[part] = _corner_of(place, vertices[part][:, [0, 2, 1]])
+            place += 1
+    return coordinates
+
+
+def _fill_ring(
+    vertices: np.ndarray,
+    ring: np.ndarray,
+    inner: np.ndarray,
+    outline: np.ndarray,
+    coordinates: np.ndarray,
+) -> None:
+    """Fill in the coordinates of a ring between two circles.
+
+    Radius and angle, counted from below, are harmonic; the midline stays on the midline.
+
+    Args:
+        vertices: [n, 3], left and right alike.
+        ring: [f, 3] triangles of the ring.
+        inner: vertices of the inner circle.
+        outline: vertices of the outer circle.
+        coordinates: [n, 2], right on both circles; the others are overwritten.
+    """
+    # 1. what is known: both circles, and the angle on the midline, 0 below and pi above
+    used, circles = np.unique(ring), np.union1d(inner, outline)
+    flat = coordinates - 0.5
+    radius = np.linalg.norm(flat, axis=1)
+    angle = np.arctan2(np.abs(flat[:, 0]), -flat[:, 1])
+    middle = np.setdiff1d(used[np.abs(vertices[used, 0]) < _ON_MIDLINE], circles)
+    below = vertices[middle, 1] < vertices[inner, 1].min()
+    below &= vertices[middle, 2] > vertices[outline, 2].mean()
+    angle[middle] = np.where(below, 0, np.pi)
+
+    # 2. the others at the mean of their neighbors
+    weights = _mean_value_weights(vertices, ring, len(vertices))
+    for values, known in ((radius, circles), (angle, np.union1d(circles, middle))):
+        free = np.setdiff1d(used, known)
+        rows = weights[free]
+        laplacian = scipy.sparse.diags(np.asarray(rows.sum(axis=1)).ravel()) - rows[:, free]
+        values[free] = scipy.sparse.linalg.spsolve(
+            laplacian.tocsc(), rows[:, known].dot(values[known])
+        )
+
+    # 3. radii halfway to those by the share of the surface within
+    free = np.setdiff1d(used, circles)
+    free = free[np.argsort(radius[free])]
+    one, two = (vertices[ring[:, i]] - vertices[ring[:, 0]] for i in (1, 2))
+    areas = np.linalg.norm(np.cross(one, two), axis=1)
+    around = np.bincount(ring.ravel(), np.repeat(areas, 3), len(vertices))[free]
+    low, high = radius[inner].mean() ** 2, radius[outline].mean() ** 2
+    within = (np.cumsum(around) - around / 2) / around.sum()
+    radius[free] = (radius[free] + np.sqrt(low + (high - low) * within)) / 2
+
+    side = np.where(vertices[free, 0] < 0, -1, 1)
+    coordinates[free, 0] = 0.5 + side * radius[free] * np.sin(angle[free])
+    coordinates[free, 1] = 0.5 - radius[free] * np.cos(angle[free])
 
 
 def _connected_parts(triangles: np.ndarray, count: int) -> List[np.ndarray]:
@@ -87,14 +181,14 @@ def _corner_of(index: int, vertices: np.ndarray) -> np.ndarray:
     low = vertices[:, :2].min(axis=0)
     flat = (vertices[:, :2] - low) * size / np.ptp(vertices[:, :2], axis=0).max()
     flat = np.where(corner, 1 - flat.max(axis=0) + flat, flat)
-    offset = _PART_SIZE * (1 - 0.5**place) * np.array([1, 0])  # along the edge, each half as large
+    offset = 2 * _PART_SIZE * (1 - 0.5**place) * np.array([1, 0])  # along the edge
     return flat + np.where(corner, -1, 1) * (offset + _MARGIN / 2)
 
 
 def _disc(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Return [N, 2] in the unit disc, for a part of the mesh with at least one outline."""
     # 1. the longest boundary is the outline; the others are holes
-    loops = _boundary_loops(triangles)
+    loops = boundary_loops(triangles)
     lengths = [
         np.linalg.norm(vertices[loop] - vertices[np.roll(loop, -1)], axis=1).sum() for loop in loops
     ]
@@ -159,23 +253,6 @@ def _disc_of_closed(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 def _widen_middle(flat: np.ndarray) -> np.ndarray:
     """Map the unit disc to itself so that its middle gets more room; radii keep their order."""
     return flat * (1 + _MIDDLE) / (1 + _MIDDLE * np.linalg.norm(flat, axis=1, keepdims=True))
-
-
-def _boundary_loops(triangles: np.ndarray) -> List[np.ndarray]:
-    """Return the outlines as arrays of vertices, in the direction of the triangles' winding."""
-    edges = np.concatenate(
-        [triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]
-    ).astype(np.int64)
-    base = int(edges.max()) + 1
-    forward, backward = edges[:, 0] * base + edges[:, 1], edges[:, 1] * base + edges[:, 0]
-    following = dict(edges[~np.isin(forward, backward)].tolist())
-    loops = []
-    while following:
-        loop = [next(iter(following))]
-        while loop[-1] in following:
-            loop.append(following.pop(loop[-1]))
-        loops.append(np.array(loop[:-1]))
-    return loops
 
 
 def _on_circle(points: np.ndarray) -> np.ndarray:

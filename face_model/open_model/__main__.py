@@ -8,6 +8,7 @@ from typing import Optional, Sequence
 
 from tqdm import tqdm
 
+from face_model.head import HeadExtension, head_path, write_head
 from face_model.loading import OPEN_MODEL_FILE
 from face_model.model import FaceModel, write_face_model
 from face_model.open_model.assets import Assets
@@ -27,7 +28,7 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         "--output",
         default=os.path.join(BFM_DIR, OPEN_MODEL_FILE),
         metavar="FILE.mat",
-        help="the model to write (default: BFM/{})".format(OPEN_MODEL_FILE),
+        help="the model to write, and its head beside it (default: BFM/{})".format(OPEN_MODEL_FILE),
     )
     parser.add_argument(
         "--preview", metavar="FILE.png", help="also draw a contact sheet of the model"
@@ -51,27 +52,31 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
         progress("obtaining the assets")
         assets = Assets(arguments.assets)
-        model, statistics = build_open_face_model(assets, progress=progress)
+        model, head, statistics = build_open_face_model(assets, progress=progress)
         progress("writing {}".format(arguments.output))
         write_face_model(model, arguments.output)
+        write_head(head, head_path(arguments.output))
         if arguments.preview:
             # Imported here, because it draws with TensorFlow.
             from face_model.open_model.preview import write_preview
 
             write_preview(model, arguments.preview)
-    summary = _summarize(arguments.output, model, statistics, time.monotonic() - start)
+    summary = _summarize(arguments.output, model, head, statistics, time.monotonic() - start)
     print(summary)  # noqa: T201
 
 
-def _summarize(path: str, model: FaceModel, statistics: Statistics, seconds: float) -> str:
+def _summarize(
+    path: str, model: FaceModel, head: HeadExtension, statistics: Statistics, seconds: float
+) -> str:
     return (
-        "{}: {} vertices, {} triangles; {} identity components hold {:.1%} of the variance of "
-        "{} heads ({:.2f} mm left); {} expressions; {} albedo components hold {:.1%} of {} skins; "
-        "{:.0f} s"
+        "{}: {} vertices, {} triangles; {} more vertices around the face; {} identity components "
+        "hold {:.1%} of the variance of {} heads ({:.2f} mm left); {} expressions; {} albedo "
+        "components hold {:.1%} of {} skins; {:.0f} s"
     ).format(
         path,
         model.vertex_count,
         model.triangle_count,
+        len(head.mean_shape),
         model.identity_count,
         statistics.identity_explained,
         HEAD_COUNT,

@@ -23,6 +23,7 @@ _Box = Sequence[Tuple[float, float]]  # (low, high) of x, y, z
 # the depth HAIRLINE. The bottom also sets the centroid of the vertices, which the decoder moves to
 # the origin: with this one the five standard points are in their places.
 BACK, TOP, BOTTOM, HAIRLINE = 0.32, 8.0, 6.05, 1.25
+TRUNK_MARGIN = 1.0  # below the crop, for the subdivision
 RISE = 0.52  # of the cut above the ears, dm per dm
 EAR_BOX = ((0.7, 2.0), (6.6, 7.6), (0.0, 2.0))  # |x|, y, z; kept even behind BACK
 RIM_SMOOTHING = 12  # steps along the outline
@@ -57,7 +58,8 @@ class HeadMesh(NamedTuple):
     mirror: Any  # [N] array, the vertex on the other side; None before the eyes are added
     texture: np.ndarray  # [N, 2] texture coordinates of the body; NaN on the eyeballs
     eye_angle: np.ndarray  # [N] degrees from the line of sight on the eyeballs; NaN elsewhere
-    # Sorted base vertices (one vertex, two ends of an edge, corners of a quad) -> vertex
+    # Sorted base vertices (one vertex, two ends of an edge, corners of a quad; or those of two of
+    # these, for the middle between them) -> vertex
     vertex_at: Dict[Tuple[int, ...], int]
 
 
@@ -72,12 +74,12 @@ def build_head_mesh(base: BaseMesh, neutral: np.ndarray) -> HeadMesh:
         A :class:`HeadMesh`.
     """
     # 1. subdivide the quads once or twice
-    quads, parts, corners = _head_quads(base, neutral)
+    quads, parts, corners = head_quads(base, neutral, BOTTOM - TRUNK_MARGIN)
     first = subdivide(quads, len(neutral))
     second = subdivide(first.quads, first.operator.shape[0])
     once = first.operator.dot(neutral)
-    kept = _inside_crop(once[first.quads].mean(axis=1), np.repeat(parts, 4))
-    refined = np.repeat(_is_fine(neutral, quads, parts), 4) & kept
+    kept = inside_crop(once[first.quads].mean(axis=1), np.repeat(parts, 4))
+    refined = np.repeat(is_fine(neutral, quads, parts), 4) & kept
     triangles, owners = triangulate_mixed(first, second, refined)
 
     # 2. crop, and number the remaining vertices
@@ -98,15 +100,23 @@ def build_head_mesh(base: BaseMesh, neutral: np.ndarray) -> HeadMesh:
         mirror=None,
         texture=_texture(base, corners, second, used),
         eye_angle=np.full(len(used), np.nan),
-        vertex_at=_vertex_names(quads, first, len(neutral), position),
+        vertex_at=vertex_names(quads, first, second, position),
     )
 
     # 4. eyeballs
     return _join_eyes(base, neutral, head)
 
 
-def _head_quads(base: BaseMesh, neutral: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the quads of head, neck, teeth and tongue, their parts, and their texture corners."""
+def head_quads(
+    base: BaseMesh, neutral: np.ndarray, bottom: float
+) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the quads of head, neck, teeth and tongue, their parts, and their texture corners.
+
+    Args:
+        base: a ``BaseMesh``.
+        neutral: [V, 3] the average head.
+        bottom: height, dm in MakeHuman's coordinates, below which the trunk is left out.
+    """
     kind = np.full(len(base.quads), -1)
     body = np.flatnonzero(base.groups == "body")
     island = _texture_islands(base, body)
@@ -114,7 +124,7 @@ def _head_quads(base: BaseMesh, neutral: np.ndarray) -> Tuple[np.ndarray, np.nda
     for label in np.unique(island):
         member = island == label
         kind[body[member]] = _classify_island(center[member])
-    kind[body[center[:, 1] < BOTTOM - 1.0]] = -1  # trunk below a margin for the subdivision
+    kind[body[center[:, 1] < bottom]] = -1
     kind[np.isin(base.groups, ("helper-upper-teeth", "helper-lower-teeth"))] = TEETH
     kind[base.groups == "helper-tongue"] = TONGUE
     chosen = kind >= 0
@@ -147,14 +157,16 @@ def _classify_island(center: np.ndarray) -> int:
     return -1
 
 
-def _inside_crop(center: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def inside_crop(center: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Return [Q] bool, True for quads of the face model, by their centers [Q, 3] and parts [Q]."""
     y, z = center[:, 1], center[:, 2]
     folded = np.abs(center) * [1.0, 0.0, 0.0] + center * [0.0, 1.0, 1.0]
     front = (y < TOP + RISE * (z - HAIRLINE)) & (y > BOTTOM) & (z > BACK)
     return (parts != SKIN) | _in_box(folded, EAR_BOX) | front
 
 
-def _is_fine(neutral: np.ndarray, quads: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def is_fine(neutral: np.ndarray, quads: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Return [Q] bool, True for quads that are subdivided twice; arguments of that length."""
     corners = neutral[quads]
     center = corners.mean(axis=1)
     normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
@@ -212,13 +224,25 @@ def _texture(
     return (total / np.maximum(count, 1)[:, None])[used]
 
 
-def _vertex_names(
-    quads: np.ndarray, first: Subdivision, base_count: int, position: Dict[int, int]
+def vertex_names(
+    quads: np.ndarray, first: Subdivision, second: Subdivision, position: Dict[int, int]
 ) -> Dict[Tuple[int, ...], int]:
-    """Name the vertices of the first subdivision by the base vertices of which they are means."""
+    """Name vertices by the base vertices of which they are means.
+
+    Args:
+        quads: [Q, 4] quads of the base mesh.
+        first: their subdivision.
+        second: its subdivision, of which vertices and edges are named.
+        position: subdivision's vertex -> number; vertices that it lacks get no name.
+
+    Returns:
+        Sorted base vertices, those of both ends for an edge of the second subdivision -> number.
+    """
+    base_count = first.operator.shape[1]
     names: Any = [(vertex,) for vertex in range(base_count)]
     names += [tuple(edge) for edge in first.edges.tolist()]
     names += [tuple(sorted(quad)) for quad in quads.tolist()]
+    names += [tuple(sorted(names[a] + names[b])) for a, b in second.edges.tolist()]
     return {name: position[k] for k, name in enumerate(names) if k in position}
 
 

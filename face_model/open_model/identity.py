@@ -1,6 +1,6 @@
 """Identity: principal components of thousands of random heads."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 import numpy as np
 import scipy.linalg
@@ -18,6 +18,7 @@ class IdentityModel(NamedTuple):
     basis: np.ndarray  # [3V, K] float32, columns scaled to one standard deviation
     explained: float  # share of the (weighted) variance
     residual: float  # dm, root mean square residual over heads and visible vertices
+    scores: np.ndarray  # [heads, K] coefficients of the heads, mean 0 and deviation 1
 
 
 def make_heads(
@@ -92,7 +93,35 @@ def build_identity_model(
     basis = deviations.T.dot(scores.astype(np.float32)) / count
     total = np.trace(gram)
     explained, residual = values.sum() / total, np.sqrt(total - values.sum())
-    return IdentityModel(mean, basis, float(explained), float(residual))
+    return IdentityModel(mean, basis, float(explained), float(residual), scores)
+
+
+def extend_identity(
+    neutral: np.ndarray,
+    base: np.ndarray,
+    targets: TargetSet,
+    align: np.ndarray,
+    scores: np.ndarray,
+    seed: int,
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the linear model of more vertices of the heads of an :class:`IdentityModel`.
+
+    Args:
+        neutral: [V, 3] head to align to.
+        base: [V, 3] the shape that targets displace.
+        targets: a ``TargetSet``.
+        align: [V] weight of each vertex in the alignment, that of the model or 0.
+        scores: ``scores`` of the model.
+        seed: seed of the model.
+
+    Returns:
+        mean [V, 3] float64, and basis [3V, K] float32.
+    """
+    count, random = len(scores), np.random.RandomState(seed)
+    heads = make_heads(neutral, base, targets, sample_weights(targets, count, random), align)
+    mean = heads.mean(axis=0, dtype=np.float64)
+    deviations = (heads - mean.astype(np.float32)).reshape(count, -1)
+    return mean, deviations.T.dot(scores.astype(np.float32)) / count
 
 
 def _has_subset_by_index() -> bool:

@@ -4,11 +4,14 @@ import os
 
 import numpy as np
 import pytest
+import scipy.sparse
+import scipy.sparse.csgraph
 
 from alignment.dlib_landmarks import LandmarkPredictor
 from face_model import read_face_model
 from face_model.coefficients import is_blendshape
-from face_model.model import vertex_triangle_table
+from face_model.head import join_head
+from face_model.model import neutral_shape, vertex_triangle_table
 from face_model.open_model import preview
 from face_model.open_model.assets import WHEEL_NAME, Assets, _parse_target
 from face_model.open_model.build import average_head, build_open_face_model
@@ -307,7 +310,7 @@ def test_only_rims_are_open(head):
 
 
 def test_mean_head_is_symmetric(head):
-    points = head.mesh.operator.dot(head.neutral)
+    points = head.mesh.operator.dot(head.face.neutral)
     np.testing.assert_allclose(points[head.mesh.mirror], points * [-1, 1, 1], atol=1e-9)
     left = landmark_vertices(head.mesh)
     assert np.array_equal(head.mesh.mirror[left[[36, 48, 0, 17, 60]]], left[[45, 54, 16, 26, 64]])
@@ -324,10 +327,10 @@ def test_subdivision_operator_keeps_constants_and_rows(head):
 def test_eyeballs_stay_behind_the_closed_lids(head):
     """Every point of a closed eye's ball that faces forward has a lid in front of it."""
     blink = (
-        head.expressions[ARKIT_BLENDSHAPES.index("eyeBlinkLeft")]
-        + head.expressions[ARKIT_BLENDSHAPES.index("eyeBlinkRight")]
+        head.face.expressions[ARKIT_BLENDSHAPES.index("eyeBlinkLeft")]
+        + head.face.expressions[ARKIT_BLENDSHAPES.index("eyeBlinkRight")]
     )
-    points = head.mesh.operator.dot(head.neutral + blink)
+    points = head.mesh.operator.dot(head.face.neutral + blink)
     for part in (LEFT_EYE, RIGHT_EYE):
         ball = points[(head.mesh.part == part) & (np.nan_to_num(head.mesh.eye_angle) < 30)]
         skin = points[head.mesh.part == SKIN]
@@ -339,18 +342,53 @@ def test_eyeballs_stay_behind_the_closed_lids(head):
 def test_a_small_build_is_deterministic_and_valid():
     if not os.path.isfile(WHEEL_FILE):
         pytest.skip("the CC0 assets are not downloaded yet")
-    first, statistics = build_open_face_model(Assets(WHEEL_FILE), head_count=90, skin_count=90)
-    second, _ = build_open_face_model(Assets(WHEEL_FILE), head_count=90, skin_count=90)
-    assert first.fingerprint() == second.fingerprint()
+    first, rest, statistics = build_open_face_model(
+        Assets(WHEEL_FILE), head_count=90, skin_count=90
+    )
+    second, same, _ = build_open_face_model(Assets(WHEEL_FILE), head_count=90, skin_count=90)
+    assert first.fingerprint() == second.fingerprint() == rest.face_fingerprint
+    assert all(np.array_equal(one, other) for one, other in zip(rest, same))
+    check_head(first, rest)
     assert 0.9 < statistics.identity_explained <= 1 and statistics.identity_residual < 0.02
 
 
+def check_head(model, rest):
+    """The head goes on where the face ends, without a fold or a gap, and is closed at the neck."""
+    whole = join_head(model, rest)
+    vertices = whole.mean_shape.astype(np.float64)
+    assert vertices[:, 2].min() < vertices[:, 2].max() - 2 and len(rest.mean_shape) > 1500
+
+    # 1. closed, where the doubled vertices of the cut are joined
+    points, number = np.unique(np.round(vertices, 6), axis=0, return_inverse=True)
+    joined = number.reshape(-1)[whole.triangles]
+    skin = joined[connected(joined) == connected(joined)[-1]]
+    assert np.all(edge_uses(skin)[1] == 2)
+    directed = skin[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
+    assert len(np.unique(directed, axis=0)) == len(directed)
+
+    # 2. of even quality on the rim, whoever the person is
+    edges = np.sort(whole.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    beside = (edges[:, 0] < model.vertex_count) & (edges[:, 1] >= model.vertex_count)
+    person = np.random.RandomState(1).normal(size=model.identity_count)
+    for shape in (vertices, neutral_shape(whole, person)):
+        lengths = np.linalg.norm(shape[edges[beside, 0]] - shape[edges[beside, 1]], axis=1)
+        assert 0.005 < lengths.min() and lengths.max() < 0.3  # dm
+
+
+def connected(triangles):
+    """Return the label of the connected part of each triangle."""
+    ends = np.repeat(triangles[:, :1], 2, axis=1).reshape(-1), triangles[:, 1:].reshape(-1)
+    size = int(triangles.max()) + 1
+    graph = scipy.sparse.coo_matrix((np.ones(len(ends[0])), ends), shape=(size, size))
+    return scipy.sparse.csgraph.connected_components(graph, directed=False)[1][triangles[:, 0]]
+
+
 def test_random_heads_are_balanced(head):
-    weights = sample_weights(head.targets, 4000, np.random.RandomState(0))
+    weights = sample_weights(head.face.targets, 4000, np.random.RandomState(0))
     shares = {
         word: sum(
             weights[:, k].mean()
-            for k, macro in enumerate(head.targets.macros)
+            for k, macro in enumerate(head.face.targets.macros)
             if word in macro and macro[0] != "universal"
         )
         for word in ("african", "asian", "caucasian", "female", "male", "old")
@@ -359,8 +397,8 @@ def test_random_heads_are_balanced(head):
         assert abs(shares[race] - 1 / 3) < 0.03
     assert abs(shares["male"] - 0.5) < 0.03 and 0.2 < shares["old"] < 0.45
     heads = sum(
-        neutral_weights(head.targets)[k]
-        for k, macro in enumerate(head.targets.macros)
+        neutral_weights(head.face.targets)[k]
+        for k, macro in enumerate(head.face.targets.macros)
         if macro[0] != "universal"
     )
     assert heads == pytest.approx(1)
