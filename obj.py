@@ -12,9 +12,9 @@ decimeters or --unit, with the camera at (0, 0, 10) dm. The glTF is upright, in 
 open face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
 With --refine the same files are written for the refined mesh, as NAME_refined*; with --neutral for
 the face at rest, as NAME_neutral*; with --expression_of for the face with the expression of another
-photo, as NAME_expression*; with --head for the whole head and neck, as NAME_head*. Several photos
-of one person (--same_person, or a folder for each person) also give PERSON_neutral.obj and
-PERSON.glb.
+photo, as NAME_expression*; with --head for the whole head and neck, as NAME_head*. --as flame adds
+the mesh in the topology of FLAME, NAME_flame*. Several photos of one person (--same_person, or a
+folder for each person) also give PERSON_neutral.obj and PERSON.glb.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -24,14 +24,16 @@ if __name__ == "__main__":  # before the imports below, which take a second
 
 import argparse
 import os
-from typing import Collection, Dict, List, Mapping, Optional
+from typing import Collection, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from face_model.head import load_head
+from face_model.flame import FLAME_HELP, find_flame
+from face_model.head import has_head, load_head
 from face_model.model import FaceModel
 from geometry.camera import MILLIMETERS_PER_DM
 from mesh.expression import expression_of, replace_expression
+from mesh.flame_mesh import FlameMesh, in_flame_topology, make_flame_mesh
 from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig, upright_shape
 from mesh.obj_ply import write_obj, write_ply, write_texture, write_textured_obj
@@ -57,6 +59,7 @@ from utils.photos import find_photos
 from utils.report import Report
 
 FORMATS = ("colors", "obj", "albedo", "ply", "stl", "glb")
+_UNTEXTURED = {"colors", "ply", "stl"}
 UNITS = {"dm": 1.0, "cm": 10.0, "mm": 100.0, "m": 0.1}  # lengths of a decimeter
 
 
@@ -95,6 +98,13 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         "open face model has them",
     )
     parser.add_argument(
+        "--as",
+        dest="topology",
+        choices=("flame",),
+        help="also write the mesh in another topology: FLAME's, as colors, ply and stl",
+    )
+    parser.add_argument("--flame", metavar="FILE", help=FLAME_HELP)
+    parser.add_argument(
         "--texture_size",
         type=positive_int,
         metavar="PIXELS",
@@ -105,6 +115,10 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     size = arguments.texture_size
     if size and (size & (size - 1) or size > 8192):
         parser.error("argument --texture_size: must be a power of two up to 8192")
+    if arguments.topology and not _UNTEXTURED.intersection(arguments.formats):
+        parser.error(
+            "argument --as: --formats needs one of {}".format(", ".join(sorted(_UNTEXTURED)))
+        )
     return arguments
 
 
@@ -115,9 +129,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     source, uv_map = setup.source, unwrap_uv(setup.model)
     print(setup.description)
     expressions = find_expressions(arguments, setup.model, source)
-    head = None
-    if arguments.head:
-        head = make_whole_head(setup.model, load_head(setup.model), uv_map)
+    head, flame = find_meshes(arguments, setup.model, uv_map)
     report = Report(len(setup.all_photos), "face", "written", arguments.quiet)
 
     def write(reconstruction: Reconstruction) -> None:
@@ -132,6 +144,7 @@ def main(argv: Optional[List[str]] = None) -> int:
                 arguments.unit,
                 expressions,
                 head,
+                flame,
             )
 
     with output_folder(arguments.output, setup.folders, setup.all_photos):
@@ -176,6 +189,34 @@ def find_expressions(
     return expressions
 
 
+def find_meshes(
+    arguments: argparse.Namespace, model: FaceModel, uv_map: UVMap
+) -> Tuple[Optional[WholeHead], Optional[FlameMesh]]:
+    """Return the further meshes to write: the whole head, and FLAME's mesh; None for no such.
+
+    Args:
+        arguments: result of :func:`parse_arguments`.
+        model: the ``FaceModel``.
+        uv_map: ``mesh.uv_unwrap.unwrap_uv(model)``.
+
+    Raises:
+        InputError: the model has no head, or FLAME's file is missing or damaged.
+    """
+    template = find_flame(arguments.flame) if arguments.topology == "flame" else None
+    head = None
+    if arguments.head or (template and has_head(model)):
+        head = make_whole_head(model, load_head(model), uv_map)
+    if template is None:
+        return head, None
+    flame = make_flame_mesh(template, model, head)
+    median, most = MILLIMETERS_PER_DM * np.percentile(flame.map.residual, [50, 95])
+    print(
+        "FLAME: {} of {} vertices lie on the face model, {:.2f} mm from its surface (median; 95% "
+        "within {:.2f} mm)".format(len(flame.map.residual), len(template.template), median, most)
+    )
+    return head if arguments.head else None, flame
+
+
 def write_meshes(
     reconstruction: Reconstruction,
     model: FaceModel,
@@ -186,6 +227,7 @@ def write_meshes(
     unit: str = "dm",
     expressions: Optional[Mapping[str, np.ndarray]] = None,
     head: Optional[WholeHead] = None,
+    flame: Optional[FlameMesh] = None,
 ) -> None:
     """Write one face in the requested formats.
 
@@ -199,6 +241,7 @@ def write_meshes(
         unit: one of :data:`UNITS`, of OBJ and PLY.
         expressions: further expressions to write, suffix of the name -> coefficients.
         head: ``mesh.whole_head.make_whole_head(...)`` to write the whole head too, or None.
+        flame: ``mesh.flame_mesh.make_flame_mesh(...)`` to write FLAME's mesh too, or None.
     """
     # 1. the face, and the same with other expressions
     faces = [reconstruction]
@@ -215,6 +258,10 @@ def write_meshes(
         write_texture(os.path.join(folder, reconstruction.face.name + "_albedo.png"), albedo)
     for face in faces:
         _write_mesh(face, model, uv_map, texture, folder, formats, unit)
+        if flame:
+            other = in_flame_topology(face, model, flame)
+            flame_model = model._replace(triangles=flame.map.triangles)
+            _write_mesh(other, flame_model, uv_map, None, folder, formats, unit)
 
     # 3. all of it for the whole head
     if head is None:

@@ -48,6 +48,11 @@ def write_head(head: HeadExtension, path: str) -> None:
         write_mat(file, fields)
 
 
+def has_head(model: FaceModel) -> bool:
+    """Return True for the open face model, whose mesh ends at the face."""
+    return model.name.startswith("open face model")
+
+
 def load_head(model: FaceModel, folder: str = BFM_DIR) -> HeadExtension:
     """Return the head of a face model.
 
@@ -59,7 +64,7 @@ def load_head(model: FaceModel, folder: str = BFM_DIR) -> HeadExtension:
         InputError: the model has no head, or its file is missing or damaged.
     """
     path = head_path(os.path.join(folder, OPEN_MODEL_FILE))
-    if not model.name.startswith("open face model"):
+    if not has_head(model):
         raise InputError(
             "--head: nothing is known beyond the mesh of {}; use --face_model open".format(
                 model.name
