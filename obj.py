@@ -6,10 +6,11 @@
     python obj.py --input me.jpg --neutral --expression_of laughing.jpg
 
 Writes for each face NAME_mesh.obj (vertex colors), NAME.obj with NAME.mtl and NAME_texture.png
-(the photo, unwrapped), NAME_albedo.png (the texture without the light of the photo), NAME.ply
-(vertex colors), NAME.stl (millimeters) and NAME.glb. OBJ and PLY keep the pose of the photo, in
-decimeters or --unit, with the camera at (0, 0, 10) dm. The glTF is upright, in meters; with the
-open face model it has ARKit's 52 blend shapes as morph targets, set to the expression in the photo.
+(the photo, unwrapped), NAME_albedo.png (the texture without the light of the photo),
+NAME_normal_map.png (in object space), NAME.ply (vertex colors), NAME.stl (millimeters) and
+NAME.glb. OBJ and PLY keep the pose of the photo, in decimeters or --unit, with the camera at
+(0, 0, 10) dm. The glTF is upright, in meters; with the open face model it has ARKit's 52 blend
+shapes as morph targets, set to the expression in the photo.
 With --refine the same files are written for the refined mesh, as NAME_refined*; with --neutral for
 the face at rest, as NAME_neutral*; with --expression_of for the face with the expression of another
 photo, as NAME_expression*; with --head for the whole head and neck, as NAME_head*. --as flame adds
@@ -36,6 +37,7 @@ from mesh.expression import expression_of, replace_expression
 from mesh.flame_mesh import FlameMesh, in_flame_topology, make_flame_mesh
 from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig, upright_shape
+from mesh.normal_map import bake_normals
 from mesh.obj_ply import write_obj, write_ply, write_texture, write_textured_obj
 from mesh.stl import write_stl
 from mesh.texture_baking import bake_texture, remove_light
@@ -58,7 +60,7 @@ from utils.paths import OUTPUT_DIR
 from utils.photos import find_photos
 from utils.report import Report
 
-FORMATS = ("colors", "obj", "albedo", "ply", "stl", "glb")
+FORMATS = ("colors", "obj", "albedo", "normals", "ply", "stl", "glb")
 _UNTEXTURED = {"colors", "ply", "stl"}
 UNITS = {"dm": 1.0, "cm": 10.0, "mm": 100.0, "m": 0.1}  # lengths of a decimeter
 
@@ -77,8 +79,8 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         choices=FORMATS,
         default=list(FORMATS),
         help="colors: OBJ with vertex colors; obj: OBJ with texture; albedo: the texture without "
-        "light; ply: vertex colors; stl: for 3-D printing, always millimeters; glb: binary glTF "
-        "with texture and blend shapes, always meters",
+        "light; normals: normal map in object space; ply: vertex colors; stl: for 3-D printing, "
+        "always millimeters; glb: binary glTF with texture and blend shapes, always meters",
     )
     parser.add_argument(
         "--unit", choices=tuple(UNITS), default="dm", help="unit of lengths in OBJ and PLY"
@@ -250,12 +252,11 @@ def write_meshes(
 
     # 2. their texture
     texture = albedo = None
-    if {"obj", "albedo", "glb"}.intersection(formats):
+    stem = os.path.join(folder, reconstruction.face.name)
+    if not _UNTEXTURED.issuperset(formats):
         texture = bake_texture(reconstruction, model, uv_map, texture_size)
-        if head or "albedo" in formats:
-            albedo = remove_light(texture, reconstruction, model, uv_map)
-    if albedo is not None and "albedo" in formats:
-        write_texture(os.path.join(folder, reconstruction.face.name + "_albedo.png"), albedo)
+        albedo = remove_light(texture, reconstruction, model, uv_map)
+        _write_maps(stem, formats, albedo, reconstruction, model, uv_map)
     for face in faces:
         _write_mesh(face, model, uv_map, texture, folder, formats, unit)
         if flame:
@@ -268,12 +269,28 @@ def write_meshes(
         return
     heads = [extend_face(face, model, head) for face in faces]
     if texture is not None and albedo is not None:
-        if "albedo" in formats:
-            albedo_path = os.path.join(folder, heads[0].face.name + "_albedo.png")
-            write_texture(albedo_path, head_texture(albedo, albedo, None, model, head))
         texture = head_texture(texture, albedo, heads[0], model, head)
+        albedo = head_texture(albedo, albedo, None, model, head)
+        head_stem = os.path.join(folder, heads[0].face.name)
+        _write_maps(head_stem, formats, albedo, heads[0], head.model, head.uv_map)
     for face in heads:
         _write_mesh(face, head.model, head.uv_map, texture, folder, formats, unit)
+
+
+def _write_maps(
+    stem: str,
+    formats: Collection[str],
+    albedo: np.ndarray,
+    reconstruction: Reconstruction,
+    model: FaceModel,
+    uv_map: UVMap,
+) -> None:
+    """Write the further maps in the layout of the texture; arguments of :func:`write_meshes`."""
+    if "albedo" in formats:
+        write_texture(stem + "_albedo.png", albedo)
+    if "normals" in formats:
+        normals = bake_normals(reconstruction, model, uv_map, len(albedo))
+        write_texture(stem + "_normal_map.png", normals)
 
 
 def _write_mesh(

@@ -24,6 +24,7 @@ from PIL import Image
 
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
+from mesh.uv_unwrap import UVMap, unwrap_uv
 from reconstruction.arguments import (
     add_photo_flags,
     add_reconstruction_flags,
@@ -40,6 +41,7 @@ from reconstruction.face_views import (
     draw_turntable,
     photo_view,
 )
+from reconstruction.frontal_view import draw_frontal
 from reconstruction.look_ahead import iterate_batches
 from reconstruction.people import write_people
 from reconstruction.relighting import LIGHT_HELP, read_light, relight
@@ -82,6 +84,12 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         metavar="DEGREES",
         help="largest angle of the turntable to each side; 0: a whole turn",
     )
+    parser.add_argument(
+        "--frontal",
+        action="store_true",
+        help="also draw the face from the front with the photo's texture, as NAME_frontal.png; "
+        "NAME_frontal_hidden.png is white where the photo does not show it",
+    )
     parser.add_argument("--light", nargs="+", metavar="LIGHT", help=LIGHT_HELP)
     add_reconstruction_flags(parser)
     return parser.parse_args(argv)
@@ -93,13 +101,14 @@ def main(argv: Optional[List[str]] = None) -> int:
     light = read_light(arguments.light) if arguments.light else None
     setup = prepare_reconstruction(arguments)
     source = setup.source
+    uv_map = unwrap_uv(setup.model) if arguments.frontal else None
     print(setup.description)
     report = Report(len(setup.all_photos), "face", "drawn", arguments.quiet)
     rows: List[List[np.ndarray]] = []
 
     def write(reconstruction: Reconstruction) -> None:
         written = [
-            write_pictures(variant, setup.model, arguments, light)
+            write_pictures(variant, setup.model, arguments, light, uv_map)
             for variant in mesh_variants(reconstruction)
         ]
         rows.extend(written if len(rows) < _SHEET_ROWS else [])
@@ -127,6 +136,7 @@ def write_pictures(
     model: FaceModel,
     arguments: argparse.Namespace,
     light: Optional[np.ndarray] = None,
+    uv_map: Optional[UVMap] = None,
 ) -> List[np.ndarray]:
     """Write the pictures of one face.
 
@@ -135,6 +145,7 @@ def write_pictures(
         model: the ``FaceModel`` it was made with.
         arguments: result of :func:`parse_arguments`.
         light: ``relighting.read_light(arguments.light)``, or None.
+        uv_map: ``unwrap_uv(model)`` to draw the frontal view, or None.
 
     Returns:
         The face's row of the contact sheet.
@@ -157,7 +168,13 @@ def write_pictures(
             _save("{}_{}{}.png".format(stem, place, kind), picture)
         rows.append(list(pictures.values()))
 
-    # 2. the turntable
+    # 2. the frontal view
+    if uv_map is not None:
+        frontal, hidden = draw_frontal(reconstruction, model, uv_map, arguments.size)
+        _save(stem + "_frontal.png", frontal)
+        _save(stem + "_frontal_hidden.png", hidden)
+
+    # 3. the turntable
     if arguments.frames > 0:
         frames = draw_turntable(
             reconstruction, model, arguments.size, arguments.frames, swing=arguments.swing or None
@@ -172,7 +189,7 @@ def write_pictures(
                 loop=0,
             )
 
-    # 3. the row of the contact sheet
+    # 4. the row of the contact sheet
     return [_shrink(picture) for picture in [crop] + rows[0]]
 
 

@@ -74,6 +74,7 @@ def test_written_files(written):
         "my face.stl",
         "my face_albedo.png",
         "my face_mesh.obj",
+        "my face_normal_map.png",
         "my_face.mtl",
         "my_face_texture.png",
     ]
@@ -218,6 +219,18 @@ def test_the_albedo_texture_has_no_light():
     assert np.ptp(texture[100:412, 100:412, 0], axis=1).mean() > 30
     assert np.abs(np.median(albedo, axis=(0, 1)) - 120).max() < 3
     assert np.mean(np.abs(albedo - 120) < 8) > 0.95
+
+
+def test_the_normal_map_holds_the_normals_of_the_upright_face(written):
+    folder, model, reconstruction, uv_map = written
+    with Image.open(os.path.join(folder, "my face_normal_map.png")) as image:
+        found = np.asarray(image).astype(float) / 127.5 - 1
+    wanted = surface_normals(upright_shape(reconstruction, model), model.triangles)
+    places = (uv_map.coordinates * [1, -1] + [0, 1]) * len(found) - 0.5
+    rows, columns = np.rint(places).astype(int)[:, ::-1].T
+    angles = np.einsum("nk,nk->n", found[rows, columns], wanted)
+    assert np.median(angles) > 0.99
+    np.testing.assert_allclose(np.linalg.norm(found, axis=2), 1, atol=0.02)
 
 
 def read_glb(path):

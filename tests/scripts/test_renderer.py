@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 import renderer
+from mesh.morph_targets import upright_shape
+from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_views import (
     KINDS,
     View,
@@ -16,12 +18,32 @@ from reconstruction.face_views import (
     draw_turntable,
     photo_view,
 )
+from reconstruction.frontal_view import draw_frontal
 from tests.toy_reconstruction import toy_face_model, toy_reconstruction
 
 
 @pytest.fixture(scope="module")
 def face():
     return toy_face_model(), toy_reconstruction()
+
+
+def test_the_frontal_view_turns_the_face_and_marks_what_the_photo_hides():
+    model = toy_face_model()
+    face = toy_reconstruction(model=model)
+    upright = crop_view(upright_shape(face, model), 112)
+    _, wanted = draw_attributes(upright, model.triangles, np.zeros((model.vertex_count, 1)))
+    frontal, hidden = draw_frontal(face, model, unwrap_uv(model), 112)
+    assert frontal.shape == (112, 112, 4) and hidden.shape == (112, 112)
+    np.testing.assert_allclose(frontal[..., 3] / 255.0, wanted, atol=0.01)
+    assert not hidden[wanted == 0].any()
+
+    # in the photo the face looks to the right, which hides more of that half
+    sides = hidden[:, :56].mean() / 255, hidden[:, 56:].mean() / 255
+    assert sides[1] > 1.3 * sides[0]
+    photo = face.face.photo
+    seen = (hidden < 5) & (wanted == 1)
+    assert seen.sum() > 500
+    assert np.abs(frontal[seen][:, 2] - photo[0, 0, 2].astype(float)).max() <= 2  # 128 all over
 
 
 def square_view(low, high, size):
