@@ -17,11 +17,13 @@ const faceViewer = (function () {
   const pixelSource = `
     precision mediump float;
     varying vec3 towards; varying vec2 place;
-    uniform sampler2D photo; uniform float clay;
+    uniform sampler2D photo; uniform float clay, relit; uniform vec3 lamp;
     void main() {
       vec3 n = normalize(towards);
+      vec3 color = texture2D(photo, place).rgb;
+      color *= mix(1.0, pow(0.12 + 0.88 * max(dot(n, lamp), 0.0), 0.4545), relit); // of light to gray levels
       float light = 0.25 + 0.55 * max(dot(n, vec3(0.35, 0.45, 0.82)), 0.0) + 0.25 * max(dot(n, vec3(-0.75, 0.2, 0.63)), 0.0);
-      gl_FragColor = vec4(mix(texture2D(photo, place).rgb, vec3(0.80, 0.78, 0.75) * light, clay), 1.0);
+      gl_FragColor = vec4(mix(color, vec3(0.80, 0.78, 0.75) * light, clay), 1.0);
     }`;
 
   const surface = document.createElement("canvas");
@@ -64,25 +66,33 @@ const faceViewer = (function () {
     return normals;
   }
 
-  // positions: Float32Array; triangles: Uint32Array; coordinates: Uint16Array of 0..65535, or Float32Array
-  function makePart(positions, triangles, coordinates, texture, whenReady) {
+  // positions: Float32Array; triangles: Uint32Array; coordinates: Uint16Array of 0..65535, or Float32Array;
+  // texture, and the same without light, for the third look: addresses of pictures
+  function makePart(positions, triangles, coordinates, texture, whenReady, evenTexture) {
     const part = {
       positions: gl.createBuffer(), normals: gl.createBuffer(), triangles,
       indices: buffer(gl.ELEMENT_ARRAY_BUFFER, triangles), coordinates: buffer(gl.ARRAY_BUFFER, coordinates),
-      kind: coordinates instanceof Uint16Array ? gl.UNSIGNED_SHORT : gl.FLOAT, texture: gl.createTexture(), ready: false,
+      kind: coordinates instanceof Uint16Array ? gl.UNSIGNED_SHORT : gl.FLOAT, texture: gl.createTexture(), even: null, ready: false,
     };
     setPositions(part, positions);
+    load(part.texture, texture, () => { part.ready = true; whenReady(); });
+    if (evenTexture) {
+      const even = gl.createTexture();
+      load(even, evenTexture, () => { part.even = even; whenReady(); });
+    }
+    return part;
+  }
+
+  function load(texture, address, whenReady) {
     const image = new Image();
     image.onload = () => {
-      gl.bindTexture(gl.TEXTURE_2D, part.texture);
+      gl.bindTexture(gl.TEXTURE_2D, texture);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB, gl.RGB, gl.UNSIGNED_BYTE, image);
       gl.generateMipmap(gl.TEXTURE_2D);
       gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
-      part.ready = true;
       whenReady();
     };
-    image.src = texture;
-    return part;
+    image.src = address;
   }
 
   function setPositions(part, positions) {
@@ -98,7 +108,8 @@ const faceViewer = (function () {
     return { middle: [0, 1, 2].map((k) => low[k] + size[k] * PIVOT[k]), scale: 1.7 / Math.max(size[0], size[1]) };
   }
 
-  const restingView = () => ({ yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1, look: 0 });
+  // look: 0 the photo, 1 clay, 2 a lamp's light; lamp: degrees to the right of the camera and above it
+  const restingView = () => ({ yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1, look: 0, lamp: [-50, 30] });
 
   function draw(canvas, parts, frame, view) {
     const side = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1));
@@ -112,7 +123,10 @@ const faceViewer = (function () {
     gl.uniformMatrix3fv(uniform("turn"), false, [cy, sx * sy, -cx * sy, 0, cx, sx, sy, -sx * cy, cx * cy]);
     gl.uniform3fv(uniform("middle"), frame.middle);
     gl.uniform1f(uniform("scale"), frame.scale * view.zoom);
-    gl.uniform1f(uniform("clay"), view.look);
+    gl.uniform1f(uniform("clay"), Number(view.look === 1));
+    gl.uniform1f(uniform("relit"), Number(view.look === 2));
+    const [right, above] = view.lamp.map((degrees) => degrees * Math.PI / 180);
+    gl.uniform3f(uniform("lamp"), Math.sin(right) * Math.cos(above), Math.sin(above), Math.cos(right) * Math.cos(above));
     const feed = (name, data, count, kind) => {
       const place = gl.getAttribLocation(program, name);
       gl.bindBuffer(gl.ARRAY_BUFFER, data);
@@ -124,7 +138,7 @@ const faceViewer = (function () {
       feed("normal", part.normals, 3, gl.FLOAT);
       feed("uv", part.coordinates, 2, part.kind);
       gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, part.indices);
-      gl.bindTexture(gl.TEXTURE_2D, part.texture);
+      gl.bindTexture(gl.TEXTURE_2D, view.look === 2 && part.even || part.texture);
       gl.drawElements(gl.TRIANGLES, part.triangles.length, gl.UNSIGNED_INT, 0);
     }
     const target = canvas.getContext("2d");
@@ -155,7 +169,7 @@ const faceViewer = (function () {
     });
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { held = null; });
     canvas.addEventListener("dblclick", () => {
-      Object.assign(view, restingView(), { look: view.look });
+      Object.assign(view, restingView(), { look: view.look, lamp: view.lamp });
       redraw();
     });
     canvas.addEventListener("wheel", (event) => {

@@ -11,8 +11,8 @@ from alignment.align import paste_crop
 from face_model import FaceModel
 from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig
-from mesh.obj_ply import write_textured_obj
-from mesh.texture_baking import bake_texture
+from mesh.obj_ply import write_texture, write_textured_obj
+from mesh.texture_baking import bake_texture, remove_light
 from mesh.uv_unwrap import UVMap, unwrap_uv
 from reconstruction.api import FaceReconstructor
 from reconstruction.face import Reconstruction
@@ -30,6 +30,7 @@ FILES = {
     "face.mat": "application/octet-stream",
     "face.json": "application/json",
     "face.jpg": "image/jpeg",
+    "albedo.png": "image/png",  # the texture without light, for the page's lamp
 }
 _NAME = "face"
 _PICTURE_SIDE = 960  # pixels, the longer side of the picture
@@ -87,7 +88,7 @@ def write_mesh_files(
     folder: str,
     texture_size: int,
 ) -> None:
-    """Write ``face.glb``, and ``face.zip`` with the textured OBJ.
+    """Write ``face.glb``, ``albedo.png``, and ``face.zip`` with the textured OBJ.
 
     Args:
         reconstruction: a ``Reconstruction``.
@@ -98,6 +99,8 @@ def write_mesh_files(
     """
     # 1. the mesh to animate
     texture = bake_texture(reconstruction, model, uv_map, texture_size)
+    albedo = remove_light(texture, reconstruction, model, uv_map)
+    write_texture(os.path.join(folder, "albedo.png"), albedo)
     write_rig(
         os.path.join(folder, "face.glb"),
         make_rig(reconstruction, model),

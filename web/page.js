@@ -172,8 +172,8 @@
       high[i % 3] = Math.max(high[i % 3], value);
     });
     face.frame = faceViewer.frameBox(low, high);
-    face.drawn = face.parts.map((part) => faceViewer.makePart(pose(part, face.now), part.triangles, part.coordinates, part.texture, redraw));
-    Object.assign(view, faceViewer.restingView(), { look: view.look });
+    face.drawn = face.parts.map((part) => faceViewer.makePart(pose(part, face.now), part.triangles, part.coordinates, part.texture, redraw, "/faces/" + id + "/albedo.png"));
+    Object.assign(view, faceViewer.restingView(), { look: view.look, lamp: view.lamp });
     listActions();
     element("canvas").scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
@@ -231,9 +231,15 @@
   }
   element("rest").addEventListener("click", () => face && setAll(face.weights.map(() => 0)));
   element("reset").addEventListener("click", () => face && setAll([...face.weights]));
-  ["photo-look", "clay-look"].forEach((id, look, ids) => element(id).addEventListener("click", () => {
+  ["photo-look", "clay-look", "lamp-look"].forEach((id, look, ids) => element(id).addEventListener("click", () => {
     view.look = look;
+    element("lamp").hidden = id !== "lamp-look";
     ids.forEach((other) => element(other).setAttribute("aria-pressed", other === id));
+    redraw();
+  }));
+  ["lamp-right", "lamp-above"].forEach((id, axis) => element(id).addEventListener("input", (event) => {
+    view.lamp[axis] = Number(event.target.value);
+    element(id).nextElementSibling.textContent = event.target.value + "\u00b0";
     redraw();
   }));
   if (faceViewer) faceViewer.attachControls(element("canvas"), view, redraw);

@@ -82,7 +82,19 @@ def test_send_turn_move_and_download(address, browser, tmp_path, width):
     rest = pixels(page)  # as at first: the expression of the toy face is 0
     np.testing.assert_array_equal(rest[inside, inside], turned[inside, inside])
 
-    # 3. the download opens elsewhere; nothing leaves the window or complains
+    # 3. a lamp lights the side that it stands on
+    page.get_by_text("other light").click()
+    means = []
+    for degrees in ("-90", "90"):
+        page.get_by_label("light from the right").fill(degrees)
+        lit = pixels(page)[inside, inside].sum(axis=2)
+        half = lit.shape[1] // 2
+        means.append(lit[:, half:].mean() - lit[:, :half].mean())
+    assert means[1] > means[0] + 5
+    page.get_by_text("photo", exact=True).click()
+    assert page.locator("#lamp").is_hidden()
+
+    # 4. the download opens elsewhere; nothing leaves the window or complains
     with page.expect_download() as download:
         page.get_by_text("Animatable mesh").click()
     path = str(tmp_path / "face.glb")
