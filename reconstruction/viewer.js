@@ -21,7 +21,7 @@ const faceViewer = (function () {
     void main() {
       vec3 n = normalize(towards);
       vec3 color = texture2D(photo, place).rgb;
-      color *= mix(1.0, pow(0.12 + 0.88 * max(dot(n, lamp), 0.0), 0.4545), relit); // of light to gray levels
+      color *= mix(1.0, 1.5 * pow(0.12 + 0.88 * max(dot(n, lamp), 0.0), 0.4545), relit); // of light to gray levels
       float light = 0.25 + 0.55 * max(dot(n, vec3(0.35, 0.45, 0.82)), 0.0) + 0.25 * max(dot(n, vec3(-0.75, 0.2, 0.63)), 0.0);
       gl_FragColor = vec4(mix(color, vec3(0.80, 0.78, 0.75) * light, clay), 1.0);
     }`;
@@ -109,7 +109,7 @@ const faceViewer = (function () {
   }
 
   // look: 0 the photo, 1 clay, 2 a lamp's light; lamp: degrees to the right of the camera and above it
-  const restingView = () => ({ yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1, look: 0, lamp: [-50, 30] });
+  const restingView = () => ({ yaw: FIRST_YAW, pitch: FIRST_PITCH, zoom: 1, look: 0, lamp: [-40, 30] });
 
   function draw(canvas, parts, frame, view) {
     const side = Math.round(canvas.clientWidth * (window.devicePixelRatio || 1));
