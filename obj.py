@@ -255,8 +255,9 @@ def write_meshes(
     stem = os.path.join(folder, reconstruction.face.name)
     if not _UNTEXTURED.issuperset(formats):
         texture = bake_texture(reconstruction, model, uv_map, texture_size)
-        albedo = remove_light(texture, reconstruction, model, uv_map)
-        _write_maps(stem, formats, albedo, reconstruction, model, uv_map)
+        if head or "albedo" in formats:
+            albedo = remove_light(texture, reconstruction, model, uv_map)
+        _write_maps(stem, formats, albedo, len(texture), reconstruction, model, uv_map)
     for face in faces:
         _write_mesh(face, model, uv_map, texture, folder, formats, unit)
         if flame:
@@ -272,7 +273,7 @@ def write_meshes(
         texture = head_texture(texture, albedo, heads[0], model, head)
         albedo = head_texture(albedo, albedo, None, model, head)
         head_stem = os.path.join(folder, heads[0].face.name)
-        _write_maps(head_stem, formats, albedo, heads[0], head.model, head.uv_map)
+        _write_maps(head_stem, formats, albedo, len(texture), heads[0], head.model, head.uv_map)
     for face in heads:
         _write_mesh(face, head.model, head.uv_map, texture, folder, formats, unit)
 
@@ -280,16 +281,17 @@ def write_meshes(
 def _write_maps(
     stem: str,
     formats: Collection[str],
-    albedo: np.ndarray,
+    albedo: Optional[np.ndarray],
+    size: int,
     reconstruction: Reconstruction,
     model: FaceModel,
     uv_map: UVMap,
 ) -> None:
-    """Write the further maps in the layout of the texture; arguments of :func:`write_meshes`."""
-    if "albedo" in formats:
+    """Write further maps of ``size`` pixels in the layout of the texture, see `write_meshes`."""
+    if albedo is not None and "albedo" in formats:
         write_texture(stem + "_albedo.png", albedo)
     if "normals" in formats:
-        normals = bake_normals(reconstruction, model, uv_map, len(albedo))
+        normals = bake_normals(reconstruction, model, uv_map, size)
         write_texture(stem + "_normal_map.png", normals)
 
 
