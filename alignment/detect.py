@@ -1,13 +1,19 @@
-"""Face detectors: MediaPipe's networks, for faces at any angle, and dlib's frontal detector."""
+"""Face detectors: MediaPipe's networks, for faces at any angle, and dlib's frontal detector.
+
+What MediaPipe's detector proposes is a face if its 478-point network confirms it, or, for faces
+that this one does not see, turned away or covered, this project's network of 68 landmarks.
+"""
 
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
 
-from alignment.align import lean_angle
+from alignment.align import align, lean_angle, upright_angle
 from alignment.dense_landmarks import DenseLandmarkNetwork, DenseLandmarks
 from alignment.dlib_landmarks import LandmarkPredictor
+from alignment.landmark_confidence import network_presence
+from alignment.landmark_network import open_landmark_network
 from alignment.mediapipe_networks import DETECTOR_NETWORK, DETECTOR_OUTPUTS, OpenNetwork
 from alignment.square import Square
 from geometry.landmark_layout import five_from_68
@@ -26,6 +32,8 @@ _MAX_OVERLAP = 0.3  # intersection over union of two faces
 # The landmarks of a right answer are present and agree with the detector's own points; those of a
 # wrong one mostly do not, and a turn that is wrong has a lower score than the right one.
 _MIN_PRESENCE, _MAX_DISAGREEMENT = 0.8, 0.35
+_LOOKS = 2  # of the landmark network, each placed by the one before
+_MOUTH_HALF_WIDTH = 0.3  # of the distance of the eyes
 _SURE_SCORE, _SURE_ROLL = 0.7, 50.0  # degrees: no other turn needs to be looked at
 _FILLING = 0.5  # least size of a face that fills the photo, by its longest side
 _MAX_CHECKED = 64  # faces of a photo whose landmarks are found
@@ -112,9 +120,14 @@ class _Candidate(NamedTuple):
     side: float  # of the larger side
     points: np.ndarray  # [6, 2] eyes, nose tip, middle of the mouth, ears
 
+    def five_points(self) -> np.ndarray:
+        """Return five points, [5, 2], with the corners of a usual mouth."""
+        corner = _MOUTH_HALF_WIDTH * (self.points[1] - self.points[0])
+        return np.vstack([self.points[:3], self.points[3] - corner, self.points[3] + corner])
+
 
 class _MediaPipe:
-    """The full-range face detector, checked by the 478-point network."""
+    """The full-range face detector, checked by the landmark networks."""
 
     def __init__(self) -> None:
         self._network = OpenNetwork(DETECTOR_NETWORK, DETECTOR_OUTPUTS)
@@ -198,11 +211,24 @@ class _MediaPipe:
         degrees = float(np.degrees(np.arctan2(down, right)))
         dense = self._landmarks.predict(photo, Square(candidate.center, candidate.side, degrees))
         if dense.presence < _MIN_PRESENCE or _disagreement(candidate, dense) > _MAX_DISAGREEMENT:
+            return self._check_turned_away(photo, candidate)
+        return Detection(_box_around(dense.points), candidate.score, dense.five_points(), dense)
+
+    def _check_turned_away(self, photo: np.ndarray, candidate: _Candidate) -> Optional[Detection]:
+        """Return a candidate that the network of 68 landmarks is sure to be a face, else None."""
+        five_points = candidate.five_points()
+        for _ in range(_LOOKS):
+            try:
+                alignment = align(photo, five_points, upright_angle(five_points))
+            except InputError:  # the points lie on one spot
+                return None
+            found, noise = open_landmark_network().predict_noise(alignment.crop[np.newaxis])
+            points = alignment.to_photo(found[0])
+            five_points = five_from_68(points)
+        if network_presence(noise[0]) < 1:
             return None
-        low, high = dense.points.min(axis=0), dense.points.max(axis=0)
-        return Detection(
-            np.concatenate([low, high - low]), candidate.score, dense.five_points(), dense
-        )
+        dense = self.landmarks_at(photo, five_points)
+        return Detection(_box_around(points), candidate.score, five_points, dense)
 
 
 def _letterbox(photo: np.ndarray, side: int) -> Tuple[np.ndarray, np.ndarray]:
@@ -301,6 +327,12 @@ def _without_overlaps(faces: Sequence[Detection]) -> List[Detection]:
     return kept
 
 
+def _box_around(points: np.ndarray) -> np.ndarray:
+    """Return the box [4] around points: left, top, width and height."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    return np.concatenate([low, high - low])
+
+
 def _overlap(center: np.ndarray, side: float, other: np.ndarray, other_side: float) -> float:
     """Return the intersection over union of two squares."""
     low = np.maximum(center - side / 2, other - other_side / 2)
@@ -311,8 +343,8 @@ def _overlap(center: np.ndarray, side: float, other: np.ndarray, other_side: flo
 
 def _is_sure(face: Detection) -> bool:
     """Return True if the face cannot be a turned one seen wrongly."""
-    dense = face.dense
-    return bool(dense and face.confidence >= _SURE_SCORE and abs(dense.roll()) <= _SURE_ROLL)
+    lean = abs(lean_angle(face.five_points))
+    return bool(face.confidence >= _SURE_SCORE and lean <= _SURE_ROLL)
 
 
 def _disagreement(candidate: _Candidate, dense: DenseLandmarks) -> float:

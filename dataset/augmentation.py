@@ -11,7 +11,7 @@ from PIL import Image
 
 from dataset.processed_faces import Sample
 from geometry.camera import IMAGE_SIZE, flip_y, row_from_y_up
-from geometry.landmark_layout import LANDMARK_COUNT
+from geometry.landmark_layout import mirrored_landmarks
 from geometry.rotation import picture_rotation
 
 MAX_SHIFT = 10.0  # pixels; alignment by detected points has errors of about this size
@@ -62,20 +62,6 @@ def _flip_landmarks(landmarks: np.ndarray) -> np.ndarray:
     flipped = landmarks[mirrored_landmarks()].copy()
     flipped[:, 0] = IMAGE_SIZE - 1 - flipped[:, 0]
     return flipped
-
-
-def mirrored_landmarks() -> np.ndarray:
-    """Return, for each of the 68 iBUG landmarks, the index of its mirror image, [68] int."""
-    order = np.arange(LANDMARK_COUNT)
-    # Ranges that a mirror reverses: jaw, brows, nostrils, upper lip outside and inside.
-    for first, last in ((0, 16), (17, 26), (31, 35), (48, 54), (60, 64)):
-        order[first : last + 1] = np.arange(last, first - 1, -1)
-    order[55:60] = np.arange(59, 54, -1)  # lower lip, outside
-    order[65:68] = np.arange(67, 64, -1)  # lower lip, inside
-    # Eyes: both are numbered from the left.
-    order[36:42] = [45, 44, 43, 42, 47, 46]
-    order[42:48] = [39, 38, 37, 36, 41, 40]
-    return order
 
 
 def move(sample: Sample, scale: float, shift: Sequence[float]) -> Sample:

@@ -12,8 +12,12 @@ import numpy as np
 
 from alignment.align import Alignment, align, upright_angle
 from alignment.dense_landmarks import DenseLandmarks
-from alignment.landmark_confidence import landmark_confidence
-from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
+from alignment.landmark_confidence import (
+    landmark_confidence,
+    network_certainty,
+    network_presence,
+)
+from alignment.landmark_network import open_landmark_network
 from alignment.locate import FaceLocation, FaceLocator
 from face_model.model import FaceModel
 from fitting.landmarks import LandmarkFit, LandmarkFitter, network_confidence
@@ -47,13 +51,12 @@ class ModelFaceLocator:
     ) -> None:
         self._locator = FaceLocator(detector, allow_any_op)
         self._fitter = LandmarkFitter(model)
-        self._network: Optional[LandmarkNetwork] = None
 
     def check_networks(self) -> None:
         """Load all networks; errors of ``alignment.locate.FaceLocator.check_networks``."""
         self._locator.check_networks()
         if self._locator.finds_dense_points:
-            self._load_network()
+            open_landmark_network()
 
     def locate(self, photo: np.ndarray, path: str, all_faces: bool = False) -> List[FittedLocation]:
         """Locate one or all faces of a photo; arguments and errors of ``FaceLocator.locate``."""
@@ -88,14 +91,13 @@ class ModelFaceLocator:
         return self._fit(photo, location)
 
     def _fit(self, photo: np.ndarray, location: FaceLocation) -> FittedLocation:
-        trust = float(location.landmark_confidence[INNER_LANDMARKS].mean())
         if location.dense is None:
             return FittedLocation(
                 location.alignment,
                 location.five_points,
                 location.landmarks,
                 location.landmark_confidence,
-                trust,
+                float(location.landmark_confidence[INNER_LANDMARKS].mean()),
                 None if location.source == "given" else location.alignment.five_points,
                 None,
             )
@@ -103,31 +105,34 @@ class ModelFaceLocator:
         # 1. crops: five points that are given stay, detected ones follow the fitted face
         alignment, five_points = location.alignment, location.five_points
         evidence = alignment.five_points if location.source == "file" else None
-        fit, points = self._fit_in(alignment, location, evidence)
+        fit, points, noise = self._fit_in(alignment, location, evidence)
         if location.source == "detector":
             five_points = five_from_68(alignment.to_photo(flip_y(fit.landmarks)))
             alignment = align(photo, five_points, upright_angle(five_points))
-            fit, points = self._fit_in(alignment, location, None)
+            fit, points, noise = self._fit_in(alignment, location, None)
 
         # 2. the landmarks of the fitted face; they are doubtful where the landmark network, which
         # sees the whole face, has other ones
         landmarks = flip_y(fit.landmarks)
         confidence = landmark_confidence(points, five_from_68(landmarks), yaw=None)
-        confidence *= location.dense.presence
+        confidence *= network_certainty(noise)
+        confidence *= max(network_presence(noise), location.dense.presence)
         return FittedLocation(
             alignment,
             five_points,
             alignment.to_photo(landmarks),
             confidence,
-            min(trust, float(confidence[INNER_LANDMARKS].mean())),
+            float(confidence[INNER_LANDMARKS].mean()),
             evidence,
             fit,
         )
 
     def _fit_in(
         self, alignment: Alignment, location: FaceLocation, five_points: Optional[np.ndarray]
-    ) -> Tuple[LandmarkFit, np.ndarray]:
-        """Return the fit to a location's points in a crop, and the landmark network's points.
+    ) -> Tuple[LandmarkFit, np.ndarray, np.ndarray]:
+        """Return the fit to a location's points in a crop, and the landmark network's findings.
+
+        These are its 68 points in the crop, [68, 2], and their noise, [68], both in pixels.
 
         Args:
             alignment: the crop.
@@ -135,16 +140,12 @@ class ModelFaceLocator:
             five_points: [5, 2] evidence in the crop, y down, or None.
         """
         assert location.dense is not None
-        points, noise = self._load_network().predict_noise(alignment.crop[np.newaxis])
+        points, noise = open_landmark_network().predict_both_ways(alignment.crop[np.newaxis])
         fit = self._fitter.fit(
             flip_y(points[0]),
             network_confidence(noise[0]),
             None if five_points is None else flip_y(five_points),
             flip_y(alignment.to_crop(location.dense.points)),
+            location.dense.presence,
         )
-        return fit, points[0]
-
-    def _load_network(self) -> LandmarkNetwork:
-        if self._network is None:
-            self._network = LandmarkNetwork(OPEN_LANDMARK_NETWORK, with_noise=True)
-        return self._network
+        return fit, points[0], noise[0]

@@ -122,20 +122,27 @@ class LandmarkFitter:
         weights: np.ndarray,
         five_points: Optional[np.ndarray] = None,
         dense: Optional[np.ndarray] = None,
+        presence: float = 1.0,
     ) -> LandmarkFit:
         """Fit pose, identity and expression to one face.
+
+        The 68 landmarks, if there are any, decide which of the 478 points are hidden, because
+        their network sees turned faces too; without landmarks the 478 points do.
 
         Args:
             landmarks: [68, 2] crop pixels, y up.
             weights: [68] confidence in each landmark, 0 (ignore) to 1.
             five_points: [5, 2] crop pixels, y up, or None.
             dense: [478, 2] points of MediaPipe's face mesh, crop pixels, y up, or None.
+            presence: 0..1, their network's confidence that it sees a face: low on profiles, which
+                it sees wrongly.
 
         Returns:
             A :class:`LandmarkFit`.
         """
         with one_blas_thread():
-            return self._fit(landmarks, np.asarray(weights, np.float64), five_points, dense)
+            weights = np.asarray(weights, np.float64)
+            return self._fit(landmarks, weights, five_points, dense, presence)
 
     def _fit(
         self,
@@ -143,11 +150,12 @@ class LandmarkFitter:
         weights: np.ndarray,
         five_points: Optional[np.ndarray],
         dense: Optional[np.ndarray],
+        presence: float,
     ) -> LandmarkFit:
         # 1. rigid pose of the mean face, the best from three yaws
         others = points = self._collect(landmarks, weights, five_points)
-        if dense is not None:
-            points = _join(others, self._collect_dense(dense))
+        if dense is not None and not np.any(weights > 0):
+            points = _join(others, self._collect_dense(dense, presence))
         poses = [self._solve(points, np.array([0, yaw, 0, 0, 0, 0])) for yaw in START_YAWS]
         pose = min(poses, key=lambda solution: solution[1])[0]
 
@@ -158,7 +166,8 @@ class LandmarkFitter:
             solution = self._solve(points, solution, prior)[0]
         else:
             for _ in range(_ROUNDS):
-                points = _join(others, self._collect_dense(dense, self._visibility(solution)))
+                trust = presence * self._visibility(solution)
+                points = _join(others, self._collect_dense(dense, trust))
                 solution = self._solve(points, solution, prior)[0]
                 kept = _without_outliers(points, solution)
                 solution = self._solve(kept, solution, prior)[0]
@@ -189,11 +198,9 @@ class LandmarkFitter:
         noise = np.full(5, 1 / FIVE_POINT_NOISE)
         return _join(points, _Points(*self._five, five_points, noise, np.full(5, np.inf)))
 
-    def _collect_dense(
-        self, dense: np.ndarray, visibility: Union[float, np.ndarray] = 1.0
-    ) -> _Points:
+    def _collect_dense(self, dense: np.ndarray, trust: Union[float, np.ndarray] = 1.0) -> _Points:
         """Return those of the 478 points that have a weight."""
-        noise_inverse = visibility / self._dense_noise
+        noise_inverse = trust / self._dense_noise
         points = _Points(*self._dense, dense, noise_inverse, ROBUST * self._dense_spread)
         return _Points(*(part[noise_inverse > 0] for part in points))
 

@@ -46,3 +46,17 @@ def five_from_68(landmarks: Any, axis: int = -2) -> np.ndarray:
     landmarks = np.asarray(landmarks, dtype=np.float64)
     first, second = np.transpose(FIVE_FROM_68)
     return (np.take(landmarks, first, axis) + np.take(landmarks, second, axis)) / 2
+
+
+def mirrored_landmarks() -> np.ndarray:
+    """Return, for each of the 68 iBUG landmarks, the index of its mirror image, [68] int."""
+    order = np.arange(LANDMARK_COUNT)
+    # Ranges that a mirror reverses: jaw, brows, nostrils, upper lip outside and inside.
+    for first, last in ((0, 16), (17, 26), (31, 35), (48, 54), (60, 64)):
+        order[first : last + 1] = np.arange(last, first - 1, -1)
+    order[55:60] = np.arange(59, 54, -1)  # lower lip, outside
+    order[65:68] = np.arange(67, 64, -1)  # lower lip, inside
+    # Eyes: both are numbered from the left.
+    order[36:42] = [45, 44, 43, 42, 47, 46]
+    order[42:48] = [39, 38, 37, 36, 41, 40]
+    return order
