@@ -2,15 +2,16 @@
 
 Two networks look at a face: one gives 478 points of what is visible, the other 68 landmarks,
 hidden ones too, with their noise. Detected points follow the outline of a turned face and are wrong
-where it hides them. The face model that fits all of them best (``fitting.landmarks``) has 68
+where it hides them; so they count as far as their network is sure, and as the other one, where it
+is sure itself, agrees. The face model that fits all of them best (``fitting.landmarks``) has 68
 landmarks too, each of which keeps its place on the face. Its five points give the final crop.
 """
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional
 
 import numpy as np
 
-from alignment.align import Alignment, align, upright_angle
+from alignment.align import Alignment
 from alignment.dense_landmarks import DenseLandmarks
 from alignment.landmark_confidence import (
     landmark_confidence,
@@ -24,6 +25,8 @@ from fitting.landmarks import LandmarkFit, LandmarkFitter, network_confidence
 from geometry.camera import flip_y
 from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 
+_SURE_PRESENCE = 0.8  # trust in the 478 points with which they need no other look
+
 
 class FittedLocation(NamedTuple):
     """A face in a photo, with the landmarks of the fitted model. Photo pixels, y down."""
@@ -35,6 +38,15 @@ class FittedLocation(NamedTuple):
     trust: float  # 0..1, in the place of the face
     evidence: Optional[np.ndarray]  # [5, 2] five points to fit to, or None
     fit: Optional[LandmarkFit]  # in the crop; None without the 478 points
+
+
+class _Look(NamedTuple):
+    """What is seen in the crop of a face."""
+
+    fit: LandmarkFit
+    points: np.ndarray  # [68, 2] of the landmark network, crop pixels, y down
+    noise: np.ndarray  # [68] of these points, pixels
+    presence: float  # 0..1, trust in the 478 points
 
 
 class ModelFaceLocator:
@@ -102,50 +114,54 @@ class ModelFaceLocator:
                 None,
             )
 
-        # 1. crops: five points that are given stay, detected ones follow the fitted face
-        alignment, five_points = location.alignment, location.five_points
-        evidence = alignment.five_points if location.source == "file" else None
-        fit, points, noise = self._fit_in(alignment, location, evidence)
+        # 1. crops: five points that are given stay, detected ones follow the fitted face, around
+        # which a doubtful answer of the 478 points is replaced by another look
+        evidence = location.alignment.five_points if location.source == "file" else None
+        seen = self._fit_in(location, evidence)
         if location.source == "detector":
-            five_points = five_from_68(alignment.to_photo(flip_y(fit.landmarks)))
-            alignment = align(photo, five_points, upright_angle(five_points))
-            fit, points, noise = self._fit_in(alignment, location, None)
+            in_photo = location.alignment.to_photo(flip_y(seen.fit.landmarks))
+            dense = location.dense if seen.presence >= _SURE_PRESENCE else None
+            location = self._locator.with_five_points(photo, five_from_68(in_photo), dense=dense)
+            seen = self._fit_in(location, None)
 
         # 2. the landmarks of the fitted face; they are doubtful where the landmark network, which
         # sees the whole face, has other ones
-        landmarks = flip_y(fit.landmarks)
-        confidence = landmark_confidence(points, five_from_68(landmarks), yaw=None)
-        confidence *= network_certainty(noise)
-        confidence *= max(network_presence(noise), location.dense.presence)
+        landmarks = flip_y(seen.fit.landmarks)
+        confidence = landmark_confidence(seen.points, five_from_68(landmarks), yaw=None)
+        confidence *= network_certainty(seen.noise)
+        confidence *= max(network_presence(seen.noise), seen.presence)
         return FittedLocation(
-            alignment,
-            five_points,
-            alignment.to_photo(landmarks),
+            location.alignment,
+            location.five_points,
+            location.alignment.to_photo(landmarks),
             confidence,
             float(confidence[INNER_LANDMARKS].mean()),
             evidence,
-            fit,
+            seen.fit,
         )
 
-    def _fit_in(
-        self, alignment: Alignment, location: FaceLocation, five_points: Optional[np.ndarray]
-    ) -> Tuple[LandmarkFit, np.ndarray, np.ndarray]:
-        """Return the fit to a location's points in a crop, and the landmark network's findings.
-
-        These are its 68 points in the crop, [68, 2], and their noise, [68], both in pixels.
+    def _fit_in(self, location: FaceLocation, five_points: Optional[np.ndarray]) -> _Look:
+        """Return what is seen in the crop of a location.
 
         Args:
-            alignment: the crop.
             location: the face.
             five_points: [5, 2] evidence in the crop, y down, or None.
         """
         assert location.dense is not None
-        points, noise = open_landmark_network().predict_both_ways(alignment.crop[np.newaxis])
+        # 1. the landmark network, and how far it confirms the 478 points
+        alignment, dense = location.alignment, location.dense
+        crops = alignment.crop[np.newaxis]
+        points, noise = (values[0] for values in open_landmark_network().predict_both_ways(crops))
+        agreement = landmark_confidence(points, alignment.to_crop(dense.five_points()), yaw=None)
+        doubt = network_presence(noise) * (1 - agreement[INNER_LANDMARKS].mean())
+        presence = float(dense.presence * (1 - doubt))
+
+        # 2. the fit to both
         fit = self._fitter.fit(
-            flip_y(points[0]),
-            network_confidence(noise[0]),
+            flip_y(points),
+            network_confidence(noise),
             None if five_points is None else flip_y(five_points),
-            flip_y(alignment.to_crop(location.dense.points)),
-            location.dense.presence,
+            flip_y(alignment.to_crop(dense.points)),
+            presence,
         )
-        return fit, points[0], noise[0]
+        return _Look(fit, points, noise, presence)
