@@ -122,7 +122,7 @@ class ModelFaceLocator:
             in_photo = location.alignment.to_photo(flip_y(seen.fit.landmarks))
             dense = location.dense if seen.presence >= _SURE_PRESENCE else None
             location = self._locator.with_five_points(photo, five_from_68(in_photo), dense=dense)
-            seen = self._fit_in(location, None)
+            seen = self._fit_in(location, None, seen.fit)
 
         # 2. the landmarks of the fitted face; they are doubtful where the landmark network, which
         # sees the whole face, has other ones
@@ -140,12 +140,18 @@ class ModelFaceLocator:
             seen.fit,
         )
 
-    def _fit_in(self, location: FaceLocation, five_points: Optional[np.ndarray]) -> _Look:
+    def _fit_in(
+        self,
+        location: FaceLocation,
+        five_points: Optional[np.ndarray],
+        start: Optional[LandmarkFit] = None,
+    ) -> _Look:
         """Return what is seen in the crop of a location.
 
         Args:
             location: the face.
             five_points: [5, 2] evidence in the crop, y down, or None.
+            start: an earlier fit to the face, or None.
         """
         assert location.dense is not None
         # 1. the landmark network, and how far it confirms the 478 points
@@ -163,5 +169,6 @@ class ModelFaceLocator:
             None if five_points is None else flip_y(five_points),
             flip_y(alignment.to_crop(dense.points)),
             presence,
+            start,
         )
         return _Look(fit, points, noise, presence)

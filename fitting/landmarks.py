@@ -46,7 +46,8 @@ _FULL_INNER_WEIGHT = 46 / 51.0
 # to neutral, its standard deviation divided by one plus this.
 _EXPRESSION_STIFFNESS = 6.0
 
-_ROUNDS = 2  # visibility of the 478 points, then the fit to the visible ones
+# Rounds of the visibility of the 478 points and the fit to the visible ones; one from a start.
+_ROUNDS = 2
 # Levenberg-Marquardt: damping relative to the diagonal, its factors, and the end.
 DAMPING, MORE, LESS = 1e-3, 8.0, 0.25
 TOLERANCE = 1e-4  # relative change of the cost, of the last step
@@ -123,6 +124,7 @@ class LandmarkFitter:
         five_points: Optional[np.ndarray] = None,
         dense: Optional[np.ndarray] = None,
         presence: float = 1.0,
+        start: Optional[LandmarkFit] = None,
     ) -> LandmarkFit:
         """Fit pose, identity and expression to one face.
 
@@ -136,13 +138,14 @@ class LandmarkFitter:
             dense: [478, 2] points of MediaPipe's face mesh, crop pixels, y up, or None.
             presence: 0..1, their network's confidence that it sees a face: low on profiles, which
                 it sees wrongly.
+            start: a fit to the face in a similar crop, where the search begins; None for none.
 
         Returns:
             A :class:`LandmarkFit`.
         """
         with one_blas_thread():
             weights = np.asarray(weights, np.float64)
-            return self._fit(landmarks, weights, five_points, dense, presence)
+            return self._fit(landmarks, weights, five_points, dense, presence, start)
 
     def _fit(
         self,
@@ -151,21 +154,26 @@ class LandmarkFitter:
         five_points: Optional[np.ndarray],
         dense: Optional[np.ndarray],
         presence: float,
+        start: Optional[LandmarkFit],
     ) -> LandmarkFit:
-        # 1. rigid pose of the mean face, the best from three yaws
+        # 1. rigid pose of the mean face, the best from three yaws or from that of the start
         others = points = self._collect(landmarks, weights, five_points)
         if dense is not None and not np.any(weights > 0):
             points = _join(others, self._collect_dense(dense, presence))
-        poses = [self._solve(points, np.array([0, yaw, 0, 0, 0, 0])) for yaw in START_YAWS]
+        angles = [(0, yaw, 0) for yaw in START_YAWS] if start is None else [start.angles]
+        poses = [self._solve(points, np.append(rotation, np.zeros(3))) for rotation in angles]
         pose = min(poses, key=lambda solution: solution[1])[0]
 
         # 2. pose, identity and expression together, within their bounds
         prior = self._prior(weights, dense is not None)
-        solution = np.concatenate([pose, np.zeros(len(prior))])
+        shape = np.zeros(len(prior))
+        if start is not None:
+            shape = np.concatenate([start.identity, start.expression])
+        solution = np.concatenate([pose, shape])
         if dense is None:
             solution = self._solve(points, solution, prior)[0]
         else:
-            for _ in range(_ROUNDS):
+            for _ in range(_ROUNDS if start is None else 1):
                 trust = presence * self._visibility(solution)
                 points = _join(others, self._collect_dense(dense, trust))
                 solution = self._solve(points, solution, prior)[0]
