@@ -28,13 +28,14 @@ ROWS = {
     "training_step": 240,
     "regression": 120,
     "demo": 360,
+    "detection": 60,
     "preprocess": 300,
     "fitting": 300,
     "synthesis": 360,
     "startup": 150,
     "video": 300,
 }
-WITHOUT_PEER = ("preprocess", "fitting", "synthesis", "startup", "video")
+WITHOUT_PEER = ("detection", "preprocess", "fitting", "synthesis", "startup", "video")
 OTHERS = {"floors": 60, "growth": 240, "growth_photos": 600, "rasterizer_cuda": 120}
 _PATIENCE = 20  # seconds of clean-up that a stopped row gets
 
@@ -106,7 +107,7 @@ def _cells(row: Row) -> Tuple[str, ...]:
         return row["name"], "**not measured**: " + row["failed"], "", "", "", ""
     verdict = "" if row.get("reached", True) else ", **not reached**"
     if "value" in row:
-        sign = "at most" if row["unit"].startswith("s") else "at least"
+        sign = "at most" if row["unit"] in ("s", "ms") else "at least"
         return (
             row["name"],
             "{:.3g} {}".format(row["value"], row["unit"]),

@@ -30,6 +30,7 @@ RATE = {
     "reached": True,
     "memory_mib": 7,
 }
+DURATION = dict(RATE, name="duration", value=30.0, unit="ms", goal=25, reached=False)
 
 
 def measured(tmp_path, monkeypatch, rows, **flags):
@@ -67,6 +68,11 @@ def test_the_table_says_what_was_reached_and_what_not(tmp_path, monkeypatch, cap
     assert "**not reached**" in lines[3] and "**not reached**" not in lines[2] + lines[4]
     assert "at least 15 photos/s" in lines[4]
     assert table.strip() in capsys.readouterr().out
+
+
+def test_the_goal_of_a_duration_is_a_largest_value():
+    expected = "| duration | 30 ms |  |  | at most 25 ms, **not reached** | 7 |"
+    assert bench.table([DURATION]).splitlines()[-1] == expected
 
 
 def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path, monkeypatch):
