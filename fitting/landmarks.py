@@ -160,8 +160,8 @@ class LandmarkFitter:
         others = points = self._collect(landmarks, weights, five_points)
         if dense is not None and not np.any(weights > 0):
             points = _join(others, self._collect_dense(dense, presence))
-        angles = [(0, yaw, 0) for yaw in START_YAWS] if start is None else [start.angles]
-        poses = [self._solve(points, np.append(rotation, np.zeros(3))) for rotation in angles]
+        turns = [np.array([0, yaw, 0]) for yaw in START_YAWS] if start is None else [start.angles]
+        poses = [self._solve(points, np.append(turn, np.zeros(3))) for turn in turns]
         pose = min(poses, key=lambda solution: solution[1])[0]
 
         # 2. pose, identity and expression together, within their bounds
