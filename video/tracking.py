@@ -199,7 +199,9 @@ class FaceTracker:
         added = []
         for detection in detections:
             dense = detection.dense
-            if dense is None or any(_overlap(dense, one) > _LARGEST_OVERLAP for one in known):
+            if dense is None or dense.presence < _LEAST_PRESENCE:
+                continue
+            if any(_overlap(dense, one) > _LARGEST_OVERLAP for one in known):
                 continue
             again = [one for one in self._lost if _overlap(dense, one.last) > _LARGEST_OVERLAP]
             track = again[0] if again else Track(self._shot)
