@@ -12,6 +12,7 @@ UNFIT := $(if $(wildcard $(VENV)),$(shell $(PY) -c 'import pip; $(FITS)' >/dev/n
 
 INSTALLED := $(VENV)/.installed
 WEB_INSTALLED := $(VENV)/.installed-web
+CLUSTER_INSTALLED := $(VENV)/.installed-cluster
 
 # TensorFlow 1.12 runs on Python 3.6: one on PATH or of pyenv; PYTHON36=/path/to/python3.6 overrides.
 PYTHON36 ?= $(shell for p in python3.6 $$(pyenv root 2>/dev/null || echo $$HOME/.pyenv)/versions/3.6*/bin/python; do \
@@ -119,7 +120,11 @@ $(WEB_INSTALLED): requirements/web.txt $(INSTALLED)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-test: setup $(WEB_INSTALLED) lint
+$(CLUSTER_INSTALLED): requirements/cluster.txt $(INSTALLED)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test: setup $(WEB_INSTALLED) $(CLUSTER_INSTALLED) lint
 	@$(PY) -m pytest $(PARALLEL)
 
 lint: $(INSTALLED)

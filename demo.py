@@ -29,17 +29,18 @@ if __name__ == "__main__":  # before the imports below, which take a second
 
 import argparse
 import os
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from reconstruction.arguments import (
     ReconstructionSetup,
     add_photo_flags,
     add_reconstruction_flags,
     prepare_reconstruction,
+    run_work,
 )
 from reconstruction.face import Reconstruction
 from reconstruction.face_source import FaceSource
-from reconstruction.html_page import ResultPage
+from reconstruction.html_page import Figure, ResultPage
 from reconstruction.people import write_people
 from reconstruction.result_files import make_model_content, write_reconstruction
 from utils.arguments import positive_float
@@ -107,21 +108,33 @@ def main(argv: Optional[List[str]] = None) -> int:
 def _reconstruct_photos(setup: ReconstructionSetup, arguments: argparse.Namespace) -> int:
     """Write the files of photos and people; return the exit status."""
     report = Report(len(setup.all_photos), "face", "reconstructed", arguments.quiet)
-    page = ResultPage(setup.model) if arguments.page else None
+    page = ResultPage(setup.model, lambda: setup.source.uv_map)
     with output_folder(arguments.output, setup.folders, setup.all_photos):
-        setup.source.run(
-            setup.photos,
-            arguments.output,
-            arguments.batch_size,
-            report,
-            page.add if page else None,
-        )
-        _reconstruct_people(setup, arguments, report, page)
-        if page and report.done_count:
+        for number, (count, figures) in run_work(write_faces, setup, arguments, report):
+            page.insert(number, count, figures)
+        if arguments.page and report.done_count:
             page.write(os.path.join(arguments.output, "index.html"))
     report.close()
     print("{}, results in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
+
+
+def write_faces(
+    setup: ReconstructionSetup, arguments: argparse.Namespace, report: Report
+) -> Tuple[int, List[Figure]]:
+    """Write the files of photos and people; return number of faces, and figures for the page."""
+    page = None
+    if arguments.page and setup.shown:
+        page = ResultPage(setup.model, lambda: setup.source.uv_map)
+    setup.source.run(
+        setup.photos,
+        arguments.output,
+        arguments.batch_size,
+        report,
+        page.add if page else None,
+    )
+    _reconstruct_people(setup, arguments, report, page)
+    return report.done_count, page.figures if page else []
 
 
 def _reconstruct_clips(paths: List[str], source: FaceSource, arguments: argparse.Namespace) -> int:

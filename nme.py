@@ -18,8 +18,10 @@ if __name__ == "__main__":  # before the imports below, which take a second
     end_on_interrupt()
 
 import argparse
+import contextlib
+import functools
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -43,13 +45,14 @@ from face_model import load_face_model
 from geometry.landmark_layout import five_from_68
 from reconstruction.arguments import add_reconstruction_flags, make_pipeline
 from reconstruction.face import LocatedFace, map_landmarks_to_photo, mesh_variants
-from reconstruction.look_ahead import iterate_batches
+from reconstruction.look_ahead import iterate_unit_batches
 from reconstruction.network_choice import read_network_request
 from reconstruction.pipeline import FacePipeline
 from utils.errors import InputError, run_main
 from utils.lock import output_folder
 from utils.paths import INPUT_DIR, OUTPUT_DIR
 from utils.report import Report
+from utils.scheduler import Preparation, Workers, divide
 from utils.version import VERSION
 
 AFLW2000_DIR = os.path.join(INPUT_DIR, "AFLW2000")
@@ -134,9 +137,17 @@ def main(argv: Optional[List[str]] = None) -> int:
     pipeline = _make_pipeline(arguments)
     source = "{}, {}".format(pipeline.model.name, pipeline.description)
     status = 0
-    with output_folder(arguments.output):  # locked before predicting, which may take an hour
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(output_folder(arguments.output))  # predicting may take an hour
+        workers = None
+        if arguments.scheduler:
+            prepare = functools.partial(_prepare, arguments)
+            fingerprint = pipeline.model.fingerprint()
+            workers = stack.enter_context(
+                Workers(arguments.scheduler, arguments.output, (), fingerprint, prepare)
+            )
         for align in ("gt", "detect") if arguments.align == "both" else (arguments.align,):
-            predictions = _predict(annotated, pipeline, align == "gt", arguments)
+            predictions = _predict(annotated, pipeline, align == "gt", arguments, workers)
             crops = _CROPS[align]
             if arguments.align != "both":
                 crops = crops._replace(stem="nme")
@@ -202,6 +213,7 @@ def _predict(
     pipeline: FacePipeline,
     given: bool,
     arguments: argparse.Namespace,
+    workers: Optional[Workers],
 ) -> Dict[str, np.ndarray]:
     """Reconstruct the photos; return a dict of name -> [68, 2].
 
@@ -210,16 +222,47 @@ def _predict(
         pipeline: a ``FacePipeline``.
         given: place the crops by the true landmarks instead of detecting.
         arguments: the parsed flags.
+        workers: those of a cluster, or None to work here.
     """
     report = Report(len(annotated), "face", "measured", arguments.quiet)
+    predictions: Dict[str, np.ndarray] = {}
+    if workers is None:
+        predictions.update(_predict_unit(annotated, pipeline, given, arguments, report))
+    else:
+        units = ((part, given) for part in divide(annotated, arguments.batch_size))
+        for _, found in workers.run(units, report):
+            predictions.update(found)
+    report.close()
+    print(report.summary())
+    return predictions
+
+
+def _prepare(arguments: argparse.Namespace) -> Preparation:
+    """Make a worker of the cluster ready."""
+    pipeline = _make_pipeline(arguments)
+
+    def do(unit: Tuple[Sequence[AnnotatedPhoto], bool], report: Report) -> Dict[str, np.ndarray]:
+        annotated, given = unit
+        return _predict_unit(annotated, pipeline, given, arguments, report)
+
+    return Preparation(pipeline.model.fingerprint(), do)
+
+
+def _predict_unit(
+    annotated: Sequence[AnnotatedPhoto],
+    pipeline: FacePipeline,
+    given: bool,
+    arguments: argparse.Namespace,
+    report: Report,
+) -> Dict[str, np.ndarray]:
+    """Return the predictions of some photos; arguments of :func:`_predict`."""
     located = _iterate_located(annotated, pipeline, given, report)
+    photos = [item.photo for item in annotated]
     predictions = {}
-    for faces in iterate_batches(located, arguments.batch_size):
+    for faces in iterate_unit_batches(located, photos, arguments.batch_size):
         for result in pipeline.reconstruct(faces):
             predictions[result.face.name] = map_landmarks_to_photo(mesh_variants(result)[-1])
             report.step()
-    report.close()
-    print(report.summary())
     return predictions
 
 

@@ -24,6 +24,7 @@ if __name__ == "__main__":  # before the imports below, which take a second
     end_on_interrupt()
 
 import argparse
+import functools
 import os
 from typing import Collection, Dict, List, Mapping, Optional, Tuple
 
@@ -41,17 +42,18 @@ from mesh.normal_map import bake_normals
 from mesh.obj_ply import write_obj, write_ply, write_texture, write_textured_obj
 from mesh.stl import write_stl
 from mesh.texture_baking import bake_texture, remove_light
-from mesh.uv_unwrap import UVMap, unwrap_uv
+from mesh.uv_unwrap import UVMap
 from mesh.whole_head import WholeHead, extend_face, head_texture, make_whole_head
 from reconstruction.arguments import (
+    ReconstructionSetup,
     add_photo_flags,
     add_reconstruction_flags,
     add_saved_results_flag,
     prepare_reconstruction,
+    run_work,
 )
 from reconstruction.face import Reconstruction, mesh_variants
 from reconstruction.face_source import FaceSource
-from reconstruction.look_ahead import iterate_batches
 from reconstruction.people import write_people
 from utils.arguments import positive_int
 from utils.errors import InputError, run_main
@@ -128,18 +130,45 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Write the meshes of every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
     setup = prepare_reconstruction(arguments)
-    source, uv_map = setup.source, unwrap_uv(setup.model)
     print(setup.description)
-    expressions = find_expressions(arguments, setup.model, source)
-    head, flame = find_meshes(arguments, setup.model, uv_map)
+    expressions = find_expressions(arguments, setup.model, setup.source)
+    head, flame = find_meshes(arguments, setup.source)
+    work = functools.partial(write_faces, expressions, head, flame)
     report = Report(len(setup.all_photos), "face", "written", arguments.quiet)
+    with output_folder(arguments.output, setup.folders, setup.all_photos):
+        for _ in run_work(work, setup, arguments, report):
+            pass
+    report.close()
+    print("{}, meshes in {}".format(report.summary(), arguments.output))
+    return 0 if report.done_count else 1
+
+
+def write_faces(
+    expressions: Mapping[str, np.ndarray],
+    head: Optional[WholeHead],
+    flame: Optional[FlameMesh],
+    setup: ReconstructionSetup,
+    arguments: argparse.Namespace,
+    report: Report,
+) -> None:
+    """Write the meshes of photos and people.
+
+    Args:
+        expressions: result of :func:`find_expressions`.
+        head: what surrounds the face, with --head.
+        flame: the mesh in FLAME's topology, with --as flame.
+        setup: the photos and people.
+        arguments: the parsed flags.
+        report: a ``Report``.
+    """
+    source = setup.source
 
     def write(reconstruction: Reconstruction) -> None:
         for variant in mesh_variants(reconstruction):
             write_meshes(
                 variant,
                 setup.model,
-                uv_map,
+                source.uv_map,
                 arguments.output,
                 arguments.formats,
                 arguments.texture_size,
@@ -149,17 +178,12 @@ def main(argv: Optional[List[str]] = None) -> int:
                 flame,
             )
 
-    with output_folder(arguments.output, setup.folders, setup.all_photos):
-        located = source.iterate_located(setup.photos, report)
-        for faces in iterate_batches(located, arguments.batch_size):
-            for reconstruction in source.reconstruct(faces):
-                write(reconstruction)
-                report.step()
-        for _ in write_people(setup, arguments, report, write):
-            pass
-    report.close()
-    print("{}, meshes in {}".format(report.summary(), arguments.output))
-    return 0 if report.done_count else 1
+    for faces in source.iterate_batches(setup.photos, arguments.batch_size, report):
+        for reconstruction in source.reconstruct(faces):
+            write(reconstruction)
+            report.step()
+    for _ in write_people(setup, arguments, report, write):
+        pass
 
 
 def find_expressions(
@@ -192,22 +216,22 @@ def find_expressions(
 
 
 def find_meshes(
-    arguments: argparse.Namespace, model: FaceModel, uv_map: UVMap
+    arguments: argparse.Namespace, source: FaceSource
 ) -> Tuple[Optional[WholeHead], Optional[FlameMesh]]:
     """Return the further meshes to write: the whole head, and FLAME's mesh; None for no such.
 
     Args:
         arguments: result of :func:`parse_arguments`.
-        model: the ``FaceModel``.
-        uv_map: ``mesh.uv_unwrap.unwrap_uv(model)``.
+        source: knows the face model.
 
     Raises:
         InputError: the model has no head, or FLAME's file is missing or damaged.
     """
+    model = source.model
     template = find_flame(arguments.flame) if arguments.topology == "flame" else None
     head = None
     if arguments.head or (template and has_head(model)):
-        head = make_whole_head(model, load_head(model), uv_map)
+        head = make_whole_head(model, load_head(model), source.uv_map)
     if template is None:
         return head, None
     flame = make_flame_mesh(template, model, head)

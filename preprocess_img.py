@@ -30,7 +30,7 @@ from alignment.landmark_network import LANDMARK_NETWORK
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
 from dataset.preprocessing import PhotoPreprocessor, is_done, write_contact_sheet
 from dataset.processed_faces import is_whole, written_folders
-from face_model import FACE_MODEL_HELP, load_face_model
+from face_model import FACE_MODEL_HELP, FaceModel, load_face_model
 from utils.atomic import atomic_path
 from utils.errors import InputError, printable, run_main
 from utils.lock import output_folder
@@ -38,6 +38,7 @@ from utils.paths import INPUT_DIR, PROCESSED_DATA_DIR
 from utils.photo_sets import PhotoSet, split_people
 from utils.photos import Photo, find_photos_or_example
 from utils.report import Report
+from utils.scheduler import Preparation, Workers, add_scheduler_flag, divide
 from utils.workers import begin_worker, starting_workers
 
 # With several workers, each computes on one thread: more threads than cores slow all of them down.
@@ -96,6 +97,7 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         help="draw the crops with landmarks and masks into one picture",
     )
     parser.add_argument("--trust_graph", action="store_true", help=TRUST_GRAPH_HELP)
+    add_scheduler_flag(parser)
     parser.add_argument("--quiet", action="store_true", help="hide the progress bar")
     return parser.parse_args(argv)
 
@@ -112,7 +114,11 @@ def main(argv: Optional[List[str]] = None) -> int:
     with output_folder(folder, folders, photos):
         todo = [photo for photo in photos if arguments.overwrite or not is_done(folder, photo)]
         report = Report(len(todo), "photo", "preprocessed", arguments.quiet)
-        _work(todo, arguments, report)
+        if arguments.scheduler:
+            _work_on_cluster(todo, folders, arguments, report)
+        else:
+            _work(todo, arguments, report)
+        report.skipped.sort()  # workers finish in any order
         report.close()
         _write_skipped(os.path.join(folder, SKIPPED_FILE), report.skipped)
 
@@ -170,13 +176,7 @@ def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report
     Raises:
         InputError: face model or landmark network cannot be used, or a worker process was ended.
     """
-    settings = (
-        arguments.save_path,
-        arguments.face_model,
-        arguments.detector,
-        arguments.keep_uncertain,
-        arguments.trust_graph,
-    )
+    settings = _settings(arguments)
     with _executor(max(1, min(arguments.workers, len(photos)))) as executor:
         futures: Dict[concurrent.futures.Future, Photo] = {}
         try:
@@ -198,7 +198,45 @@ def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report
         finally:  # after an interruption, workers finish only their current photo
             for future in futures:
                 future.cancel()
-    report.skipped.sort()  # workers finish in any order
+
+
+def _work_on_cluster(
+    photos: Sequence[Photo],
+    folders: Sequence[str],
+    arguments: argparse.Namespace,
+    report: Report,
+) -> None:
+    """Preprocess photos on the workers of ``--scheduler``, as :func:`_work` does."""
+    fingerprint = load_face_model(arguments.face_model).fingerprint()
+    prepare = functools.partial(_prepare, _settings(arguments))
+    with Workers(
+        arguments.scheduler, arguments.save_path, folders, fingerprint, prepare
+    ) as workers:
+        for _ in workers.run(divide(photos), report):
+            pass
+
+
+def _prepare(settings: _Settings) -> Preparation:
+    """Make a worker of the cluster ready."""
+    preprocessor, model = _make_preprocessor(settings)
+    preprocessor.check_networks()
+
+    def do(photos: Sequence[Photo], report: Report) -> None:
+        for photo in photos:
+            _count(photo.name, _run(preprocessor, photo), report)
+
+    return Preparation(model.fingerprint(), do)
+
+
+def _settings(arguments: argparse.Namespace) -> _Settings:
+    """Return the flags that a worker needs."""
+    return (
+        arguments.save_path,
+        arguments.face_model,
+        arguments.detector,
+        arguments.keep_uncertain,
+        arguments.trust_graph,
+    )
 
 
 def _count(name: str, problem: Optional[str], report: Report) -> None:
@@ -226,9 +264,15 @@ def _executor(workers: int) -> concurrent.futures.Executor:
 @functools.lru_cache(maxsize=1)
 def _preprocessor(settings: _Settings) -> PhotoPreprocessor:
     """Return this worker's preprocessor; its detector is loaded once for all photos."""
+    return _make_preprocessor(settings)[0]
+
+
+def _make_preprocessor(settings: _Settings) -> Tuple[PhotoPreprocessor, FaceModel]:
+    """Return a preprocessor and its face model."""
     folder, face_model, detector, keep_uncertain, allow_any_op = settings
     model = load_face_model(face_model)
-    return PhotoPreprocessor(folder, model, detector, keep_uncertain, allow_any_op)
+    preprocessor = PhotoPreprocessor(folder, model, detector, keep_uncertain, allow_any_op)
+    return preprocessor, model
 
 
 def _check_networks(settings: _Settings) -> None:
@@ -237,9 +281,14 @@ def _check_networks(settings: _Settings) -> None:
 
 
 def _preprocess(settings: _Settings, photo: Photo) -> Optional[str]:
+    """Preprocess one photo in a worker process; see :func:`_run`."""
+    return _run(_preprocessor(settings), photo)
+
+
+def _run(preprocessor: PhotoPreprocessor, photo: Photo) -> Optional[str]:
     """Preprocess one photo; return None, or the reason why it is skipped."""
     try:
-        _preprocessor(settings).run(photo)
+        preprocessor.run(photo)
     except InputError as error:
         return str(error)
     return None

@@ -16,20 +16,23 @@ if __name__ == "__main__":  # before the imports below, which take a second
     end_on_interrupt()
 
 import argparse
+import functools
 import os
-from typing import List, Optional
+from typing import Dict, List, Mapping, Optional
 
 import numpy as np
 from PIL import Image
 
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
-from mesh.uv_unwrap import UVMap, unwrap_uv
+from mesh.uv_unwrap import UVMap
 from reconstruction.arguments import (
+    ReconstructionSetup,
     add_photo_flags,
     add_reconstruction_flags,
     add_saved_results_flag,
     prepare_reconstruction,
+    run_work,
 )
 from reconstruction.face import Reconstruction, mesh_variants
 from reconstruction.face_views import (
@@ -42,7 +45,7 @@ from reconstruction.face_views import (
     photo_view,
 )
 from reconstruction.frontal_view import draw_frontal
-from reconstruction.look_ahead import iterate_batches
+from reconstruction.look_ahead import SHOWN_FACES
 from reconstruction.people import write_people
 from reconstruction.relighting import LIGHT_HELP, read_light, relight
 from utils.arguments import positive_int
@@ -52,7 +55,6 @@ from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
 from utils.report import Report
 
-_SHEET_ROWS = 100  # limit of the faces on the contact sheet, because of its memory
 _FRAME_MILLISECONDS = 60
 
 
@@ -99,11 +101,43 @@ def main(argv: Optional[List[str]] = None) -> int:
     """Draw every photo that the arguments name; return the exit status."""
     arguments = parse_arguments(argv)
     light = read_light(arguments.light) if arguments.light else None
+    work = functools.partial(write_faces, light)
     setup = prepare_reconstruction(arguments)
-    source = setup.source
-    uv_map = unwrap_uv(setup.model) if arguments.frontal else None
     print(setup.description)
     report = Report(len(setup.all_photos), "face", "drawn", arguments.quiet)
+    rows: Dict[int, List[List[np.ndarray]]] = {}  # number of the work unit -> those of its faces
+    with output_folder(arguments.output, setup.folders, setup.all_photos):
+        for number, found in run_work(work, setup, arguments, report):
+            rows[number] = found
+            rows = _keep_first(rows, SHOWN_FACES)
+        if rows:
+            sheet = arrange_contact_sheet(
+                [row for number in sorted(rows) for row in rows[number]],
+                IMAGE_SIZE,
+                ["photo"] + arguments.kinds + ["relit"] * (light is not None),
+            )
+            _save(os.path.join(arguments.output, "contact_sheet.png"), sheet)
+    report.close()
+    print("{}, pictures in {}".format(report.summary(), arguments.output))
+    return 0 if report.done_count else 1
+
+
+def write_faces(
+    light: Optional[np.ndarray],
+    setup: ReconstructionSetup,
+    arguments: argparse.Namespace,
+    report: Report,
+) -> List[List[np.ndarray]]:
+    """Write the pictures of photos and people; return their rows of the contact sheet.
+
+    Args:
+        light: see :func:`write_pictures`.
+        setup: the photos and people.
+        arguments: the parsed flags.
+        report: a ``Report``.
+    """
+    source = setup.source
+    uv_map = source.uv_map if arguments.frontal else None
     rows: List[List[np.ndarray]] = []
 
     def write(reconstruction: Reconstruction) -> None:
@@ -111,24 +145,28 @@ def main(argv: Optional[List[str]] = None) -> int:
             write_pictures(variant, setup.model, arguments, light, uv_map)
             for variant in mesh_variants(reconstruction)
         ]
-        rows.extend(written if len(rows) < _SHEET_ROWS else [])
+        rows.extend(written if setup.shown and len(rows) < SHOWN_FACES else [])
 
-    with output_folder(arguments.output, setup.folders, setup.all_photos):
-        located = source.iterate_located(setup.photos, report)
-        for faces in iterate_batches(located, arguments.batch_size):
-            for reconstruction in source.reconstruct(faces):
-                write(reconstruction)
-                report.step()
-        for _ in write_people(setup, arguments, report, write):
-            pass
-        if rows:
-            sheet = arrange_contact_sheet(
-                rows, IMAGE_SIZE, ["photo"] + arguments.kinds + ["relit"] * (light is not None)
-            )
-            _save(os.path.join(arguments.output, "contact_sheet.png"), sheet)
-    report.close()
-    print("{}, pictures in {}".format(report.summary(), arguments.output))
-    return 0 if report.done_count else 1
+    for faces in source.iterate_batches(setup.photos, arguments.batch_size, report):
+        for reconstruction in source.reconstruct(faces):
+            write(reconstruction)
+            report.step()
+    for _ in write_people(setup, arguments, report, write):
+        pass
+    return rows
+
+
+def _keep_first(
+    rows: Mapping[int, List[List[np.ndarray]]], count: int
+) -> Dict[int, List[List[np.ndarray]]]:
+    """Return the first rows by the numbers of their work units, at most ``count``."""
+    kept: Dict[int, List[List[np.ndarray]]] = {}
+    for number in sorted(rows):
+        part = rows[number][: max(0, count)]
+        count -= len(part)
+        if part:
+            kept[number] = part
+    return kept
 
 
 def write_pictures(

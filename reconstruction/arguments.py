@@ -1,8 +1,9 @@
-"""The flags shared by the commands that reconstruct faces, and the objects they describe."""
+"""The flags shared by the commands that reconstruct faces, the objects they describe, their run."""
 
 import argparse
+import functools
 from concurrent import futures
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 from alignment.detect import DETECTORS
 from checkpoints.graph_allowlist import TRUST_GRAPH_HELP
@@ -10,6 +11,7 @@ from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS
 from reconstruction.face_source import FaceSource
+from reconstruction.look_ahead import SHOWN_FACES
 from reconstruction.network_choice import NetworkRequest, choose_networks, read_network_request
 from reconstruction.pipeline import FacePipeline
 from reconstruction.saved_results import SavedReconstructions
@@ -18,6 +20,8 @@ from utils.errors import InputError, log_notes
 from utils.paths import INPUT_DIR
 from utils.photo_sets import PhotoSet, declare_person, split_people
 from utils.photos import Photo, find_photos_or_example
+from utils.report import Report
+from utils.scheduler import Preparation, Workers, add_scheduler_flag, divide
 from utils.tf_compat import tensorflow_version
 
 
@@ -63,6 +67,7 @@ def add_reconstruction_flags(parser: argparse.ArgumentParser) -> None:
         "prediction, or the fit to the landmarks, unchanged".format(DEFAULT_STEPS, REFINING_STEPS),
     )
     parser.add_argument("--trust_graph", action="store_true", help=TRUST_GRAPH_HELP)
+    add_scheduler_flag(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -122,6 +127,7 @@ class ReconstructionSetup(NamedTuple):
     model: FaceModel
     source: FaceSource
     description: str  # one line for the user
+    shown: bool = True  # whether the faces may be on a page or sheet of some faces
 
     @property
     def all_photos(self) -> List[Photo]:
@@ -144,11 +150,18 @@ def prepare_reconstruction(arguments: argparse.Namespace) -> ReconstructionSetup
         InputError: no photos are found, or weights or the face model are missing or unfit.
     """
     photos, people = _find_photos(arguments)
-    return ReconstructionSetup(photos, people, *_prepare_source(arguments))
+    return ReconstructionSetup(photos, people, *prepare_source(arguments))
 
 
-def _prepare_source(arguments: argparse.Namespace) -> Tuple[FaceModel, FaceSource, str]:
-    """Load the face model; return it, the source of reconstructions, and a line on both."""
+def prepare_source(arguments: argparse.Namespace) -> Tuple[FaceModel, FaceSource, str]:
+    """Load the face model; return it, the source of reconstructions, and a line on both.
+
+    Args:
+        arguments: see :func:`prepare_reconstruction`.
+
+    Raises:
+        InputError: weights or the face model are missing or unfit.
+    """
     request = read_network_request(arguments)  # complains before the face model is read
     with futures.ThreadPoolExecutor(max_workers=1) as executor:
         loading = executor.submit(load_face_model, arguments.face_model)
@@ -234,3 +247,61 @@ def make_pipeline(
         all_faces=all_faces,
         allow_any_op=arguments.trust_graph,
     )
+
+
+# Does the work for the photos and people of a setup.
+Work = Callable[[ReconstructionSetup, argparse.Namespace, Report], Any]
+
+
+def run_work(
+    work: Work, setup: ReconstructionSetup, arguments: argparse.Namespace, report: Report
+) -> Iterator[Tuple[int, Any]]:
+    """Yield the number and the result of each work unit.
+
+    Without ``--scheduler`` all photos and people are one unit, number 0. On a cluster, a unit is
+    some dozens of photos, or one person, and they finish in any order.
+
+    Args:
+        work: function of a module or script; it writes files into ``arguments.output``, which is
+            locked. Its result must be small; where ``setup.shown`` is False, it need not hold
+            pictures.
+        setup: the photos and people.
+        arguments: the parsed flags.
+        report: a ``Report``.
+    """
+    if not arguments.scheduler:
+        yield 0, work(setup, arguments, report)
+        return
+    prepare = functools.partial(_prepare, work, arguments)
+    with Workers(
+        arguments.scheduler, arguments.output, setup.folders, setup.model.fingerprint(), prepare
+    ) as workers:
+        yield from workers.run(_iterate_units(setup, arguments, report), report)
+
+
+_Unit = Tuple[List[Photo], List[PhotoSet], bool]  # photos, people, whether they may be shown
+
+
+def _iterate_units(
+    setup: ReconstructionSetup, arguments: argparse.Namespace, report: Report
+) -> Iterator[_Unit]:
+    """Yield the units; those before one that is taken have done the faces that ``report`` counts.
+
+    A unit may be shown unless all places are taken by then.
+    """
+    for photos in divide(setup.photos, arguments.batch_size):
+        yield list(photos), [], report.done_count < SHOWN_FACES
+    for person in setup.people:
+        yield [], [person], report.done_count < SHOWN_FACES
+
+
+def _prepare(work: Work, arguments: argparse.Namespace) -> Preparation:
+    """Make a worker of the cluster ready."""
+    model, source, description = prepare_source(arguments)
+
+    def do(unit: _Unit, report: Report) -> Any:
+        photos, people, shown = unit
+        setup = ReconstructionSetup(photos, people, model, source, description, shown)
+        return work(setup, arguments, report)
+
+    return Preparation(model.fingerprint(), do)

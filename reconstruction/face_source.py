@@ -2,6 +2,7 @@
 
 import abc
 import collections
+import threading
 from concurrent import futures
 from typing import (
     Any,
@@ -21,8 +22,9 @@ from face_decoder import FaceDecoder
 from face_model.model import FaceModel
 from geometry.camera import OVERLAY_SIZE
 from identity.strangers import Comparison
+from mesh.uv_unwrap import UVMap, unwrap_uv
 from reconstruction.face import LocatedFace, Reconstruction
-from reconstruction.look_ahead import iterate_ahead, iterate_batches
+from reconstruction.look_ahead import iterate_ahead, iterate_unit_batches
 from reconstruction.result_files import ModelContent, make_model_content, write_reconstruction
 from utils.errors import InputError
 from utils.photos import Photo
@@ -70,6 +72,16 @@ class FaceSource(abc.ABC):
         self._decoder = decoder
         self._refiner = refiner
         self._steps = steps
+        self._uv_map: Optional[UVMap] = None
+        self._unwrapping = threading.Lock()
+
+    @property
+    def uv_map(self) -> UVMap:
+        """The texture coordinates of the face model, which the first use computes."""
+        with self._unwrapping:
+            if self._uv_map is None:
+                self._uv_map = unwrap_uv(self.model)
+            return self._uv_map
 
     @abc.abstractmethod
     def locate(self, photo: Photo) -> List[LocatedFace]:
@@ -164,6 +176,18 @@ class FaceSource(abc.ABC):
                         report.doubt(face.name)
                     yield face
 
+    def iterate_batches(
+        self, photos: Sequence[Photo], size: int, report: Report
+    ) -> Iterator[List[LocatedFace]]:
+        """Yield the faces of photos in lists to be reconstructed together.
+
+        Args:
+            photos: the photos.
+            size: most faces in a list; fewer where photos are large, or a work unit ends.
+            report: see :meth:`iterate_located`.
+        """
+        return iterate_unit_batches(self.iterate_located(photos, report), photos, size)
+
     def run(
         self,
         photos: Sequence[Photo],
@@ -184,7 +208,7 @@ class FaceSource(abc.ABC):
         content = make_model_content(self.model)
         writes: Deque["futures.Future[None]"] = collections.deque()
         with futures.ThreadPoolExecutor(max_workers=1) as executor:
-            for faces in iterate_batches(self.iterate_located(photos, report), batch_size):
+            for faces in self.iterate_batches(photos, batch_size, report):
                 results = self.reconstruct(faces, self.progress_note(len(faces), report))
                 # The files of the previous batch were written during this reconstruction.
                 _wait_for_writes(writes, report)

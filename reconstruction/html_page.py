@@ -6,11 +6,12 @@ texture coordinates are the same for every face and are embedded once.
 """
 
 import base64
+import functools
 import html
 import json
 import os
 from concurrent import futures
-from typing import Any, Dict, List, Sequence
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 from PIL import Image
@@ -20,13 +21,16 @@ from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from mesh.morph_targets import upright_shape
 from mesh.texture_baking import bake_texture
-from mesh.uv_unwrap import unwrap_uv
+from mesh.uv_unwrap import UVMap, unwrap_uv
 from reconstruction.face import LocatedFace, Reconstruction, mesh_variants
+from reconstruction.look_ahead import SHOWN_FACES
 from reconstruction.people import Person
 from utils.atomic import atomic_path
 from utils.drawing import encode_jpeg
 
-FACE_LIMIT = 100  # faces on a page; a face has half a megabyte, and browsers get slow beyond
+FACE_LIMIT = (
+    SHOWN_FACES  # faces on a page; a face has half a megabyte, and browsers get slow beyond
+)
 _TEXTURE_SIZE = 512  # pixels
 _PERSON_TEXTURE_SIZE = 1024  # pixels
 _TILE = 480  # width and height of the pictures of photo and overlay, pixels
@@ -96,12 +100,14 @@ _FIGURE = """<figure>
 """
 
 
-_PERSON = """<figure>
+_PERSON_HEAD = """<figure>
 <figcaption><b>{name}</b>{choices}</figcaption>
 <div class="person">
 <canvas tabindex="0" aria-label="mesh of {name}, arrow keys turn it"></canvas>
 <div class="photos">
-{photos}</div>
+"""
+
+_PERSON_REST = """</div>
 </div>
 <script type="application/json">{variants}</script>
 </figure>
@@ -114,61 +120,95 @@ _PHOTO_OF_PERSON = """<div>
 """
 
 
+class Figure(NamedTuple):
+    """A piece of the page."""
+
+    kind: str  # "face", "photo" of the next person, or "person"
+    html: str
+    rest: str = ""  # of a person, behind the photos
+
+
 class ResultPage:
     """Collects faces and people and writes them as one page.
 
     Args:
         model: the ``FaceModel`` of all faces.
+        unwrap: returns the ``UVMap`` of the model; None to unwrap it here.
+
+    Attributes:
+        count: number of faces.
+        figures: those within :data:`FACE_LIMIT`, in their order.
     """
 
-    def __init__(self, model: FaceModel) -> None:
+    def __init__(self, model: FaceModel, unwrap: Optional[Callable[[], UVMap]] = None) -> None:
         self._model = model
-        self._figures: List[str] = []
-        self._count = 0
-        self._photos_of_person: List[str] = []
+        self.count = 0
+        self.figures: List[Figure] = []
+        self._units: Dict[int, List[Figure]] = {}
         # Unwrapping takes a quarter of a second: it runs until the first face arrives.
         executor = futures.ThreadPoolExecutor(max_workers=1)
-        self._uv_map = executor.submit(unwrap_uv, model)
+        self._uv_map = executor.submit(unwrap or functools.partial(unwrap_uv, model))
         executor.shutdown(wait=False)
 
     def add(self, reconstruction: Reconstruction) -> None:
         """Add a face; beyond :data:`FACE_LIMIT`, faces are only counted."""
-        self._count += 1
-        if self._count <= FACE_LIMIT:
-            self._figures.append(self._figure(reconstruction))
+        self.count += 1
+        if self.count <= FACE_LIMIT:
+            self.figures.append(Figure("face", self._figure(reconstruction)))
 
     def add_photo_of_person(self, reconstruction: Reconstruction) -> None:
         """Add a photo of the person that :meth:`add_person` adds next; limited as :meth:`add`."""
-        self._count += 1
-        if self._count <= FACE_LIMIT:
+        self.count += 1
+        if self.count <= FACE_LIMIT:
             face = reconstruction.face
             overlaid = paste_crop(face.photo, reconstruction.overlay, face.alignment)
-            self._photos_of_person.append(
-                _PHOTO_OF_PERSON.format(
-                    name=html.escape(face.name),
-                    photo=_data_url(_cut_around_face(face, face.photo, _SMALL_TILE)),
-                    overlay=_data_url(_cut_around_face(face, overlaid, _SMALL_TILE)),
-                )
+            html_of_photo = _PHOTO_OF_PERSON.format(
+                name=html.escape(face.name),
+                photo=_data_url(_cut_around_face(face, face.photo, _SMALL_TILE)),
+                overlay=_data_url(_cut_around_face(face, overlaid, _SMALL_TILE)),
             )
+            self.figures.append(Figure("photo", html_of_photo))
 
     def add_person(self, person: Person) -> None:
         """Add a person: all photos that were added before, beside the one head."""
-        if not self._photos_of_person:
+        if not self.figures or self.figures[-1].kind != "photo":
             return  # all of them are beyond the limit
         variant = self._mesh(person.world_shape)
         texture = Image.fromarray(person.texture)
         variant["texture"] = _data_url(
             np.asarray(texture.resize((_PERSON_TEXTURE_SIZE,) * 2, Image.LANCZOS))
         )
-        self._figures.append(
-            _PERSON.format(
-                name=html.escape(person.name),
-                choices=_choice("look", ("photo", "clay"), 0),
-                photos="".join(self._photos_of_person),
-                variants=json.dumps([variant]),
-            )
+        head = _PERSON_HEAD.format(
+            name=html.escape(person.name), choices=_choice("look", ("photo", "clay"), 0)
         )
-        self._photos_of_person = []
+        rest = _PERSON_REST.format(variants=json.dumps([variant]))
+        self.figures.append(Figure("person", head, rest))
+
+    def insert(self, number: int, count: int, figures: Sequence[Figure]) -> None:
+        """Add the faces of a work unit, between those of other units; limited as :meth:`add`.
+
+        Args:
+            number: of the unit, which determines the order.
+            count: number of its faces.
+            figures: those of its page.
+        """
+        self.count += count
+        if not figures:
+            return
+        self._units[number] = list(figures)
+        self.figures, faces = [], 0
+        for unit in sorted(self._units):
+            kept: List[Figure] = []
+            for figure in self._units.pop(unit):
+                if figure.kind == "person":
+                    is_kept = bool(kept) and kept[-1].kind == "photo"
+                else:
+                    is_kept = faces < FACE_LIMIT
+                    faces += 1
+                kept += [figure] if is_kept else []
+            if kept:
+                self._units[unit] = kept
+            self.figures += kept
 
     def write(self, path: str) -> None:
         """Write the page, atomically."""
@@ -183,9 +223,9 @@ class ResultPage:
                 scripts += file.read()
         with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
             file.write(_HEAD)
-            file.writelines(self._figures)
-            if self._count > FACE_LIMIT:
-                file.write("<p>The first {} of {} faces.</p>\n".format(FACE_LIMIT, self._count))
+            file.writelines(_arrange(self.figures))
+            if self.count > FACE_LIMIT:
+                file.write("<p>The first {} of {} faces.</p>\n".format(FACE_LIMIT, self.count))
             file.write(
                 '<script type="application/json" id="shared">{}</script>\n'.format(
                     json.dumps(shared)
@@ -231,6 +271,17 @@ class ResultPage:
             "low": low.tolist(),
             "step": step.tolist(),
         }
+
+
+def _arrange(figures: Sequence[Figure]) -> Iterator[str]:
+    """Yield the HTML of figures, the photos of a person inside of the person's."""
+    photos: List[str] = []
+    for figure in figures:
+        if figure.kind == "photo":
+            photos.append(figure.html)
+        else:
+            yield figure.html + "".join(photos) + figure.rest
+            photos = []
 
 
 def _choice(name: str, labels: Sequence[str], chosen: int) -> str:

@@ -1,13 +1,17 @@
 """Bounds of the photos in memory: how far detection runs ahead, and how large batches are."""
 
 import collections
+import itertools
 import threading
 from concurrent import futures
 from typing import Callable, Deque, Dict, Iterable, Iterator, List, Sequence, Tuple
 
 from reconstruction.face import LocatedFace
 from utils.photos import Photo
+from utils.scheduler import divide
 
+# Faces on the page of demo.py or the contact sheet of renderer.py, which are kept until the end.
+SHOWN_FACES = 100
 _PHOTOS_AHEAD = 8  # photos prefetched: detection runs ahead of reconstruction
 # Pixels of the photos ahead, and of a batch: 180 MB each. A single photo may be larger.
 _PIXELS_TOGETHER = 60 * 10**6
@@ -77,6 +81,26 @@ def iterate_batches(faces: Iterable[LocatedFace], size: int) -> Iterator[List[Lo
             batch, pixels = [], 0
     if batch:
         yield batch
+
+
+def iterate_unit_batches(
+    faces: Iterable[LocatedFace], photos: Sequence[Photo], size: int
+) -> Iterator[List[LocatedFace]]:
+    """Yield batches as :func:`iterate_batches` does, none with photos of two work units.
+
+    The last bits of a face depend on the size of its batch. So they are the same wherever the
+    units are computed, and whichever photos of other units show no face.
+
+    Args:
+        faces: the faces of ``photos``, in their order.
+        photos: all photos of a command, or those of one unit.
+        size: most faces in a batch.
+    """
+    units = {
+        photo.path: number for number, unit in enumerate(divide(photos, size)) for photo in unit
+    }
+    for _, group in itertools.groupby(faces, lambda face: units[face.photo_path]):
+        yield from iterate_batches(group, size)
 
 
 def _pixel_count(face: LocatedFace) -> int:

@@ -14,7 +14,7 @@ from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig
 from mesh.obj_ply import write_textured_obj
 from mesh.person_texture import PersonTexture, person_texture_size
-from mesh.uv_unwrap import UVMap, unwrap_uv
+from mesh.uv_unwrap import UVMap
 from reconstruction.face import LocatedFace, Reconstruction
 from reconstruction.face_source import FaceSource
 from utils.atomic import atomic_path
@@ -53,7 +53,7 @@ def write_people(
     """
     if not setup.people:
         return
-    uv_map = unwrap_uv(setup.model)
+    uv_map = setup.source.uv_map
     people = iterate_people(
         setup.source, setup.people, uv_map, report, on_photo, arguments.keep_all
     )

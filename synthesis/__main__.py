@@ -23,11 +23,12 @@ from typing import Any, Callable, Optional, Sequence
 from face_model import FACE_MODEL_HELP, load_face_model
 from geometry.camera import IMAGE_SIZE
 from synthesis.check_picture import write_check_picture
-from synthesis.dataset import FORMATS, PHOTO_SIZE, DatasetOptions, SyntheticDataset
+from synthesis.dataset import FORMATS, PHOTO_SIZE, Cluster, DatasetOptions, SyntheticDataset
 from utils.arguments import seed
 from utils.errors import InputError, run_main
 from utils.photos import find_photos
 from utils.report import Report
+from utils.scheduler import add_scheduler_flag
 
 _SIZES = (64, 2048)  # pixels of a photo
 
@@ -70,6 +71,7 @@ def parse_arguments(argv: Optional[Sequence[str]]) -> argparse.Namespace:
         metavar="FILE.png",
         help="draw some faces with their landmarks and masks into one picture",
     )
+    add_scheduler_flag(parser)
     parser.add_argument("--quiet", action="store_true", help="hide the progress bar")
     return parser.parse_args(argv)
 
@@ -140,7 +142,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     dataset = SyntheticDataset(arguments.output, model, options)
     report = Report(0, "face", "made", arguments.quiet)
     try:
-        present = dataset.generate(arguments.count, arguments.workers, report)
+        cluster = None
+        if arguments.scheduler:
+            cluster = Cluster(arguments.scheduler, arguments.face_model)
+        present = dataset.generate(arguments.count, arguments.workers, report, cluster)
     finally:
         report.close()
 

@@ -1,17 +1,18 @@
 """A folder of synthetic faces: its manifest, its missing faces, and their generation."""
 
+import functools
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from dataset import processed_faces
-from face_model import FaceModel
+from face_model import FaceModel, load_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from geometry.camera import IMAGE_SIZE
 from mesh_renderer.build import build_core_library
 from synthesis import aflw2000_format
-from synthesis.compositing import PaintingSettings, RenderedFace
+from synthesis.compositing import Painter, PaintingSettings, RenderedFace
 from synthesis.pose import PoseLimits
 from synthesis.rendering import BATCH_SIZE, FaceRenderer
 from synthesis.sampling import FaceSampler
@@ -21,6 +22,8 @@ from synthesis.workers import paint_all
 from utils.errors import InputError
 from utils.json_files import read_json_object, write_json
 from utils.lock import output_folder
+from utils.report import Report
+from utils.scheduler import Preparation, Workers, divide
 from utils.version import VERSION
 
 FORMATS = ("processed", "aflw2000")
@@ -48,6 +51,13 @@ class DatasetOptions(NamedTuple):
     misplacement: float = 1.0  # strength of the crop jitter
     backgrounds: Tuple[str, ...] = ()  # photo files
     photos_per_person: int = 1  # consecutive faces with the same identity and albedo
+
+
+class Cluster(NamedTuple):
+    """The cluster that makes faces, and the flag by which its workers find the face model."""
+
+    scheduler: str  # address or file
+    face_model: Optional[str]  # argument of ``load_face_model``
 
 
 def face_name(index: int) -> str:
@@ -79,13 +89,16 @@ class SyntheticDataset:
             photos_per_person=options.photos_per_person,
         )
 
-    def generate(self, count: int, workers: int, report: Any) -> int:
+    def generate(
+        self, count: int, workers: int, report: Any, cluster: Optional[Cluster] = None
+    ) -> int:
         """Make the faces 0..count - 1 that are missing or incomplete.
 
         Args:
             count: least number of faces that the folder shall hold.
             workers: number of processes.
             report: ``utils.report.Report``, or an object with its methods.
+            cluster: the cluster that makes the faces instead of ``workers``.
 
         Returns:
             Number of faces that were complete before.
@@ -99,7 +112,9 @@ class SyntheticDataset:
                 self._prepare_folder(manifest)
                 missing = self._find_missing(count)
                 report.expect(len(missing))
-                if missing:
+                if missing and cluster:
+                    self._make_faces_on_cluster(missing, cluster, report)
+                elif missing:
                     self._make_faces(missing, workers, report)
             except OSError as error:
                 raise InputError(
@@ -139,18 +154,51 @@ class SyntheticDataset:
             workers: number of processes.
             report: ``utils.report.Report``.
         """
-        # 1. Preparations shared by all workers.
+        settings = self._prepare_painting(len(missing) > _TABLE_PAYS, report)
+        batch_count = -(-len(missing) // BATCH_SIZE)
+        # This process renders, workers paint.
+        paint_all(settings, self._render_batches(missing), min(workers, batch_count), report.step)
+
+    def _make_faces_on_cluster(self, missing: List[int], cluster: Cluster, report: Any) -> None:
+        """Make faces on the workers of a cluster; arguments of :meth:`generate`."""
+        prepare = functools.partial(
+            _prepare, self._folder, self._options, cluster.face_model, len(missing) > _TABLE_PAYS
+        )
+        with Workers(
+            cluster.scheduler, self._folder, self._parts(), self._model.fingerprint(), prepare
+        ) as workers:
+            for _ in workers.run(divide(missing, BATCH_SIZE), report):
+                pass
+
+    def prepare_units(self, with_table: bool) -> Preparation:
+        """Make this worker of a cluster ready to make faces.
+
+        Args:
+            with_table: see :func:`build_skin_table`.
+        """
+        report = Report(None, "", "", quiet=True)
+        painter = Painter(self._prepare_painting(with_table, report))
+        renderer = FaceRenderer(self._model, self._options.size)
+
+        def do(missing: Sequence[int], report: Report) -> None:
+            for faces in self._render_batches(missing, renderer):
+                for face in faces:
+                    painter.paint(face)
+                    report.step()
+
+        return Preparation(self._model.fingerprint(), do)
+
+    def _prepare_painting(self, with_table: bool, report: Any) -> PaintingSettings:
+        """Make the files that painters share; return their settings."""
         options = self._options
         table = ""
-        if options.kind == "processed" and len(missing) > _TABLE_PAYS:
+        if options.kind == "processed" and with_table:
             table = skin_table_path()
             report.note("table of skin colors")
             build_skin_table(table)
             report.note("")
         build_core_library()  # compiled once, not by each worker
-
-        # 2. Faces: this process renders, workers paint.
-        settings = PaintingSettings(
+        return PaintingSettings(
             folder=self._folder,
             kind=options.kind,
             seed=options.seed,
@@ -159,12 +207,12 @@ class SyntheticDataset:
             backgrounds=options.backgrounds,
             skin_table=table,
         )
-        batch_count = -(-len(missing) // BATCH_SIZE)
-        paint_all(settings, self._render_batches(missing), min(workers, batch_count), report.step)
 
-    def _render_batches(self, missing: List[int]) -> Iterator[List[RenderedFace]]:
+    def _render_batches(
+        self, missing: Sequence[int], renderer: Optional[FaceRenderer] = None
+    ) -> Iterator[List[RenderedFace]]:
         """Yield lists of missing faces; a face is always rendered in the same batch."""
-        renderer = FaceRenderer(self._model, self._options.size)
+        renderer = renderer or FaceRenderer(self._model, self._options.size)
         wanted = set(missing)
         for block in sorted({index // BATCH_SIZE for index in missing}):
             indices = range(block * BATCH_SIZE, (block + 1) * BATCH_SIZE)
@@ -227,6 +275,14 @@ class SyntheticDataset:
                     "options".format(self._folder, difference)
                 )
         return dict(manifest, count=max(count, before.get("count", 0)), version=VERSION)
+
+
+def _prepare(
+    folder: str, options: DatasetOptions, face_model: Optional[str], with_table: bool
+) -> Preparation:
+    """Make a worker of a cluster ready; arguments of :class:`SyntheticDataset`."""
+    dataset = SyntheticDataset(folder, load_face_model(face_model), options)
+    return dataset.prepare_units(with_table)
 
 
 def _read_manifest(path: str) -> Optional[Dict[str, Any]]:

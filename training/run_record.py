@@ -1,19 +1,16 @@
 """The record of a training run: all settings that its results depend on."""
 
 import hashlib
-import subprocess
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping
 
 from dataset.processed_faces import FaceFolder
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes
 from face_model.fingerprint import approximate_fingerprint
 from training.options import TrainingOptions
-from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
-from utils.version import VERSION
+from utils.version import VERSION, git_revision
 
-_GIT_TIMEOUT = 10  # seconds
 # Options that may differ between the workers of a cluster: paths of one machine, and the chief's.
 _OWN_OPTIONS = ("data_path", "val_data_path", "result_path", "init_weights", "face_model", "keep")
 _INCONSEQUENTIAL = ("resume", "quiet", "threads")  # options that results do not depend on
@@ -92,15 +89,3 @@ def _settings(record: Mapping[str, Any]) -> Dict[str, Any]:
     weights = record.get("loss_weights", {})
     settings.update(("loss weight of " + name, value) for name, value in weights.items())
     return settings
-
-
-def git_revision() -> Optional[str]:
-    """Return the code's git commit, with ``-dirty`` if files have changed; None without git."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-    try:
-        output = subprocess.check_output(
-            command, cwd=REPO_ROOT, stderr=subprocess.DEVNULL, timeout=_GIT_TIMEOUT
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return output.decode("ascii", "replace").strip() or None

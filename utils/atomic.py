@@ -6,7 +6,7 @@ import os
 import tempfile
 from typing import Iterator
 
-_PREFIX = ".partial-"
+PARTIAL_PREFIX = ".partial-"  # of temporary files
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def atomic_path(path: str) -> Iterator[str]:
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(
-        prefix=_PREFIX, suffix=os.path.splitext(path)[1], dir=folder
+        prefix=PARTIAL_PREFIX, suffix=os.path.splitext(path)[1], dir=folder
     )
     os.close(descriptor)
     try:
@@ -48,6 +48,6 @@ def remove_partial_files(folder: str) -> None:
 
     The caller must hold the folder (see ``utils.lock``): the files of a running writer look alike.
     """
-    for path in glob.glob(os.path.join(glob.escape(folder), _PREFIX + "*")):
+    for path in glob.glob(os.path.join(glob.escape(folder), PARTIAL_PREFIX + "*")):
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)

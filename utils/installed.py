@@ -25,6 +25,9 @@ _WITHOUT = {
     "av": "PyAV is not installed (package av, Python 3.10 or later): clips cannot be read",
     "starlette": "starlette is not installed: no python -m web; run it as 'make web'",
     "uvicorn": "uvicorn is not installed: no python -m web; run it as 'make web'",
+    "distributed": (
+        "Dask is not installed: --scheduler cannot be used; pip install -r requirements/cluster.txt"
+    ),
     "igl": (
         "libigl is not installed: no mesh pyramid can be built for the mesh generator, and no "
         "distance to a scan be measured"

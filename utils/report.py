@@ -2,11 +2,13 @@
 
 import sys
 import time
-from typing import List, Optional, Tuple
+from typing import Any, Callable, Iterable, List, Optional, Tuple
 
 from tqdm import tqdm
 
-from utils.errors import printable
+from utils.errors import log_notes, printable
+
+Call = Tuple[str, Tuple[Any, ...]]  # method of a Report, and its arguments
 
 
 class Report:
@@ -67,6 +69,10 @@ class Report:
         with self._bar.external_write_mode(file=sys.stdout):
             sys.stdout.write("{}\n".format(printable(text)))
 
+    def remark(self, sentence: str) -> None:
+        """Write a note that needs no action to stderr, without disturbing the bar."""
+        log_notes([sentence])
+
     def expect(self, count: int) -> None:
         """Add items that were unknown at the start to the total."""
         if count and self._bar.total is not None:
@@ -99,3 +105,59 @@ class Report:
         if self.done_count:
             line += " ({:.2f} s per {})".format(seconds / self.done_count, self._unit)
         return line
+
+    def replay(self, calls: Iterable[Call]) -> None:
+        """Repeat the calls of a :class:`RecordedReport`."""
+        for method, arguments in calls:
+            getattr(self, method)(*arguments)
+
+
+class RecordedReport(Report):
+    """Shows nothing, and keeps the calls for the report of another process.
+
+    Args:
+        watch: called at each call, to raise an error where the work is not wanted any more.
+
+    Attributes:
+        calls: the calls to repeat, for :meth:`Report.replay`.
+    """
+
+    def __init__(self, watch: Callable[[], Any]) -> None:
+        super().__init__(None, "", "", quiet=True)
+        self.calls: List[Call] = []
+        self._watch = watch
+
+    def step(self, count: int = 1) -> None:
+        """Count finished items."""
+        self.done_count += count
+        self._keep("step", count)
+
+    def skip(self, name: str, reason: object) -> None:
+        """Count a skipped item."""
+        self.skipped.append((name, str(reason)))
+        self._keep("skip", name, str(reason))
+
+    def doubt(self, name: str) -> None:
+        """Count an item whose result is doubtful."""
+        self.doubtful.append(name)
+        self._keep("doubt", name)
+
+    def message(self, text: str) -> None:
+        """Keep a line for stdout."""
+        self._keep("message", text)
+
+    def remark(self, sentence: str) -> None:
+        """Keep a note for stderr."""
+        self._keep("remark", sentence)
+
+    def expect(self, count: int) -> None:
+        """Keep a number of items that were unknown at the start."""
+        self._keep("expect", count)
+
+    def note(self, text: str) -> None:
+        """Forget the current activity."""
+        self._watch()
+
+    def _keep(self, method: str, *arguments: Any) -> None:
+        self._watch()
+        self.calls.append((method, arguments))

@@ -30,6 +30,7 @@ _BRITISH = re.compile(
 )
 # Strings of file formats and of other programs, which are not ours to spell.
 _FOREIGN_STRINGS = frozenset()
+_FOREIGN_NAMES = frozenset({"CancelledError"})  # of asyncio
 
 # Phrase -> largest number of its occurrences in 1,000 words of docstrings.
 PHRASES = {
@@ -73,6 +74,7 @@ def british_words(path):
             for token in tokenize.generate_tokens(io.StringIO(text).readline)
             if token.type in (tokenize.NAME, tokenize.COMMENT, tokenize.STRING)
             and token.string.strip("rbf\"'") not in _FOREIGN_STRINGS
+            and token.string not in _FOREIGN_NAMES
         ]
     return [
         (line + piece[: match.start()].count("\n"), match.group())

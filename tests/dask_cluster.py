@@ -1,0 +1,109 @@
+"""A Dask cluster on this machine: processes of scheduler and workers, and work for them."""
+
+import contextlib
+import glob
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from utils.paths import REPO_ROOT
+from utils.scheduler import Preparation
+
+_PATIENCE = 120  # seconds in which a scheduler or a worker must have started
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": REPO_ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+class LocalDask:
+    """A scheduler on the loopback and its workers, each with a nanny that starts it again.
+
+    Args:
+        folder: for the scheduler file and logs.
+        count: number of workers.
+
+    Attributes:
+        file: the scheduler file, for ``--scheduler``.
+    """
+
+    def __init__(self, folder, count):
+        self.file = os.path.join(folder, "scheduler.json")
+        self._folder, self._processes = folder, []
+        loopback = ["--host", "127.0.0.1"]
+        self._start("scheduler", loopback + ["--port", "0", "--scheduler-file", self.file])
+        _wait_for(lambda: os.path.isfile(self.file))
+        for _ in range(count):
+            self._start(
+                "worker",
+                loopback
+                + ["--scheduler-file", self.file, "--nthreads", "1", "--memory-limit", "0"]
+                + ["--local-directory", folder],
+            )
+        _wait_for(lambda: len(self.worker_ids()) == count)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self._processes):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def worker_ids(self):
+        """Return the process ids of the workers, those below the nannies."""
+        found = []
+        for process in self._processes[1:]:
+            for path in glob.glob("/proc/{}/task/*/children".format(process.pid)):
+                with contextlib.suppress(OSError), open(path) as file:  # its thread may have ended
+                    found += [int(child) for child in file.read().split() if _is_worker(child)]
+        return found
+
+    def kill_worker(self, index=0):
+        """Kill a worker, which its nanny starts again."""
+        os.kill(self.worker_ids()[index], signal.SIGKILL)
+
+    def _start(self, kind, arguments):
+        number = len(self._processes)
+        with open(os.path.join(self._folder, "{}{}.log".format(kind, number)), "wb") as log:
+            self._processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "distributed.cli.dask_" + kind, "--no-dashboard"]
+                    + arguments,
+                    cwd=REPO_ROOT,
+                    env=dict(os.environ, **_ENVIRONMENT),
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+
+
+def _is_worker(pid):
+    """Tell the worker from multiprocessing's own helper processes."""
+    with contextlib.suppress(OSError):
+        with open("/proc/{}/cmdline".format(pid)) as file:
+            command = file.read()
+        return "spawn_main" in command or "forkserver" in command
+    return False
+
+
+def _wait_for(condition):
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError("the Dask cluster does not start")
+        time.sleep(0.1)
+
+
+def prepare_squares():
+    """Make a worker ready to square numbers; 13 is skipped."""
+
+    def square(numbers, report):
+        for number in numbers:
+            if number == 13:
+                report.skip(str(number), "bad luck")
+            else:
+                report.step()
+        return [number * number for number in numbers]
+
+    return Preparation("the toy", square)
