@@ -246,6 +246,7 @@ def make_pipeline(
         detector=arguments.detector,
         all_faces=all_faces,
         allow_any_op=arguments.trust_graph,
+        warm_up=not arguments.scheduler,  # whose workers reconstruct, not this process
     )
 
 

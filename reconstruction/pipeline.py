@@ -39,6 +39,7 @@ class FacePipeline(FaceSource):
         detector: one of ``alignment.detect.DETECTORS``.
         all_faces: reconstruct every face of a photo, not only the largest.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of all networks.
+        warm_up: run on nothing in the background, for a quick first photo.
 
     Attributes:
         embedder: ``identity.strangers.IdentityEmbedder``, which tells people apart.
@@ -54,6 +55,7 @@ class FacePipeline(FaceSource):
         detector: str = "auto",
         all_faces: bool = False,
         allow_any_op: bool = False,
+        warm_up: bool = True,
     ) -> None:
         self._all_faces = all_faces
         self._locator = ModelFaceLocator(model, detector, allow_any_op)
@@ -85,7 +87,7 @@ class FacePipeline(FaceSource):
         self._person_regressor: Optional[CoefficientRegressor] = None
         self._network, self._allow_any_op = network, allow_any_op
         super().__init__(model, decoder, refiner, _describe(network), network.steps)
-        self._warm_up = _BackgroundRun(self._run_on_nothing)
+        self._warm_up = _BackgroundRun(self._run_on_nothing if warm_up else lambda: None)
 
     def locate(self, photo: Photo, five_points: Optional[np.ndarray] = None) -> List[LocatedFace]:
         """Find and align the faces of one photo.
