@@ -14,6 +14,7 @@ from utils.scheduler import Preparation
 
 _PATIENCE = 120  # seconds in which a scheduler or a worker must have started
 _ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": REPO_ROOT, "TF_CPP_MIN_LOG_LEVEL": "3"}
+_LOOPBACK = ["--host", "127.0.0.1"]
 
 
 class LocalDask:
@@ -29,25 +30,25 @@ class LocalDask:
 
     def __init__(self, folder, count):
         self.file = os.path.join(folder, "scheduler.json")
-        self._folder, self._processes = folder, []
-        loopback = ["--host", "127.0.0.1"]
-        self._start("scheduler", loopback + ["--port", "0", "--scheduler-file", self.file])
-        _wait_for(lambda: os.path.isfile(self.file))
-        for _ in range(count):
-            self._start(
-                "worker",
-                loopback
-                + ["--scheduler-file", self.file, "--nthreads", "1", "--memory-limit", "0"]
-                + ["--local-directory", folder],
-            )
-        _wait_for(lambda: len(self.worker_ids()) == count)
+        self._folder, self._count, self._processes = folder, count, []
 
     def __enter__(self):
+        try:
+            self._start("scheduler", ["--port", "0", "--scheduler-file", self.file])
+            self._wait_for(lambda: os.path.isfile(self.file))
+            flags = ["--nthreads", "1", "--memory-limit", "0", "--local-directory", self._folder]
+            for _ in range(self._count):
+                self._start("worker", ["--scheduler-file", self.file] + flags)
+            self._wait_for(lambda: len(self.worker_ids()) == self._count)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
         for process in reversed(self._processes):
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
     def worker_ids(self):
@@ -75,12 +76,12 @@ class LocalDask:
         return total
 
     def _start(self, kind, arguments):
-        number = len(self._processes)
-        with open(os.path.join(self._folder, "{}{}.log".format(kind, number)), "wb") as log:
+        name = "{}{}.log".format(kind, len(self._processes))
+        command = [sys.executable, "-m", "distributed.cli.dask_" + kind, "--no-dashboard"]
+        with open(os.path.join(self._folder, name), "wb") as log:
             self._processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "distributed.cli.dask_" + kind, "--no-dashboard"]
-                    + arguments,
+                    command + _LOOPBACK + arguments,
                     cwd=REPO_ROOT,
                     env=dict(os.environ, **_ENVIRONMENT),
                     stdout=log,
@@ -89,22 +90,21 @@ class LocalDask:
                 )
             )
 
+    def _wait_for(self, condition):
+        deadline = time.monotonic() + _PATIENCE
+        while not condition():
+            ended = [process for process in self._processes if process.poll() is not None]
+            if ended or time.monotonic() > deadline:
+                raise RuntimeError("the Dask cluster does not start, see " + self._folder)
+            time.sleep(0.1)
+
 
 def _is_worker(pid):
     """Tell the worker from multiprocessing's own helper processes."""
     with contextlib.suppress(OSError):
         with open("/proc/{}/cmdline".format(pid)) as file:
-            command = file.read()
-        return "spawn_main" in command or "forkserver" in command
+            return "spawn_main" in file.read()
     return False
-
-
-def _wait_for(condition):
-    deadline = time.monotonic() + _PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise RuntimeError("the Dask cluster does not start")
-        time.sleep(0.1)
 
 
 def prepare_squares():
