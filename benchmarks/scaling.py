@@ -301,8 +301,9 @@ def print_model(figures):
     hours = _PHOTOS / (_MACHINES * rate) / 3600
     handing = figures["overhead"]["seconds_a_unit"] * _PHOTOS / UNIT_SIZE / 3600
     size = demo["bytes_a_photo"]
+    print("\nModel, not measured:")
     print(
-        "\n{:,} photos through demo.py --steps 0 on {} machines like this one:\n"
+        "{:,} photos through demo.py --steps 0 on {} machines like this one:\n"
         "  assumed: two workers with the rate of this machine, start included, on each; the file\n"
         "  system keeps up; the scheduler has a core of its own; no machine is lost\n"
         "  computing {:.1f} h; handing out {:.2f} h of the scheduler, at the same time\n"
@@ -325,7 +326,7 @@ def print_model(figures):
         "published training, {:,} steps of {}, on 8 GPUs:\n"
         "  assumed: a ring, in which a worker sends 2 (N-1)/N of {:.0f} MB a step; {:.2f} GB/s\n"
         "  between machines, {:.0f} GB/s within one; nothing is sent while it computes; reading\n"
-        "  keeps up; the seconds of a step on one GPU with its 2 faces, which are not measured".format(
+        "  keeps up; and the seconds of a step on one GPU with its 2 faces".format(
             _STEPS, _BATCH, bytes_given / 1e6, _NETWORK / 1e9, _BUS / 1e9
         )
     )

@@ -8,6 +8,7 @@ code are those of the command, on all machines.
 
 import argparse
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import importlib
@@ -48,6 +49,8 @@ _STOP_PATIENCE = 20.0  # seconds in which workers must notice that the command h
 _LOOK = 1.0  # seconds between looks at the cluster
 _UNITS_AHEAD = 2  # units handed out for each worker: one that it does, and the next one
 _NOTE = "note: "  # beginning of the lines of utils.errors.log_notes
+# Errors of results that are lost with the scheduler; which one depends on the version of Dask.
+_CANCELED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 _ONE_UNIT = threading.Lock()  # a worker process does one unit at a time, whatever its threads
 
 
@@ -271,7 +274,7 @@ class Workers:
             self._dask.wait(list(self._waiting), timeout=_LOOK, return_when="FIRST_COMPLETED")
         except self._dask.TimeoutError:
             pass
-        except asyncio.CancelledError:
+        except _CANCELED:
             raise self._lost_error() from None
         return [future for future in self._waiting if future.done()]
 
@@ -283,7 +286,7 @@ class Workers:
         """
         try:
             return future.result()
-        except asyncio.CancelledError:
+        except _CANCELED:
             raise self._lost_error() from None
         except (ImportError, AttributeError) as error:
             raise _other_code_error(error) from None
@@ -307,7 +310,7 @@ class Workers:
         """
         try:
             return list(self._client.nthreads())
-        except (OSError, asyncio.CancelledError):
+        except (OSError,) + _CANCELED:
             raise self._lost_error() from None
 
     def _lost_error(self) -> InputError:

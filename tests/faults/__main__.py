@@ -2,6 +2,7 @@
 
 import argparse
 import collections
+import contextlib
 import os
 import random
 import shutil
@@ -10,11 +11,13 @@ import tempfile
 import time
 from typing import Callable, List, Optional
 
-from tests.faults.commands import COMMANDS, emptied, write_data
+from tests.dask_cluster import LocalDask
+from tests.faults.commands import COMMANDS, emptied, scheduler_file, write_data
 from tests.faults.disturbances import (
     DISKS,
     FINISHED_BEFORE,
     SIGNALS,
+    WORKER_LOST,
     Bench,
     can_mount,
     full_disk,
@@ -23,6 +26,7 @@ from tests.faults.disturbances import (
     two_writers,
 )
 from tests.faults.processes import Fault, warm_up
+from utils.installed import is_installed
 
 _COLD = 8  # of so many kills, one is of a command that was started anew
 _MOST_TRIES = 3  # for each wanted kill, as some come after the end
@@ -40,7 +44,7 @@ def parse_arguments(argv: Optional[List[str]] = None) -> argparse.Namespace:
         "--count",
         type=int,
         default=50,
-        help="kills of each command while it runs, the three signals in turn",
+        help="kills of each command while it runs: the three signals in turn, and one of a worker",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument(
@@ -90,10 +94,24 @@ def main(argv: Optional[List[str]] = None) -> int:
     folder = tempfile.mkdtemp(prefix="faults-")
     data = write_data(os.path.join(folder, "data"))
     warm_up()
+    names, cluster = arguments.only, None
+    with contextlib.ExitStack() as stack:
+        if not is_installed("distributed"):
+            names = [name for name in names if COMMANDS[name].workers != "dask"]
+            print("Dask is not installed: nothing is done on a cluster")
+        elif any(COMMANDS[name].workers == "dask" for name in names):
+            cluster = stack.enter_context(LocalDask(os.path.dirname(scheduler_file(data)), 2))
+        faults = _disturb_all(names, data, folder, cluster, arguments)
+    shutil.rmtree(folder)
+    return 1 if faults else 0
+
+
+def _disturb_all(names, data, folder, cluster, arguments):
+    """Disturb commands, and print how it ended; return the labels of faults."""
     begin, tally = time.monotonic(), Tally(arguments.verbose)
-    for name in arguments.only:
+    for name in names:
         try:
-            bench = Bench(name, data, folder, arguments.quick)
+            bench = Bench(name, data, folder, arguments.quick, cluster)
         except Fault as fault:
             print("{}: FAULT {}".format(name, fault))
             tally.faults.append(name)
@@ -125,8 +143,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             "" if can_mount() else "; no full disks, mounting is not permitted here",
         )
     )
-    shutil.rmtree(folder)
-    return 1 if tally.faults else 0
+    return tally.faults
 
 
 def _disturb(bench, arguments, tally):
@@ -153,6 +170,7 @@ def _disturb(bench, arguments, tally):
 def _kills(bench, arguments, tally):
     """Kill it repeatedly, with complete runs in between; kills after its end do not count."""
     dice, kinds, number, in_time = random.Random(arguments.seed), sorted(SIGNALS), 0, 0
+    kinds += [WORKER_LOST] if COMMANDS[bench.name].workers else []
     emptied(bench.output)
     chain = dice.randrange(1, _LONGEST_CHAIN + 1)
     while in_time < arguments.count and number < _MOST_TRIES * arguments.count:

@@ -29,6 +29,7 @@ class Command(NamedTuple):
     # (data folder, output folder) -> script, or -m and package, and its command line
     arguments: Callable[[str, str], List[str]]
     rewrites: bool = False  # whether a second run writes existing files again
+    workers: str = ""  # "dask" or "own", where one of them can be killed alone
 
 
 def write_data(folder: str, photo_count: int = _PHOTOS) -> str:
@@ -124,6 +125,23 @@ def _train(data, output):
     ]
 
 
+def scheduler_file(data: str) -> str:
+    """Return the path of the Dask cluster's scheduler file."""
+    return os.path.join(data, "scheduler.json")
+
+
+def _preprocess_on_cluster(data, output):
+    return _preprocess(data, output) + ["--scheduler", scheduler_file(data)]
+
+
+def _demo_on_cluster(data, output):
+    return _demo(data, output) + ["--scheduler", scheduler_file(data)]
+
+
+def _train_with_workers(data, output):
+    return _train(data, output) + ["--workers", "2"]
+
+
 COMMANDS = {
     command.name: command
     for command in (
@@ -131,6 +149,9 @@ COMMANDS = {
         Command("demo", _demo, rewrites=True),
         Command("synthesize", _synthesize),
         Command("train", _train),
+        Command("preprocess_cluster", _preprocess_on_cluster, workers="dask"),
+        Command("demo_cluster", _demo_on_cluster, rewrites=True, workers="dask"),
+        Command("train_workers", _train_with_workers, workers="own"),
     )
 }
 
@@ -206,6 +227,9 @@ def unfinished(folder: str, wanted: Dict[str, str]) -> List[str]:
 
 def emptied(folder: str) -> str:
     """Return an empty folder of that name."""
-    shutil.rmtree(folder, ignore_errors=True)
+    trash = folder + ".trash"
+    if os.path.isdir(folder):  # moved at once: workers of a killed command may still write there
+        os.rename(folder, trash)
+        shutil.rmtree(trash)
     os.makedirs(folder)
     return folder

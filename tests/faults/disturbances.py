@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Optional
+from typing import Any, Optional
 
 from tests.faults.commands import COMMANDS, contents, emptied, incomplete, unfinished
 from tests.faults.processes import Fault, Process
 
 FINISHED_BEFORE = "finished before"  # the moment of the kill
+WORKER_LOST = "loss of a worker"  # a kind of kill, for commands that have workers
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
 _STATUSES = {
     "SIGKILL": {-signal.SIGKILL},
     "SIGTERM": {143, 130, -signal.SIGTERM},
     "Ctrl-C": {130, -signal.SIGINT},
+    WORKER_LOST: {1},  # of training; on a cluster others do the work
 }
 # Full disks of these sizes, bytes: from nothing at all to nearly enough.
 DISKS = (1 << 12, 1 << 15, 1 << 17, 1 << 19, 1 << 20, 3 << 20)
@@ -35,12 +37,16 @@ class Bench:
         data: from ``write_data``.
         folder: for outputs.
         quick: never start it anew, always fork.
+        cluster: the ``LocalDask`` of commands on a cluster.
 
     Raises:
         Fault: undisturbed runs fail or differ.
     """
 
-    def __init__(self, name: str, data: str, folder: str, quick: bool = False) -> None:
+    def __init__(
+        self, name: str, data: str, folder: str, quick: bool = False, cluster: Any = None
+    ) -> None:
+        self._cluster = cluster
         self.name, self.data, self.quick = name, data, quick
         self.output = os.path.join(folder, name)
         self._folder = folder
@@ -64,6 +70,17 @@ class Bench:
         """Start the command, on its own folder unless another is given."""
         arguments = COMMANDS[self.name].arguments(self.data, output or self.output)
         return Process([sys.executable] * cold + arguments, os.path.join(self._folder, label), cold)
+
+    def kill_worker(self, process: Process, dice: random.Random) -> bool:
+        """Kill one of the command's workers; return False if it has none yet."""
+        if COMMANDS[self.name].workers == "dask":
+            found = self._cluster.worker_ids()
+        else:
+            found = process.children("tiny_training")
+        if not found:
+            return False
+        os.kill(dice.choice(found), signal.SIGKILL)
+        return True
 
     def work(self, cold: bool) -> float:
         """Return how many seconds of processor time an undisturbed run takes."""
@@ -102,16 +119,21 @@ def kill(bench: Bench, kind: str, seed: int, cold: bool = False) -> str:
         running = process.wait_until(lambda: len(_files(bench.output) - before) >= count)
         time.sleep(dice.uniform(0, _HASTE))
     done = process.processor_time / bench.work(cold)
-    # As a terminal, a service manager and the kernel do it: the group, the process, the process.
-    process.signal(SIGNALS[kind], group=kind == "Ctrl-C")
+    if kind == WORKER_LOST:
+        running = bench.kill_worker(process, dice) and running
+    else:
+        # As a terminal, a service manager and the kernel do it: the group, the process, it too.
+        process.signal(SIGNALS[kind], group=kind == "Ctrl-C")
     process.finish()
     if process.returncode not in _STATUSES[kind] | {0}:
         raise Fault("{} ended it with {}: {}".format(kind, process.returncode, process.said()))
     _require(incomplete(bench.output, bench.wanted), "after {}".format(kind))
+    if process.returncode and kind == WORKER_LOST and "error: worker 1 (" not in process.stderr:
+        raise Fault("without a worker it said {!r}".format(process.said()))
     if process.returncode:
         return "stopped"
     _require(unfinished(bench.output, bench.wanted), "having ended with 0")
-    if running and done < _MUST_STOP and not before:
+    if running and done < _MUST_STOP and not before and kind != WORKER_LOST:
         raise Fault("{} did not stop it".format(kind))
     return "finished all the same" if running else FINISHED_BEFORE
 

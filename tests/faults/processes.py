@@ -8,6 +8,7 @@ that is killed while it loads.
 import atexit
 import contextlib
 import faulthandler
+import glob
 import importlib
 import os
 import runpy
@@ -125,6 +126,14 @@ class Process:
         """Send a signal to the process, or as a terminal does to all of its group."""
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, number)
+
+    def children(self, word: str) -> List[int]:
+        """Return the processes that it has started whose command lines hold a word."""
+        found = []
+        for path in glob.glob("/proc/{}/task/*/children".format(self.pid)):
+            with contextlib.suppress(OSError), open(path) as file:
+                found += [int(pid) for pid in file.read().split() if word in _name(pid)]
+        return found
 
     def finish(self) -> "Process":
         """Wait for its end, and that of everything it started; returns itself.

@@ -50,7 +50,8 @@ def _train(supervision):
 
 
 _TRAINING = {"train_photo": _train("photo"), "train_truth": _train("truth")}
-NAMES = sorted(set(COMMANDS) - {"train"} | set(_TRAINING))
+_ALONE = {name for name, command in COMMANDS.items() if not command.workers}
+NAMES = sorted(_ALONE - {"train"} | set(_TRAINING))
 
 
 def main(argv: Optional[List[str]] = None) -> int:
