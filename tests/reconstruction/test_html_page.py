@@ -1,6 +1,7 @@
 """The page of results: self-contained and complete; its meshes turn in a browser."""
 
 import base64
+import itertools
 import json
 import os
 import re
@@ -103,6 +104,28 @@ def test_beyond_the_limit_faces_are_counted(tmp_path, monkeypatch):
     writer.write(str(tmp_path / "index.html"))
     text = read(str(tmp_path / "index.html"))
     assert text.count("<figure>") == 1 and "The first 1 of 3 faces." in text
+
+
+def test_units_that_finish_in_any_order_give_one_page(tmp_path, monkeypatch):
+    """Units of two faces, of a person with two photos, and of one face; three faces are shown."""
+    monkeypatch.setattr(html_page, "FACE_LIMIT", 3)
+    figures = {
+        0: [html_page.Figure("face", "a,"), html_page.Figure("face", "b,")],
+        1: [
+            html_page.Figure("photo", "c1,"),
+            html_page.Figure("photo", "c2,"),
+            html_page.Figure("person", "<c>", "</c>"),
+        ],
+        2: [html_page.Figure("photo", "d1,"), html_page.Figure("person", "<d>", "</d>")],
+    }
+    for order in itertools.permutations(figures):
+        writer = html_page.ResultPage(toy_face_model())
+        for number in order:
+            faces = sum(figure.kind != "person" for figure in figures[number])
+            writer.insert(number, faces, figures[number])
+        writer.write(str(tmp_path / "index.html"))
+        text = read(str(tmp_path / "index.html"))
+        assert "</header>\na,b,<c>c1,</c><p>The first 3 of 5 faces.</p>" in text, order
 
 
 def screenshot(page, path, profile):

@@ -7,6 +7,7 @@ from concurrent import futures
 import numpy as np
 
 from reconstruction import look_ahead
+from utils import scheduler
 from utils.photos import Photo
 
 Face = collections.namedtuple("Face", "photo")
@@ -29,6 +30,26 @@ def test_batches_of_large_photos_are_small():
 
 def test_faces_of_one_photo_count_its_pixels_once():
     assert [len(batch) for batch in look_ahead.iterate_batches(faces(7000) * 12, 8)] == [8, 4]
+
+
+def test_batches_end_with_work_units_whichever_photos_show_no_face(monkeypatch):
+    monkeypatch.setattr(scheduler, "UNIT_SIZE", 4)
+    photos = [Photo("{}.png".format(number), str(number)) for number in range(10)]
+    located = collections.namedtuple("Located", "photo photo_path")
+    found = [located(np.zeros((9, 9, 3), np.uint8), photos[i].path) for i in (0, 2, 3, 4, 5, 6, 9)]
+    together = list(look_ahead.iterate_unit_batches(found, photos, 2))
+    assert [[face.photo_path[0] for face in batch] for batch in together] == [
+        ["0", "2"],
+        ["3"],
+        ["4", "5"],
+        ["6"],
+        ["9"],
+    ]
+    apart = [
+        look_ahead.iterate_unit_batches(found[i:j], photos[4 * n : 4 * n + 4], 2)
+        for n, (i, j) in enumerate(((0, 3), (3, 6), (6, 7)))
+    ]
+    assert sum(map(list, apart), []) == together
 
 
 def run_ahead(monkeypatch, sides, limit):
