@@ -38,6 +38,7 @@ from utils.errors import InputError, first_line
 from utils.report import RecordedReport, Report
 from utils.tf_compat import tf
 from utils.version import VERSION, git_revision
+from utils.workers import keep_freed_memory
 
 _Item = TypeVar("_Item")
 
@@ -390,6 +391,7 @@ def _join(payload: bytes) -> Tuple[_Run, Callable[[Any, Report], Any]]:
         )
 
     # 2. Code and face model.
+    keep_freed_memory()
     _require_equal(run.facts, _describe_code())
     preparation = run.prepare()
     _require_equal(run.facts, {"face model": preparation.fingerprint})

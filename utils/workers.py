@@ -14,6 +14,8 @@ import threadpoolctl
 _Item = TypeVar("_Item")
 
 _POLL_SECONDS = 0.1  # after which a waiting thread looks whether it is to stop
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
+_REUSED_BYTES = 32 << 20  # largest block that glibc reuses by itself
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 
@@ -150,3 +152,15 @@ def release_freed_memory() -> None:
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(ctypes.c_size_t(0))
+
+
+def keep_freed_memory() -> None:
+    """Let this process reuse blocks of memory up to 32 MiB, if its C library is glibc.
+
+    It is glibc's own practice. Dask's workers are started to return all blocks to the system when
+    they are freed; getting the memory of each picture anew takes as long as computing it.
+    """
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_MMAP_THRESHOLD, _REUSED_BYTES)
+        library.mallopt(_TRIM_THRESHOLD, 2 * _REUSED_BYTES)
