@@ -94,7 +94,7 @@ def main(argv=None):
         if arguments.json:
             write_json(arguments.json, figures)
     print_figures(figures)
-    if all(part in figures for part in _PARTS):
+    if all(part in figures for part in _PARTS) and "demo" in figures["commands"]:
         print_model(figures)
     return 0
 
