@@ -11,6 +11,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import hashlib
 import importlib
 import io
 import logging
@@ -84,13 +85,18 @@ class Preparation(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """The run of a command, for its workers."""
+    """The run of a command, for its workers; its token holds it, pickled."""
 
-    token: str  # path of a file that exists as long as the command waits
-    content: str  # of this file
     folder: str  # working folder of the command
     facts: Dict[str, str]  # properties of code and face model, which workers must share
     prepare: Callable[[], Preparation]
+
+
+class _Token(NamedTuple):
+    """The file that a command writes for its workers, and removes at its end."""
+
+    path: str
+    digest: str  # of its content
 
 
 class CommandEnded(Exception):
@@ -130,7 +136,7 @@ class Workers:
         self._facts = dict(_describe_code(), **{"face model": fingerprint})
         self._prepare = prepare
         self._waiting: Dict[Any, Any] = {}  # future -> number of the unit, or address to check
-        self._token = ""
+        self._token = _Token("", "")
 
     def __enter__(self) -> "Workers":
         """Connect, and check all workers.
@@ -152,7 +158,7 @@ class Workers:
 
     def __exit__(self, *_: Any) -> None:
         with contextlib.suppress(FileNotFoundError):  # there is none before a worker
-            os.remove(self._token)
+            os.remove(self._token.path)
         with contextlib.suppress(Exception):  # of units that end early, or a scheduler that is lost
             if self._waiting:
                 self._dask.wait(list(self._waiting), timeout=_STOP_PATIENCE)
@@ -191,15 +197,15 @@ class Workers:
 
     def _write_token(self) -> None:
         """Write the file by which workers recognize the folder, and see that they are wanted."""
-        descriptor, self._token = tempfile.mkstemp(
+        run = _Run(os.getcwd(), self._facts, self._prepare)
+        content = importlib.import_module("cloudpickle").dumps(run)
+        descriptor, path = tempfile.mkstemp(
             prefix=PARTIAL_PREFIX, dir=os.path.abspath(self._folders[0])
         )
-        content = os.path.basename(self._token)
-        with open(descriptor, "w") as file:
+        self._token = _Token(path, _digest(content))
+        with open(descriptor, "wb") as file:
             file.write(content)
-        os.chmod(self._token, 0o644)  # workers may be of another user
-        run = _Run(self._token, content, os.getcwd(), self._facts, self._prepare)
-        self._run = importlib.import_module("cloudpickle").dumps(run)
+        os.chmod(path, 0o644)  # workers may be of another user
 
     def _check_workers(self) -> None:
         """Let all workers prepare themselves.
@@ -209,7 +215,7 @@ class Workers:
         """
         for address in self._addresses():
             future = self._client.submit(
-                _check, self._run, workers=[address], allow_other_workers=False, pure=False
+                _check, self._token, workers=[address], allow_other_workers=False, pure=False
             )
             self._waiting[future] = address
         start = time.monotonic()
@@ -248,7 +254,7 @@ class Workers:
                 number, unit = next(numbered, (-1, None))
                 exhausted = number < 0
                 if not exhausted:
-                    future = self._client.submit(_work, self._run, pickle.dumps(unit), pure=False)
+                    future = self._client.submit(_work, self._token, pickle.dumps(unit), pure=False)
                     self._waiting[future] = number
             if not self._waiting:
                 return
@@ -345,57 +351,68 @@ def _import_dask() -> Any:
     return dask
 
 
-def _check(payload: bytes) -> None:
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _check(token: _Token) -> None:
     """Make this worker ready for the units of a run; see :func:`_join`."""
     with _ONE_UNIT:
-        _join(payload)
+        _join(token)
 
 
-def _work(payload: bytes, unit: bytes) -> Tuple[List[Any], Any]:
+def _work(token: _Token, unit: bytes) -> Tuple[List[Any], Any]:
     """Do a unit in this worker.
 
     Args:
-        payload: a pickled :class:`_Run`.
+        token: that of the command.
         unit: pickled.
 
     Returns:
         The calls for the command's report, and the result.
     """
     with _ONE_UNIT:
-        run, work = _join(payload)
-        report = RecordedReport(functools.partial(_require_wanted, run))
+        work = _join(token)
+        report = RecordedReport(functools.partial(_require_wanted, token))
         with _notes_into(report):
             result = work(pickle.loads(unit), report)
         return report.calls, result
 
 
 @functools.lru_cache(maxsize=1)
-def _join(payload: bytes) -> Tuple[_Run, Callable[[Any, Report], Any]]:
-    """Make this worker ready for the units of a run; return the run and the work.
+def _join(token: _Token) -> Callable[[Any, Report], Any]:
+    """Make this worker ready for the units of a run; return the work.
 
     Raises:
         InputError: it does not see the command's folders, or has other code or another face model.
     """
     # 1. The file system.
-    run: _Run = pickle.loads(payload)
+    try:
+        with open(token.path, "rb") as file:
+            content = file.read()
+    except OSError:
+        content = b""
+    if _digest(content) != token.digest:
+        raise _not_seen_error(os.path.dirname(token.path))
+    run: _Run = pickle.loads(content)
     try:
         os.chdir(run.folder)
-        with open(run.token) as file:
-            is_seen = file.read() == run.content
     except OSError:
-        is_seen = False
-    if not is_seen:
-        raise InputError(
-            "{} does not see {} as this machine does; use folders of a file system that all "
-            "machines share".format(_worker_name(), os.path.dirname(run.token))
-        )
+        raise _not_seen_error(run.folder) from None
 
     # 2. Code and face model.
     keep_freed_memory()
     _require_equal(run.facts, _describe_code())
     preparation = run.prepare()
     _require_equal(run.facts, {"face model": preparation.fingerprint})
-    return run, preparation.work
+    return preparation.work
+
+
+def _not_seen_error(folder: str) -> InputError:
+    return InputError(
+        "{} does not see {} as this machine does; use folders of a file system that all machines "
+        "share".format(_worker_name(), folder)
+    )
 
 
 def _require_equal(facts: Dict[str, str], own: Dict[str, str]) -> None:
@@ -413,9 +430,9 @@ def _worker_name() -> str:
     return "worker {}".format(worker.address)
 
 
-def _require_wanted(run: _Run) -> None:
+def _require_wanted(token: _Token) -> None:
     """Raise CommandEnded if the command has ended."""
-    if not os.path.exists(run.token):
+    if not os.path.exists(token.path):
         raise CommandEnded()
 
 

@@ -47,17 +47,21 @@ def test_results_and_reports_of_all_units_arrive(cluster, tmp_path, capsys):
     assert os.listdir(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize("what", ["face model", "version", "working folder"])
+@pytest.mark.parametrize("what", ["face model", "version", "working folder", "output folder"])
 def test_a_worker_that_differs_is_refused_by_name(cluster, tmp_path, monkeypatch, what):
-    fingerprint, words = "the toy", "does not see {} as this machine does".format(tmp_path)
+    fingerprint = "the toy"
     if what == "face model":
         fingerprint, words = "another", "has another face model than this command"
     elif what == "version":
         facts = dict(scheduler._describe_code(), version="0.9")
         monkeypatch.setattr(scheduler, "_describe_code", lambda: facts)
         words = "has another version than this command .* instead of 0.9"
-    else:
+    elif what == "working folder":
         monkeypatch.setattr(scheduler.os, "getcwd", lambda: "/no/such/folder")
+        words = "does not see /no/such/folder as this machine does"
+    else:  # another file than the command wrote
+        monkeypatch.setattr(scheduler, "_digest", lambda content: "of another file")
+        words = "does not see {} as this machine does".format(tmp_path)
     with pytest.raises(InputError, match="worker tcp://127.0.0.1:[0-9]+ " + words):
         open_workers(cluster.file, tmp_path, fingerprint).__enter__()
     assert os.listdir(str(tmp_path)) == []
@@ -94,8 +98,8 @@ def test_a_recorded_report_repeats_all_that_was_told(capsys):
 def test_work_stops_when_the_command_has_ended(tmp_path):
     token = tmp_path / "token"
     token.write_text("")
-    run = scheduler._Run(str(token), "", "", {}, prepare_squares)
-    record = RecordedReport(lambda: scheduler._require_wanted(run))
+    found = scheduler._Token(str(token), "")
+    record = RecordedReport(lambda: scheduler._require_wanted(found))
     record.step()
     token.unlink()
     with pytest.raises(scheduler.CommandEnded):
