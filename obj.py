@@ -54,7 +54,7 @@ from reconstruction.arguments import (
 )
 from reconstruction.face import Reconstruction, mesh_variants
 from reconstruction.face_source import FaceSource
-from reconstruction.people import write_people
+from reconstruction.people import write_photos_and_people
 from utils.arguments import positive_int
 from utils.errors import InputError, run_main
 from utils.lock import output_folder
@@ -161,14 +161,13 @@ def write_faces(
         arguments: the parsed flags.
         report: a ``Report``.
     """
-    source = setup.source
 
     def write(reconstruction: Reconstruction) -> None:
         for variant in mesh_variants(reconstruction):
             write_meshes(
                 variant,
                 setup.model,
-                source.uv_map,
+                setup.source.uv_map,
                 arguments.output,
                 arguments.formats,
                 arguments.texture_size,
@@ -178,12 +177,7 @@ def write_faces(
                 flame,
             )
 
-    for faces in source.iterate_batches(setup.photos, arguments.batch_size, report):
-        for reconstruction in source.reconstruct(faces):
-            write(reconstruction)
-            report.step()
-    for _ in write_people(setup, arguments, report, write):
-        pass
+    write_photos_and_people(setup, arguments, report, write)
 
 
 def find_expressions(

@@ -46,7 +46,7 @@ from reconstruction.face_views import (
 )
 from reconstruction.frontal_view import draw_frontal
 from reconstruction.look_ahead import SHOWN_FACES
-from reconstruction.people import write_people
+from reconstruction.people import write_photos_and_people
 from reconstruction.relighting import LIGHT_HELP, read_light, relight
 from utils.arguments import positive_int
 from utils.atomic import atomic_path
@@ -136,8 +136,7 @@ def write_faces(
         arguments: the parsed flags.
         report: a ``Report``.
     """
-    source = setup.source
-    uv_map = source.uv_map if arguments.frontal else None
+    uv_map = setup.source.uv_map if arguments.frontal else None
     rows: List[List[np.ndarray]] = []
 
     def write(reconstruction: Reconstruction) -> None:
@@ -147,12 +146,7 @@ def write_faces(
         ]
         rows.extend(written if setup.shown and len(rows) < SHOWN_FACES else [])
 
-    for faces in source.iterate_batches(setup.photos, arguments.batch_size, report):
-        for reconstruction in source.reconstruct(faces):
-            write(reconstruction)
-            report.step()
-    for _ in write_people(setup, arguments, report, write):
-        pass
+    write_photos_and_people(setup, arguments, report, write)
     return rows
 
 

@@ -7,10 +7,9 @@ albedo do.
 from typing import List, NamedTuple, Sequence
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from face_model.model import FaceModel
+from geometry.connectivity import connected_parts
 from geometry.landmark_layout import MOUTH
 
 LEFT_EYE_LANDMARKS, RIGHT_EYE_LANDMARKS = slice(42, 48), slice(36, 42)  # of the person
@@ -38,9 +37,8 @@ def find_anatomy(model: FaceModel) -> Anatomy:
     """
     # 1. parts of the mesh: the largest is the skin
     points = model.mean_shape.astype(np.float64)
-    small = _connected_parts(model)
-    skin = max(small, key=np.sum)
-    small = [part for part in small if part is not skin]
+    parts = connected_parts(model.triangles, model.vertex_count)
+    skin, *small = (np.isin(np.arange(len(points)), part) for part in parts)
 
     # 2. eyeballs lie nearest to the landmarks of the eyes, teeth and tongue near those of the mouth
     landmarks = points[model.landmarks]
@@ -59,15 +57,6 @@ def find_anatomy(model: FaceModel) -> Anatomy:
         red = model.mean_albedo[:, 1] < _RED * model.mean_albedo[:, 0]
         mouth = skin & red & np.all((points > low) & (points < high), axis=1)
     return Anatomy(skin & ~mouth, mouth, every & ~teeth, teeth, *eyes)
-
-
-def _connected_parts(model: FaceModel) -> List[np.ndarray]:
-    """Return the masks [N] of the connected parts of the mesh."""
-    first, others = np.tile(model.triangles[:, 0], 2), model.triangles[:, 1:].T.ravel()
-    size = model.vertex_count
-    edges = sp.coo_matrix((np.ones(len(first)), (first, others)), shape=(size, size))
-    labels = connected_components(edges, directed=False)[1]
-    return [labels == label for label in np.unique(labels[model.triangles[:, 0]])]
 
 
 def _near(

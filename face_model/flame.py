@@ -7,18 +7,17 @@ that surface, whoever the face is and whatever it does.
 """
 
 import os
-from typing import List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg
-from scipy.sparse.csgraph import connected_components
 
 from face_model.anatomy import LEFT_EYE_LANDMARKS, RIGHT_EYE_LANDMARKS, find_anatomy
 from face_model.model import FaceModel
 from geometry.closest_points import SurfaceSearch, barycentric_of_closest
+from geometry.connectivity import boundary_loops, connected_parts, vertex_connectivity
 from geometry.normals import surface_normals
-from geometry.outlines import boundary_loops
 from geometry.similarity import fit_similarity
 from utils.errors import InputError
 from utils.numpy_files import read_npz
@@ -102,7 +101,7 @@ def _validate(flame: Flame, path: str) -> None:
         raise InputError("{}: the sizes of FLAME's fields do not fit each other".format(path))
     if flame.triangles.min() < 0 or flame.triangles.max() >= count:
         raise InputError("{}: f has indices of vertices that are not there".format(path))
-    if len(_parts(flame.triangles, count)) < 3:
+    if len(connected_parts(flame.triangles, count)) < 3:
         raise InputError("{}: a head with two eyeballs is expected".format(path))
 
 
@@ -118,7 +117,7 @@ def map_flame(flame: Flame, head: FaceModel) -> FlameMap:
     """
     # 1. the parts of both: eyeballs of the left (+x) and the right side, and the rest
     target = head.mean_shape.astype(np.float64)
-    skin, *others = _parts(flame.triangles, len(flame.template))
+    skin, *others = connected_parts(flame.triangles, len(flame.template))
     eyes = sorted(others[:2], key=lambda part: -flame.template[part, 0].mean())
     anatomy = find_anatomy(head)
     own_eyes = [
@@ -237,9 +236,7 @@ def _relax(
     """
     # 1. the Laplacian of FLAME's mesh
     count = len(points)
-    ends = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    links = sp.coo_matrix((np.ones(len(ends)), tuple(ends.T)), shape=(count, count))
-    links = ((links + links.T) > 0).astype(np.float64)
+    links = (vertex_connectivity(faces, count) > 0).astype(np.float64)
     laplacian = sp.diags(np.ravel(links.sum(axis=1))) - links
     smooth = laplacian.dot(laplacian)
 
@@ -254,15 +251,6 @@ def _relax(
         system = sp.diags(on_face + 1e-6) + smoothness * smooth
         points = points + scipy.sparse.linalg.splu(system.tocsc()).solve(moved)
     return points, on_face
-
-
-def _parts(triangles: np.ndarray, count: int) -> List[np.ndarray]:
-    """Return the vertices of each connected part, the largest part first."""
-    ends = np.tile(triangles[:, 0], 2), triangles[:, 1:].T.ravel()
-    graph = sp.coo_matrix((np.ones(len(ends[0])), ends), shape=(count, count))
-    labels = connected_components(graph, directed=False)[1]
-    parts = [np.flatnonzero(labels == label) for label in np.unique(labels[triangles[:, 0]])]
-    return sorted(parts, key=len, reverse=True)
 
 
 def _eye_center(points: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 import scipy.spatial
 
-from gcn.connectivity import triangle_edges
+from geometry.connectivity import triangle_edges
 from utils.errors import InputError
 from utils.installed import require_libigl
 

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse
 
-from gcn.connectivity import vertex_connectivity
+from geometry.connectivity import vertex_connectivity
 
 
 def scaled_laplacian(triangles: np.ndarray, count: int) -> scipy.sparse.csr_matrix:

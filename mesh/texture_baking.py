@@ -84,7 +84,7 @@ def complete_texture(texels: Texels, weight: np.ndarray) -> np.ndarray:
 
     # 1. smooth continuation; weights are squared, so that many unreliable texels cannot outweigh
     # a few reliable ones
-    smooth = fill(difference, np.square(weight))
+    smooth = _fill(difference, np.square(weight))
     for part in range(1, texels.part.max() + 1):
         inside = texels.part == part
         if inside.any():
@@ -109,9 +109,7 @@ def complete_texture(texels: Texels, weight: np.ndarray) -> np.ndarray:
     result[texels.oral] = np.minimum(oral, oral[:, :1])
 
     # 5. margin around the face, for filters of viewers
-    result = np.where(
-        texels.covered[..., np.newaxis], result, fill(result, texels.covered.astype(np.float32))
-    )
+    result = with_margin(result[texels.covered], texels.covered)
     return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
 
@@ -133,12 +131,8 @@ def remove_light(
     lit = light_on_face(reconstruction, model).astype(np.float32)
 
     # 2. on each texel, and beyond the face
-    barycentric, triangle_ids, covered = draw_map(model, uv_map, len(texture))
-    light = np.ones(texture.shape, np.float32)
-    corners = model.triangles[triangle_ids[covered]]
-    weights = barycentric[covered]
-    light[covered] = sum(lit[corners[:, i]] * weights[:, i : i + 1] for i in range(3))
-    light = np.where(covered[..., np.newaxis], light, fill(light, covered.astype(np.float32)))
+    values, covered = draw_attributes(lit, model, uv_map, len(texture))
+    light = with_margin(values, covered)
     return np.clip(np.rint(texture / light), 0, 255).astype(np.uint8)
 
 
@@ -268,6 +262,55 @@ def draw_map(
     return barycentric[0], triangle_ids[0], mask[0, ..., 0] > 0
 
 
+def draw_attributes(
+    attributes: np.ndarray, model: FaceModel, uv_map: UVMap, size: int
+) -> Tuple[np.ndarray, np.ndarray]:
+    """Interpolate attributes of the vertices over a texture.
+
+    Args:
+        attributes: [N, C].
+        model: the face model.
+        uv_map: its texture coordinates.
+        size: T.
+
+    Returns:
+        [P, C] the attributes of the texels on the face, in the order of [T, T] bool, which is True
+        there.
+    """
+    barycentric, triangle_ids, covered = draw_map(model, uv_map, size)
+    corners, shares = model.triangles[triangle_ids[covered]], barycentric[covered]
+    return sum(attributes[corners[:, i]] * shares[:, i : i + 1] for i in range(3)), covered
+
+
+def with_margin(values: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Return texels continued smoothly beyond the face, for filters of viewers, [T, T, C] float32.
+
+    Args:
+        values: [P, C] of the texels on the face.
+        covered: [T, T] bool, True on the face.
+    """
+    result = np.zeros(covered.shape + values.shape[1:], np.float32)
+    result[covered] = values
+    result[~covered] = _fill(result, covered.astype(np.float32))[~covered]
+    return result
+
+
+def texel_places(coordinates: np.ndarray, size: int) -> np.ndarray:
+    """Return the places (column, row) of texture coordinates [n, 2] in a texture, [n, 2] pixels."""
+    return (coordinates * [1, -1] + [0, 1]) * size - 0.5
+
+
+def sample_texture(texture: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the colors [n, 3] of a texture at places [n, 2] (column, row), pixels."""
+    channels = [
+        scipy.ndimage.map_coordinates(
+            texture[..., i].astype(np.float32), places.T[::-1], order=1, mode="nearest"
+        )
+        for i in range(3)
+    ]
+    return np.stack(channels, axis=1)
+
+
 def _vertex_attributes(
     reconstruction: Any, model: FaceModel, uv_map: UVMap, size: int
 ) -> np.ndarray:
@@ -276,7 +319,7 @@ def _vertex_attributes(
     World position, normal, lit color, row and column of the mirror image, and 1 in the mouth.
     """
     world = reconstruction.world_shape.astype(np.float64)
-    columns_rows = (uv_map.coordinates[uv_map.mirrored] * [1, -1] + [0, 1]) * size - 0.5
+    columns_rows = texel_places(uv_map.coordinates[uv_map.mirrored], size)
     normals = surface_normals(world, model.triangles)
     anatomy = find_anatomy(model)
     oral = anatomy.mouth | anatomy.tongue | anatomy.teeth
@@ -328,7 +371,7 @@ def agreeing_weight(texels: Texels) -> np.ndarray:
     Args:
         texels: :class:`Texels` of one photo.
     """
-    expected = fill(texels.difference, np.square(texels.certain))
+    expected = _fill(texels.difference, np.square(texels.certain))
     distance = np.sqrt(np.mean(np.square(texels.difference - expected), axis=2))
     distance = scipy.ndimage.gaussian_filter(distance, len(distance) * _SOFTNESS / 2)
     agreement = 1 / (1 + (distance / _DISAGREEMENT) ** 4)
@@ -391,7 +434,7 @@ def ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return share * share * (3 - 2 * share)
 
 
-def fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Continue values smoothly to texels with small weights.
 
     Pull-push, Gortler et al., "The Lumigraph" (SIGGRAPH 1996).
@@ -405,7 +448,7 @@ def fill(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     weighted = _halve(values * weights[..., np.newaxis])
     total = _halve(weights)
     coarse = weighted / np.maximum(total, 1e-6)[..., np.newaxis]
-    filled = fill(coarse, np.minimum(1, 4 * total)).repeat(2, axis=0).repeat(2, axis=1)
+    filled = _fill(coarse, np.minimum(1, 4 * total)).repeat(2, axis=0).repeat(2, axis=1)
     # Smoothing hides the blocks of the repeated coarse texels.
     filled = scipy.ndimage.uniform_filter(filled, size=(3, 3, 1))
     return filled + weights[..., np.newaxis] * (values - filled)

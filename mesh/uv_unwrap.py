@@ -13,11 +13,10 @@ from typing import List, NamedTuple
 import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from face_model import FaceModel
-from geometry.outlines import boundary_loops
+from geometry.connectivity import boundary_loops, connected_parts
 
 _MARGIN = 0.01  # around the disc and the small parts, in widths of the map
 _PART_SIZE = 0.12  # side of the square of a small part; the corners of the square leave 0.146
@@ -49,7 +48,7 @@ def unwrap_uv(model: FaceModel) -> UVMap:
     # 1. the face as a disc
     vertices = model.mean_shape.astype(np.float64)
     triangles = model.triangles
-    parts = _connected_parts(triangles, len(vertices))
+    parts = connected_parts(triangles, len(vertices))
     coordinates = np.zeros((len(vertices), 2))
     face = triangles[np.isin(triangles[:, 0], parts[0])]
     flat = _disc(vertices, face) if boundary_loops(face) else _disc_of_closed(vertices, face)
@@ -82,7 +81,7 @@ def unwrap_around(uv_map: UVMap, face: FaceModel, whole: FaceModel) -> np.ndarra
     # 1. the face
     vertices = whole.mean_shape.astype(np.float64)
     count = face.vertex_count
-    parts = _connected_parts(whole.triangles, len(vertices))
+    parts = connected_parts(whole.triangles, len(vertices))
     coordinates = np.zeros((len(vertices), 2))
     coordinates[:count] = uv_map.coordinates
     on_face = np.flatnonzero(uv_map.parts == 0)
@@ -157,17 +156,6 @@ def _fill_ring(
     side = np.where(vertices[free, 0] < 0, -1, 1)
     coordinates[free, 0] = 0.5 + side * radius[free] * np.sin(angle[free])
     coordinates[free, 1] = 0.5 - radius[free] * np.cos(angle[free])
-
-
-def _connected_parts(triangles: np.ndarray, count: int) -> List[np.ndarray]:
-    """Return the vertices of each connected part, the largest part first."""
-    edges = scipy.sparse.coo_matrix(
-        (np.ones(2 * len(triangles)), (np.tile(triangles[:, 0], 2), triangles[:, 1:].T.ravel())),
-        shape=(count, count),
-    )
-    labels = connected_components(edges, directed=False)[1]
-    parts = [np.flatnonzero(labels == label) for label in np.unique(labels[triangles[:, 0]])]
-    return sorted(parts, key=len, reverse=True)
 
 
 def _corner_of(index: int, vertices: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.ndimage
 from scipy.spatial import cKDTree
 
 from face_model import FaceModel
@@ -11,7 +10,14 @@ from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.head import HeadExtension, join_head
 from geometry.rotation import rotation_with_derivatives
 from mesh.face_light import light_on_face
-from mesh.texture_baking import LARGEST_TEXTURE, draw_map, fill, ramp
+from mesh.texture_baking import (
+    LARGEST_TEXTURE,
+    draw_attributes,
+    ramp,
+    sample_texture,
+    texel_places,
+    with_margin,
+)
 from mesh.uv_unwrap import UVMap, unwrap_around
 
 SUFFIX = "_head"  # of the names of a head's files
@@ -120,20 +126,13 @@ def head_texture(
 
     # 2. skin, share of the face, and place in its texture, of each texel
     size = min(2 * len(texture), LARGEST_TEXTURE)
-    barycentric, triangle_ids, covered = draw_map(whole.model, whole.uv_map, size)
     attributes = np.column_stack([skin, whole.face_share, whole.face_coordinates])
-    corners = whole.model.triangles[triangle_ids[covered]]
-    weights = barycentric[covered]
-    values = sum(attributes[corners[:, i]] * weights[:, i : i + 1] for i in range(3))
+    values, covered = draw_attributes(attributes, whole.model, whole.uv_map, size)
 
     # 3. their mixture, and a margin for filters of viewers
     color, share = values[:, :3], values[:, 3:4]
     color = color + share * (_sample(texture, values[:, 4:]) - color)
-    result = np.zeros((size, size, 3), np.float32)
-    result[covered] = color
-    filled = fill(result, covered.astype(np.float32))
-    result[~covered] = filled[~covered]
-    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(with_margin(color, covered)), 0, 255).astype(np.uint8)
 
 
 def _plain_skin(colors: np.ndarray, model: FaceModel) -> np.ndarray:
@@ -143,11 +142,4 @@ def _plain_skin(colors: np.ndarray, model: FaceModel) -> np.ndarray:
 
 def _sample(texture: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
     """Return the colors [n, 3] of a texture at coordinates [n, 2], u right, v up."""
-    places = (coordinates * [1, -1] + [0, 1]) * len(texture) - 0.5
-    channels = [
-        scipy.ndimage.map_coordinates(
-            texture[..., i].astype(np.float32), places.T[::-1], order=1, mode="nearest"
-        )
-        for i in range(3)
-    ]
-    return np.stack(channels, axis=1)
+    return sample_texture(texture, texel_places(coordinates, len(texture)))

@@ -17,6 +17,8 @@ from mesh.texture_baking import (
     agreeing_weight,
     complete_texture,
     look_up_texels,
+    sample_texture,
+    texel_places,
     texture_size,
 )
 from mesh.uv_unwrap import UVMap
@@ -47,7 +49,7 @@ def draw_frontal(
     width = min(texture_size(reconstruction, model, uv_map), _LARGEST_TEXTURE)
     texels = look_up_texels(reconstruction, model, uv_map, width)
     weight = agreeing_weight(texels)
-    texture = complete_texture(texels, weight).astype(np.float32)
+    texture = complete_texture(texels, weight)
 
     # 2. the place of each sample in the texture
     vertices, canvas = upright_shape(reconstruction, model), size * _SAMPLES
@@ -60,17 +62,14 @@ def draw_frontal(
         array[0] for array in rasterize(clip[np.newaxis], model.triangles, canvas, canvas)
     )
     covered = mask[..., 0] > 0
-    places = (uv_map.coordinates * [1, -1] + [0, 1]) * width - 0.5
+    places = texel_places(uv_map.coordinates, width)
     corners, shares = model.triangles[ids[covered]], barycentric[covered]
-    places = sum(places[corners[:, i], ::-1] * shares[:, i : i + 1] for i in range(3)).T
+    places = sum(places[corners[:, i]] * shares[:, i : i + 1] for i in range(3))
 
     # 3. its color, and the mean of the samples of each pixel
     layers = np.zeros((canvas, canvas, 5), np.float32)  # color, hidden, covered
-    for channel in range(3):
-        layers[covered, channel] = scipy.ndimage.map_coordinates(
-            texture[..., channel], places, order=1, mode="nearest"
-        )
-    seen = scipy.ndimage.map_coordinates(weight, places, order=1, mode="nearest")
+    layers[covered, :3] = sample_texture(texture, places)
+    seen = scipy.ndimage.map_coordinates(weight, places.T[::-1], order=1, mode="nearest")
     layers[covered, 3], layers[covered, 4] = 255 * (1 - seen), 1
     means = layers.reshape(size, _SAMPLES, size, _SAMPLES, 5).mean(axis=(1, 3))
     alpha = means[..., 4:]

@@ -63,6 +63,25 @@ def write_people(
         yield person
 
 
+def write_photos_and_people(
+    setup: Any, arguments: Any, report: Report, write: Callable[[Reconstruction], Any]
+) -> None:
+    """Reconstruct all photos and people of a command, and write the files of the people.
+
+    Args:
+        setup: see :func:`write_people`.
+        arguments: the parsed flags; ``batch_size``, ``output`` and ``keep_all`` are used.
+        report: a ``Report``, which counts the photos.
+        write: callable that writes the files of the ``Reconstruction`` of each photo.
+    """
+    for faces in setup.source.iterate_batches(setup.photos, arguments.batch_size, report):
+        for reconstruction in setup.source.reconstruct(faces):
+            write(reconstruction)
+            report.step()
+    for _ in write_people(setup, arguments, report, write):
+        pass
+
+
 def _summarize(person: Person) -> str:
     """Return a line about a person, for the user."""
     line = "{}: {} photo{}".format(

@@ -21,7 +21,7 @@ from face_model.open_model.head_mesh import (
     vertex_names,
 )
 from face_model.open_model.subdivision import subdivide, triangulate_mixed
-from geometry.outlines import boundary_loops
+from geometry.connectivity import boundary_loops, vertex_connectivity
 
 # The cut through the neck, in MakeHuman's coordinates of the neutral head (dm): a plane that sinks
 # forwards, from the nape to the pit of the throat, and rises beside the neck to the shoulders.
@@ -110,9 +110,7 @@ def _pull_shares(
     """
     # 1. the graph of the vertices, and those near a source
     count = face_count + own_count
-    ends = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    links = sp.coo_matrix((np.ones(len(ends)), tuple(ends.T)), shape=(count, count))
-    links = ((links + links.T) > 0).astype(np.float64).tocsr()
+    links = (vertex_connectivity(triangles, count) > 0).astype(np.float64)
     near = np.zeros(count)
     near[sources] = 1
     for _ in range(_PULL_STEPS - 1):

@@ -10,7 +10,7 @@ import obj
 from face_model.head import HeadExtension, head_path, load_head, write_head
 from face_model.loading import OPEN_MODEL_FILE
 from face_model.model import vertex_triangle_table
-from geometry.outlines import boundary_loops
+from geometry.connectivity import boundary_loops
 from mesh.uv_unwrap import unwrap_uv
 from mesh.whole_head import extend_face, make_whole_head
 from tests.toy_reconstruction import closed_face_model, toy_reconstruction

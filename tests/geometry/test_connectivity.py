@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from face_model import read_face_model
-from gcn.connectivity import triangle_edges, vertex_connectivity
+from geometry.connectivity import triangle_edges, vertex_connectivity
 from tests.paths import TOY_MODEL
 
 MESHES = {  # triangles, vertices, edges with the number of their triangles
