@@ -65,7 +65,7 @@ def read_pickled_arrays(path: str) -> Dict[str, np.ndarray]:
             array.
     """
     if not os.path.isfile(path):
-        raise InputError("{}: no such file".format(path))
+        raise InputError("{}: no such file; give an existing one".format(path))
     if os.path.getsize(path) > _LARGEST_FILE:
         raise InputError("{}: larger than {} MiB".format(path, _LARGEST_FILE >> 20))
     try:
