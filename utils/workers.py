@@ -31,9 +31,12 @@ def starting_workers() -> Iterator[None]:
         from multiprocessing.resource_tracker import ensure_running
     except ImportError:  # its module in Python 3.6
         from multiprocessing.semaphore_tracker import ensure_running  # type: ignore[no-redef]
-    ensure_running()  # now, because it unblocks Ctrl-C; else the first worker's start would call it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        # Multiprocessing's own helper is a Python that starts, too. Today's Pythons unblock Ctrl-C
+        # once it runs; so it starts now, and not with the first worker.
+        ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -16,7 +16,7 @@ from tests.faults.disturbances import can_mount
 from utils.errors import InputError
 from utils.lock import folder_lock, output_folder
 from utils.paths import REPO_ROOT
-from utils.workers import begin_worker
+from utils.workers import begin_worker, starting_workers
 
 
 def faults(*arguments):
@@ -114,6 +114,24 @@ def test_ctrl_c_while_workers_start_waits_and_does_not_reach_them(tmp_path):
     # the parent's own, after the block
     assert output == "joined 0\n" and error.count("Traceback") == 1
     assert process.returncode in (1, -signal.SIGINT)
+
+
+def test_ctrl_c_while_multiprocessing_starts_its_helper_waits(monkeypatch):
+    try:
+        from multiprocessing import resource_tracker
+    except ImportError:  # its module in Python 3.6
+        from multiprocessing import semaphore_tracker as resource_tracker
+    monkeypatch.setattr(
+        resource_tracker, "ensure_running", lambda: os.kill(os.getpid(), signal.SIGINT)
+    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    begun = []
+    try:
+        with pytest.raises(KeyboardInterrupt), starting_workers():
+            begun.append(True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert begun == [True]
 
 
 def test_a_folder_is_held_by_one(tmp_path):
