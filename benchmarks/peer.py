@@ -4,6 +4,7 @@ Both need Python 3.6. A virtual environment is made once under ``.cache/peer``, 
 it works on request, so that both sides can be timed alternately without start-up.
 """
 
+import contextlib
 import glob
 import os
 import shutil
@@ -103,7 +104,8 @@ class PeerProcess:
         return self
 
     def __exit__(self, *_):
-        self._process.communicate("")
+        with contextlib.suppress(BrokenPipeError):  # it has ended already
+            self._process.communicate("")
         self._folder.cleanup()
 
     def seconds(self):
@@ -117,15 +119,20 @@ class PeerProcess:
             return dict(result)
 
     def _ask(self, request):
-        self._process.stdin.write(request + "\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: there is no answer
+            self._process.stdin.write(request + "\n")
+            self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            with open(self._log) as log:
-                last = [line for line in log.read().splitlines() if "Error" in line][-1:]
             raise InputError(
                 "The published system ended early ({}); remove {} and try again.".format(
-                    "".join(last), os.path.dirname(os.path.dirname(_PYTHON))
+                    self._last_words(), os.path.dirname(os.path.dirname(_PYTHON))
                 )
             )
         return answer
+
+    def _last_words(self):
+        """Return the error that the process printed last, and its exit status."""
+        with open(self._log) as log:
+            errors = [line.strip() for line in log if "Error" in line]
+        return ", ".join(errors[-1:] + ["exit status {}".format(self._process.wait())])

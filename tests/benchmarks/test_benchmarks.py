@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks import growth, growth_photos
+from benchmarks import growth, growth_photos, peer
 from utils.errors import InputError
 
 FAST = {
@@ -164,3 +164,11 @@ def test_results_are_counted_while_they_are_removed(tmp_path, monkeypatch):
     results.look()
     assert results.counts == [3, 3, 3]
     assert sorted(os.listdir(str(tmp_path))) == ["photo2.mat", "photo2.obj"]
+
+
+def test_a_published_system_that_ends_early_is_told_with_its_exit_status(monkeypatch):
+    monkeypatch.setattr(peer, "peer_python", lambda: "false")
+    with peer.PeerProcess("demo", {}) as process:
+        process._process.wait()
+        with pytest.raises(InputError, match=r"ended early \(exit status 1\); remove .*peer"):
+            process.seconds()
