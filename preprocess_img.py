@@ -39,15 +39,13 @@ from utils.photo_sets import PhotoSet, split_people
 from utils.photos import Photo, find_photos_or_example
 from utils.report import Report
 from utils.scheduler import Preparation, Workers, add_scheduler_flag, divide
-from utils.workers import begin_worker, starting_workers
-
-# With several workers, each computes on one thread: more threads than cores slow all of them down.
-_THREAD_LIMITS = (
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
+from utils.workers import (
+    begin_worker,
+    limit_threads,
+    single_threaded_children,
+    starting_workers,
 )
+
 SKIPPED_FILE = "skipped.txt"
 
 _Settings = Tuple[str, Optional[str], str, bool, bool]  # folder, face model, detector, flags
@@ -181,10 +179,11 @@ def _work(photos: Sequence[Photo], arguments: argparse.Namespace, report: Report
         futures: Dict[concurrent.futures.Future, Photo] = {}
         try:
             if photos:
-                with starting_workers():  # this process must not load TensorFlow before it forks
+                # This process must not load TensorFlow before it forks.
+                with starting_workers(), single_threaded_children():
                     check = executor.submit(_check_networks, settings)
                 check.result()
-            with starting_workers():
+            with starting_workers(), single_threaded_children():
                 futures.update(
                     (executor.submit(_preprocess, settings, photo), photo) for photo in photos
                 )
@@ -218,6 +217,7 @@ def _work_on_cluster(
 
 def _prepare(settings: _Settings) -> Preparation:
     """Make a worker of the cluster ready."""
+    limit_threads()
     preprocessor, model = _make_preprocessor(settings)
     preprocessor.check_networks()
 
@@ -248,9 +248,6 @@ def _count(name: str, problem: Optional[str], report: Report) -> None:
 
 def _executor(workers: int) -> concurrent.futures.Executor:
     """Return a pool of worker processes."""
-    if workers > 1:
-        for name in _THREAD_LIMITS:
-            os.environ.setdefault(name, "1")
     if sys.version_info < (3, 7):  # only fork, which is safe before TensorFlow is loaded
         return concurrent.futures.ProcessPoolExecutor(workers)
     return concurrent.futures.ProcessPoolExecutor(

@@ -10,10 +10,9 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 from synthesis.compositing import Painter, PaintingSettings, RenderedFace
 from utils.errors import InputError
-from utils.workers import begin_worker, starting_workers
+from utils.workers import begin_worker, single_threaded_children, starting_workers
 
 _POLL_INTERVAL = 0.2  # seconds
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def paint_all(
@@ -40,7 +39,7 @@ def paint_all(
     ready: "queue.Queue[Any]" = queue.Queue(maxsize=2 * workers)
     stop = threading.Event()
     producer = threading.Thread(target=_produce, args=(batches, ready, stop), daemon=True)
-    with starting_workers():
+    with starting_workers(), single_threaded_children():
         pool = [_Worker(settings) for _ in range(workers)]
     try:
         producer.start()
@@ -111,17 +110,7 @@ class _Worker:
         self._process = context.Process(
             target=_work, args=(settings, other_end, os.getpid()), daemon=True
         )
-        # One thread per process: workers already occupy all cores.
-        before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
-        os.environ.update((name, "1") for name in _THREAD_LIMITS)
-        try:
-            self._process.start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name)
-                else:
-                    os.environ[name] = value
+        self._process.start()
         other_end.close()
 
     def send(self, faces: List[RenderedFace]) -> None:

@@ -13,6 +13,14 @@ import threadpoolctl
 
 _Item = TypeVar("_Item")
 
+# Variables by which TensorFlow and linear algebra limit their threads.
+_THREAD_LIMITS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
 _POLL_SECONDS = 0.1  # after which a waiting thread looks whether it is to stop
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 _REUSED_BYTES = 32 << 20  # largest block that glibc reuses by itself
@@ -40,6 +48,32 @@ def starting_workers() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def limit_threads() -> None:
+    """Let this process compute on one thread, unless the user's variables say otherwise.
+
+    Call it before TensorFlow's first session. The last bits of a convolution depend on the number
+    of threads, on some processors.
+    """
+    for name in _THREAD_LIMITS:
+        os.environ.setdefault(name, "1")
+
+
+@contextlib.contextmanager
+def single_threaded_children() -> Iterator[None]:
+    """Let processes that start in the block compute on one thread, see :func:`limit_threads`.
+
+    Several workers already occupy all cores, and one alone gives the same bytes as several.
+    """
+    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
+    limit_threads()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
 
 
 def begin_worker(parent: int) -> None:

@@ -119,12 +119,14 @@ def two_hosts():
         return ["127.0.0.1:{}".format(each.getsockname()[1]) for each in sockets]
 
 
-@pytest.mark.parametrize("network, steps", [("r_net", 2), ("gcn", 20)])
-def test_two_workers_equal_one_with_the_whole_batch(workshop, network, steps):
+@pytest.mark.parametrize("network, steps, tolerance", [("r_net", 2, 1e-4), ("gcn", 20, 1e-5)])
+def test_two_workers_equal_one_with_the_whole_batch(workshop, network, steps, tolerance):
     """The weights of the mesh generator, and the sums of R-Net's gradients.
 
     Adam moves a weight whose gradient is rounding noise as far as any other one, so weights below
-    the zero heads of an untrained R-Net differ by some steps of noise.
+    the zero heads of an untrained R-Net differ by some steps of noise. The heads differ so after
+    the first step, and with them the gradients below at the second: by 1e-6 to 2e-5 of the
+    largest, depending on the processor.
     """
     found = {}
     for workers in ("1", "2"):
@@ -137,7 +139,8 @@ def test_two_workers_equal_one_with_the_whole_batch(workshop, network, steps):
     compared = [name for name in one if network == "gcn" or "/Adam" in name]
     for variable in compared:
         largest = np.abs(one[variable]).max()
-        np.testing.assert_allclose(two[variable], one[variable], rtol=0, atol=1e-5 * (1 + largest))
+        atol = tolerance * (1 + largest)
+        np.testing.assert_allclose(two[variable], one[variable], rtol=0, atol=atol)
     moments = [name for name in one if name.endswith("/Adam")]
     assert moments and max(np.abs(one[name]).max() for name in moments) > 1e-3
 

@@ -1,5 +1,8 @@
-"""Small linear algebra keeps to one thread, so that busy cores do not slow it down."""
+"""Threads: small linear algebra and worker processes keep to one."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,7 +13,7 @@ from face_model import load_face_model
 from fitting import landmarks as landmark_fitting
 from fitting import lighting as light_fitting
 from tests.paths import TOY_MODEL
-from utils.workers import one_blas_thread
+from utils.workers import one_blas_thread, single_threaded_children
 
 
 def threads():
@@ -78,3 +81,12 @@ def test_light_is_fitted_on_one_thread(monkeypatch):
         model, samples, random.standard_normal((model.vertex_count, 9))
     )
     assert seen and set(seen) == {1}
+
+
+def test_children_compute_on_one_thread_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    code = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['TF_NUM_INTRAOP_THREADS'])"
+    with single_threaded_children():
+        said = subprocess.check_output([sys.executable, "-c", code])
+    assert said == b"3 1\n" and "TF_NUM_INTRAOP_THREADS" not in os.environ
