@@ -6,8 +6,8 @@
     python obj.py --input me.jpg --neutral --expression_of laughing.jpg
 
 Writes for each face NAME_mesh.obj (vertex colors), NAME.obj with NAME.mtl and NAME_texture.png
-(the photo, unwrapped), NAME_albedo.png (the texture without the light of the photo),
-NAME_normal_map.png (in object space), NAME.ply (vertex colors), NAME.stl (millimeters) and
+(the photo, unwrapped), NAME_albedo_map.png (the texture without the light of the
+photo), NAME_normal_map.png (in object space), NAME.ply (vertex colors), NAME.stl (millimeters) and
 NAME.glb. OBJ and PLY keep the pose of the photo, in decimeters or --unit, with the camera at
 (0, 0, 10) dm. The glTF is upright, in meters; with the open face model it has ARKit's 52 blend
 shapes as morph targets, set to the expression in the photo.
@@ -31,7 +31,7 @@ from typing import Collection, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from face_model.flame import FLAME_HELP, find_flame
-from face_model.head import has_head, load_head
+from face_model.head import find_head, load_head
 from face_model.model import FaceModel
 from geometry.camera import MILLIMETERS_PER_DM
 from mesh.expression import expression_of, replace_expression
@@ -56,7 +56,7 @@ from reconstruction.face import Reconstruction, mesh_variants
 from reconstruction.face_source import FaceSource
 from reconstruction.people import write_photos_and_people
 from utils.arguments import positive_int
-from utils.errors import InputError, run_main
+from utils.errors import InputError, log_notes, run_main
 from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
 from utils.photos import find_photos
@@ -68,7 +68,11 @@ UNITS = {"dm": 1.0, "cm": 10.0, "mm": 100.0, "m": 0.1}  # lengths of a decimeter
 
 
 def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
-    """Parse the command line."""
+    """Parse the command line.
+
+    Raises:
+        InputError: --flame is given without --as flame.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -122,6 +126,12 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     if arguments.topology and not _UNTEXTURED.intersection(arguments.formats):
         parser.error(
             "argument --as: --formats needs one of {}".format(", ".join(sorted(_UNTEXTURED)))
+        )
+    if arguments.flame and not arguments.topology:
+        raise InputError(
+            "--flame {}: no mesh in FLAME's topology is asked for; give --as flame too".format(
+                arguments.flame
+            )
         )
     return arguments
 
@@ -221,11 +231,25 @@ def find_meshes(
     Raises:
         InputError: the model has no head, or FLAME's file is missing or damaged.
     """
+    # 1. the whole head, which FLAME's mesh follows too if it is there
     model = source.model
     template = find_flame(arguments.flame) if arguments.topology == "flame" else None
-    head = None
-    if arguments.head or (template and has_head(model)):
-        head = make_whole_head(model, load_head(model), source.uv_map)
+    extension = head = None
+    if arguments.head:
+        extension = load_head(model)
+    elif template:
+        extension = find_head(model)
+        if extension is None:
+            log_notes(
+                [
+                    "--as flame: no head of {} is known; FLAME's vertices behind the face follow "
+                    "their neighbors".format(model.name)
+                ]
+            )
+    if extension:
+        head = make_whole_head(model, extension, source.uv_map)
+
+    # 2. FLAME's mesh
     if template is None:
         return head, None
     flame = make_flame_mesh(template, model, head)
@@ -307,7 +331,7 @@ def _write_maps(
 ) -> None:
     """Write further maps of ``size`` pixels in the layout of the texture, see `write_meshes`."""
     if albedo is not None and "albedo" in formats:
-        write_texture(stem + "_albedo.png", albedo)
+        write_texture(stem + "_albedo_map.png", albedo)
     if "normals" in formats:
         normals = bake_normals(reconstruction, model, uv_map, size)
         write_texture(stem + "_normal_map.png", normals)

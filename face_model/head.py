@@ -5,7 +5,7 @@ and expression move all of them.
 """
 
 import os
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Mapping, NamedTuple, Optional
 
 import numpy as np
 
@@ -48,13 +48,8 @@ def write_head(head: HeadExtension, path: str) -> None:
         write_mat(file, fields)
 
 
-def has_head(model: FaceModel) -> bool:
-    """Return True for the open face model, whose mesh ends at the face."""
-    return model.name.startswith("open face model")
-
-
 def load_head(model: FaceModel, folder: str = BFM_DIR) -> HeadExtension:
-    """Return the head of a face model.
+    """Return the head of a face model, as :func:`find_head` does.
 
     Args:
         model: the face model.
@@ -63,17 +58,37 @@ def load_head(model: FaceModel, folder: str = BFM_DIR) -> HeadExtension:
     Raises:
         InputError: the model has no head, or its file is missing or damaged.
     """
-    path = head_path(os.path.join(folder, OPEN_MODEL_FILE))
-    if not has_head(model):
+    head = find_head(model, folder)
+    if head is None:
+        path = _path_in(folder)
+        problem = "is not the head of {}".format(model.name)
+        if not os.path.isfile(path):
+            problem = "is not there"
         raise InputError(
-            "--head: nothing is known beyond the mesh of {}; use --face_model open".format(
-                model.name
-            )
+            "--head: {} {}; run 'make face-model', and use --face_model open".format(path, problem)
         )
+    return head
+
+
+def find_head(model: FaceModel, folder: str = BFM_DIR) -> Optional[HeadExtension]:
+    """Return the head of a face model; None without a file, or if it is of another model.
+
+    The file belongs to the model whose numbers have the fingerprint that it names.
+
+    Args:
+        model: the face model.
+        folder: the data folder with the models.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = _path_in(folder)
     if not os.path.isfile(path):
-        raise InputError("{}: the head is not built yet; run 'make face-model'".format(path))
+        return None
     try:
         head = _from_fields(read_mat(path))
+        if head.face_fingerprint != model.fingerprint():
+            return None
         _validate(head, model)
     except (KeyError, ValueError, TypeError, IndexError, OverflowError) as error:
         raise InputError(
@@ -92,10 +107,12 @@ def _from_fields(fields: Mapping[str, Any]) -> HeadExtension:
     )
 
 
+def _path_in(folder: str) -> str:
+    return head_path(os.path.join(folder, OPEN_MODEL_FILE))
+
+
 def _validate(head: HeadExtension, model: FaceModel) -> None:
     """Raise a ValueError if a head does not fit its face model."""
-    if head.face_fingerprint != model.fingerprint():
-        raise ValueError("it belongs to another face model")
     count = len(head.mean_shape)
     shapes = (
         (head.identity_basis, (3 * count, model.identity_count)),

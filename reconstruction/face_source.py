@@ -165,6 +165,7 @@ class FaceSource(abc.ABC):
         """
         with futures.ThreadPoolExecutor(max_workers=1) as executor:
             for photo, future in iterate_ahead(executor, self.locate, photos):
+                report.note("looking for the face in {}".format(photo.name))
                 try:
                     faces = future.result()
                 except InputError as error:
@@ -220,7 +221,13 @@ class FaceSource(abc.ABC):
 
     def progress_note(self, count: int, report: Report) -> Progress:
         """Return a function that notes the step of fitting ``count`` faces on a report."""
-        return lambda step: report.note("fitting {}, step {}/{}".format(count, step, self._steps))
+
+        def note(step: int) -> None:
+            faces = "{} face{}".format(count, "" if count == 1 else "s")
+            text = "fitting {}, step {}/{}".format(faces, step, self._steps)
+            report.note(text, step / max(self._steps, 1))
+
+        return note
 
     def _write(
         self,

@@ -164,8 +164,8 @@ class ResultPage:
             overlaid = paste_crop(face.photo, reconstruction.overlay, face.alignment)
             html_of_photo = _PHOTO_OF_PERSON.format(
                 name=html.escape(face.name),
-                photo=_data_url(_cut_around_face(face, face.photo, _SMALL_TILE)),
-                overlay=_data_url(_cut_around_face(face, overlaid, _SMALL_TILE)),
+                photo=_data_url(cut_around_face(face, face.photo, _SMALL_TILE)),
+                overlay=_data_url(cut_around_face(face, overlaid, _SMALL_TILE)),
             )
             self.figures.append(Figure("photo", html_of_photo))
 
@@ -244,7 +244,7 @@ class ResultPage:
         return _FIGURE.format(
             name=html.escape(face.name),
             choices=choices,
-            photo=_data_url(_cut_around_face(face, face.photo)),
+            photo=_data_url(cut_around_face(face, face.photo)),
             overlay=variants[-1].pop("overlay"),
             variants=json.dumps(variants),
         )
@@ -259,7 +259,7 @@ class ResultPage:
         face = variant.face
         overlaid = paste_crop(face.photo, variant.overlay, face.alignment)
         data["texture"] = _data_url(texture)
-        data["overlay"] = _data_url(_cut_around_face(face, overlaid))
+        data["overlay"] = _data_url(cut_around_face(face, overlaid))
         return data
 
     def _mesh(self, vertices: np.ndarray) -> Dict[str, Any]:
@@ -295,8 +295,17 @@ def _choice(name: str, labels: Sequence[str], chosen: int) -> str:
     return '<span class="choice" data-name="{}">{}</span>'.format(name, buttons)
 
 
-def _cut_around_face(face: LocatedFace, picture: np.ndarray, tile: int = _TILE) -> np.ndarray:
-    """Return a square of a picture of the photo, centered on the face where the photo allows."""
+def cut_around_face(face: LocatedFace, picture: np.ndarray, tile: int = _TILE) -> np.ndarray:
+    """Return a square of a picture of the photo, centered on the face where the photo allows.
+
+    Args:
+        face: the located face.
+        picture: [H, W, 3] uint8 RGB, as large as the photo.
+        tile: width of the square that is returned, pixels.
+
+    Returns:
+        [tile, tile, 3] uint8 RGB.
+    """
     # 1. the square in pixel corners, moved into the picture
     low, high = -0.5, IMAGE_SIZE - 0.5
     corners = np.array([[low, low], [high, low], [low, high], [high, high]])

@@ -18,7 +18,7 @@ from mesh.uv_unwrap import UVMap
 from reconstruction.face import LocatedFace, Reconstruction
 from reconstruction.face_source import FaceSource
 from utils.atomic import atomic_path
-from utils.errors import InputError, join_first, log_notes
+from utils.errors import InputError, join_first
 from utils.mat_files import write_mat
 from utils.photo_sets import PhotoSet
 from utils.photos import read_photo
@@ -101,6 +101,7 @@ def iterate_people(
     report: Report,
     on_photo: Callable[[Reconstruction], Any],
     keep_all: bool = False,
+    texture_size: Optional[int] = None,
 ) -> Iterator[Person]:
     """Yield the people whose photos are given, each after all of its photos.
 
@@ -111,6 +112,7 @@ def iterate_people(
         report: a ``Report``, which counts photos; one that fails or shows somebody else is skipped.
         on_photo: callable taking the ``Reconstruction`` of each photo.
         keep_all: keep photos that seem to show somebody else.
+        texture_size: width of the textures, a power of two; None for the resolution of the photos.
     """
     for photos in sets:
         located = source.iterate_located(photos.photos, report)
@@ -119,7 +121,9 @@ def iterate_people(
             (faces, []) if keep_all else _leave_out(source, photos.title, faces, report)
         )
         if kept:
-            yield _reconstruct(source, photos.name, kept, left_out, uv_map, report, on_photo)
+            yield _reconstruct(
+                source, photos.name, kept, left_out, uv_map, report, on_photo, texture_size
+            )
 
 
 def _leave_out(
@@ -130,7 +134,7 @@ def _leave_out(
     try:
         comparison = source.find_strangers(faces) if faces else None
     except InputError as error:
-        log_notes(["photos of {} are not checked for other people: {}".format(name, error)])
+        report.remark("photos of {} are not checked for other people: {}".format(name, error))
         return faces, []
     if comparison is None:
         return faces, []
@@ -151,15 +155,13 @@ def _leave_out(
             ),
         )
     if len(faces) == 2 and comparison.distances[0] > comparison.largest_distance:
-        log_notes(
-            [
-                "{} and {} may show two people (distance {:.2f}, of one up to {:.2f})".format(
-                    faces[0].photo_path,
-                    faces[1].photo_path,
-                    comparison.distances[0],
-                    comparison.largest_distance,
-                )
-            ]
+        report.remark(
+            "{} and {} may show two people (distance {:.2f}, of one up to {:.2f})".format(
+                faces[0].photo_path,
+                faces[1].photo_path,
+                comparison.distances[0],
+                comparison.largest_distance,
+            )
         )
     return kept, left_out
 
@@ -172,6 +174,7 @@ def _reconstruct(
     uv_map: UVMap,
     report: Report,
     on_photo: Callable[[Reconstruction], Any],
+    texture_size: Optional[int],
 ) -> Person:
     """Return the person of some faces; arguments of :func:`iterate_people`."""
     # 1. coefficients, and the face without expression
@@ -186,8 +189,9 @@ def _reconstruct(
         face = faces[i]._replace(photo=read_photo(faces[i].photo_path))
         (result,) = source.decode([face], found.coefficients[i : i + 1])
         if texture is None:
-            texture = PersonTexture(model, uv_map, person_texture_size(result, model, uv_map))
-        report.note("texture of {}".format(os.path.basename(name)))
+            size = texture_size or person_texture_size(result, model, uv_map)
+            texture = PersonTexture(model, uv_map, size)
+        report.note("texture of {} from {}".format(os.path.basename(name), result.face.name))
         texture.add(result)
         on_photo(result)
         report.step()
@@ -228,7 +232,7 @@ def write_person(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -
     # 1. numbers
     stem = os.path.join(folder, person.name)
     with atomic_path(stem + ".mat") as temporary, open(temporary, "wb") as file:
-        write_mat(file, _build_mat_fields(person, model))
+        write_mat(file, build_person_fields(person, model))
 
     # 2. the textured mesh
     paths = write_textured_obj(
@@ -251,7 +255,7 @@ def write_person(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -
     return [stem + ".mat"] + paths + [stem + ".glb"]
 
 
-def _build_mat_fields(person: Person, model: FaceModel) -> Dict[str, Any]:
+def build_person_fields(person: Person, model: FaceModel) -> Dict[str, Any]:
     """Return the fields of a person's ``NAME.mat``."""
     fields = {
         "coeff": person.coefficients[np.newaxis].astype(np.float32),

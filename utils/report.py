@@ -79,8 +79,13 @@ class Report:
             self._bar.total += count
             self._bar.refresh()
 
-    def note(self, text: str) -> None:
-        """Show the current activity behind the bar."""
+    def note(self, text: str, share: Optional[float] = None) -> None:
+        """Show the current activity behind the bar.
+
+        Args:
+            text: the activity.
+            share: its finished share, 0..1, for reports that show it; None if unknown.
+        """
         self._bar.set_postfix_str(text, refresh=True)
 
     def elapsed(self) -> float:
@@ -154,7 +159,7 @@ class RecordedReport(Report):
         """Keep a number of items that were unknown at the start."""
         self._keep("expect", count)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, share: Optional[float] = None) -> None:
         """Forget the current activity."""
         self._watch()
 

@@ -44,7 +44,10 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         "--steps", type=non_negative_int, help="photometric steps of fitting; None: the method's"
     )
     parser.add_argument(
-        "--seconds", type=positive_int, default=180, help="time after which a photo is given up"
+        "--seconds",
+        type=positive_int,
+        default=180,
+        help="time after which a photo is given up; several photos have several times as much",
     )
     return parser.parse_args(argv)
 
@@ -89,7 +92,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         )
         worker = FaceWorker(reconstructor)
         queue = JobQueue(worker.run, folder, seconds_to_run=arguments.seconds)
-        application = make_application(queue, reconstructor.steps)
+        application = make_application(queue)
         server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
         print("open http://{}:{} (Ctrl-C ends)".format(_ADDRESS, arguments.port), flush=True)
         server.run(sockets=[listener])

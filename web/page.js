@@ -1,15 +1,16 @@
-// Sends a photo, follows its reconstruction, and shows the face: to turn, to move, to download.
+// Sends photos, follows their reconstruction, and shows the face: to turn, to move, to download.
 "use strict";
 (function () {
   const UPLOAD_TYPE = "application/octet-stream", POLL_MILLISECONDS = 400;
+  const MAX_PHOTOS = 8; // of one person, as in application.py
   const GROUPS = [["Eyes", /^eye/], ["Brows", /^brow/], ["Jaw", /^jaw/], ["Mouth", /^(mouth|tongue)/], ["Cheeks and nose", /^(cheek|nose)/]];
   const element = (id) => document.getElementById(id);
   const view = faceViewer ? faceViewer.restingView() : {};
   let job = null, face = null, stream = null;
 
-  // The photo: chosen, dropped, pasted or taken.
+  // The photos: chosen, dropped, pasted or taken; several are of one person.
   element("file").addEventListener("change", (event) => {
-    if (event.target.files.length) send(event.target.files[0], event.target.files[0].name);
+    send([...event.target.files]);
     event.target.value = "";
   });
   for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, (event) => {
@@ -19,11 +20,9 @@
   for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, () => element("drop").classList.remove("over"));
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    if (event.dataTransfer.files.length) send(event.dataTransfer.files[0], event.dataTransfer.files[0].name);
+    send([...event.dataTransfer.files]);
   });
-  document.addEventListener("paste", (event) => {
-    if (event.clipboardData.files.length) send(event.clipboardData.files[0], "pasted photo");
-  });
+  document.addEventListener("paste", (event) => send([...event.clipboardData.files]));
   function stopCamera() {
     if (stream) stream.getTracks().forEach((track) => track.stop());
     stream = null;
@@ -47,7 +46,7 @@
     [still.width, still.height] = [video.videoWidth, video.videoHeight];
     still.getContext("2d").drawImage(video, 0, 0);
     stopCamera();
-    still.toBlob((blob) => send(blob, "camera"), "image/jpeg", 0.95);
+    still.toBlob((blob) => send([new File([blob], "camera")]), "image/jpeg", 0.95);
   });
 
   // The job: sent, followed, deleted.
@@ -65,39 +64,46 @@
     element("progress").hidden = true;
     show("Canceled.");
   });
-  async function send(photo, name) {
+  async function send(photos) {
+    if (!photos.length) return;
+    if (photos.length > MAX_PHOTOS) {
+      show(photos.length + " photos; choose " + MAX_PHOTOS + " at most, all of one person.", true);
+      return;
+    }
     forget();
     stopCamera();
     element("result").hidden = true;
     element("progress").hidden = false;
     element("bar").removeAttribute("value");
-    show("Sending " + name);
+    const names = photos.map((photo) => photo.name);
+    show("Sending " + names.join(", "));
     try {
-      const answer = await fetch("/faces", { method: "POST", body: photo, headers: { "Content-Type": UPLOAD_TYPE } });
+      const query = new URLSearchParams(photos.map((photo) => ["photo", photo.size + ":" + photo.name]));
+      const answer = await fetch("/faces?" + query, { method: "POST", body: new Blob(photos), headers: { "Content-Type": UPLOAD_TYPE } });
       const state = await answer.json();
       if (!answer.ok) throw new Error(state.message);
       job = state.id;
-      await follow(state.id, name);
+      await follow(state.id, names);
     } catch (error) {
       element("progress").hidden = true;
       show(error instanceof TypeError ? "The server does not answer; is it still running?" : error.message, true);
     }
   }
-  async function follow(id, name) {
+  async function follow(id, names) {
     while (job === id) {
       const answer = await fetch("/faces/" + id), state = await answer.json();
       if (job !== id) return;
       if (!answer.ok || state.state === "failed") throw new Error(state.message);
       if (state.state === "done") {
-        await open(id, name);
+        await open(id, names);
         element("progress").hidden = true;
-        show(state.message ? "Doubtful: " + state.message + "." : "Done.");
+        show(state.message ? "Done, but:\n" + state.message : "Done.");
         return;
       }
       if (state.state === "waiting") show(state.before === 1 ? "Waiting for one other photo" : "Waiting for " + state.before + " other photos");
-      else show(state.step ? "Fitting, step " + state.step + " of " + state.steps : "Looking for the face");
-      if (state.step && state.steps) element("bar").value = state.step / state.steps;
-      else element("bar").removeAttribute("value");
+      else show(state.activity.charAt(0).toUpperCase() + state.activity.slice(1));
+      if (state.share === null) element("bar").removeAttribute("value");
+      else element("bar").value = state.share;
       await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
     }
   }
@@ -153,9 +159,11 @@
     face.parts.forEach((part, index) => faceViewer.setPositions(face.drawn[index], pose(part, face.now)));
     redraw();
   }
-  async function open(id, name) {
-    element("name").textContent = name;
+  async function open(id, names) {
+    element("name").textContent = names.join(", ");
     element("picture").src = "/faces/" + id + "/face.jpg";
+    element("picture").alt = (names.length > 1 ? "The photos" : "The photo") + " with the reconstruction laid in";
+    element("reset").hidden = names.length > 1; // the face of several photos is at rest
     document.querySelectorAll("#downloads a").forEach((link) => { link.href = "/faces/" + id + "/" + link.dataset.file; });
     element("result").hidden = false;
     if (!faceViewer) {
@@ -183,7 +191,8 @@
     return name.replace(/([A-Z])/g, " $1").toLowerCase();
   }
   function listActions() {
-    const taken = new Set();
+    const moves = (index) => face.parts.some((part) => part.targets[index].values.some(Boolean));
+    const taken = new Set(face.names.map((_, index) => index).filter((index) => !moves(index)));
     element("actions").replaceChildren(...[...GROUPS, ["More", /./]].map(([title, pattern]) => {
       const group = document.createElement("details"), summary = document.createElement("summary");
       summary.textContent = title;

@@ -14,7 +14,7 @@ from geometry.normals import surface_normals
 from mesh.flame_mesh import FlameMesh, in_flame_topology
 from mesh.uv_unwrap import unwrap_uv
 from tests.toy_reconstruction import closed_face_model, toy_reconstruction
-from utils.errors import InputError
+from utils.errors import InputError, run_main
 from utils.pickle_files import read_pickled_arrays
 
 pytest.importorskip("igl")
@@ -212,3 +212,14 @@ def test_files_that_are_not_flame_are_named(tmp_path):
     (tmp_path / "cut.pkl").write_bytes(pickle.dumps(content)[:5000])
     with pytest.raises(InputError, match="cut.pkl: not a pickle of plain arrays"):
         find_flame(str(tmp_path / "cut.pkl"))
+
+
+def test_a_file_of_flame_that_nothing_uses_is_an_error(tmp_path, capsys):
+    flags = ["--flame", str(tmp_path / "flame.npz")]
+    with pytest.raises(SystemExit) as ended:
+        run_main(obj.main, flags)
+    assert ended.value.code == 1
+    assert "flame.npz: no mesh in FLAME's topology is asked for; give --as flame too" in (
+        capsys.readouterr().err
+    )
+    assert obj.parse_arguments(flags + ["--as", "flame"]).flame == flags[1]

@@ -22,7 +22,7 @@ from mesh.morph_targets import REMAINDER, make_rig, upright_shape
 from mesh.obj_ply import write_textured_obj
 from mesh.texture_baking import bake_texture, remove_light
 from mesh.uv_unwrap import unwrap_uv
-from reconstruction.face_views import draw_attributes, photo_view
+from reconstruction.face_views import KINDS, draw_attributes, photo_view
 from tests.toy_reconstruction import closed_face_model, toy_face_model, toy_reconstruction
 from utils.errors import InputError
 
@@ -67,17 +67,20 @@ def load(folder, name):
 
 
 def test_written_files(written):
-    assert sorted(os.listdir(written[0])) == [
+    names = sorted(os.listdir(written[0]))
+    assert names == [
         "my face.glb",
         "my face.obj",
         "my face.ply",
         "my face.stl",
-        "my face_albedo.png",
+        "my face_albedo_map.png",
         "my face_mesh.obj",
         "my face_normal_map.png",
         "my_face.mtl",
         "my_face_texture.png",
     ]
+    pictures = {"my face_{}.png".format(kind) for kind in KINDS}
+    assert pictures.isdisjoint(names)  # renderer.py may write to the same folder
 
 
 @pytest.mark.parametrize("name", ["my face.ply", "my face_mesh.obj"])

@@ -347,7 +347,7 @@ def test_pictures_of_the_refined_mesh_are_drawn(clone):
 
 def test_meshes_are_written(clone):
     clone.run("python obj.py {} --texture_size 256".format(USE_R_NET))
-    ends = (".obj", "_mesh.obj", ".mtl", "_texture.png", "_albedo.png", "_normal_map.png")
+    ends = (".obj", "_mesh.obj", ".mtl", "_texture.png", "_albedo_map.png", "_normal_map.png")
     ends += (".ply", ".stl", ".glb")
     assert clone.files("output", "meshes") == {"portrait" + end for end in ends}
 

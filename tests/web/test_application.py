@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from tests.web.toy_page import ACTIONS, STEPS, toy_worker
+from tests.web.toy_page import ACTIONS, toy_worker
 from utils.paths import REPO_ROOT
 from web.faces import FILES
 from web.jobs import JobQueue
@@ -37,7 +37,7 @@ def worker():
 @pytest.fixture
 def client(worker, tmp_path):
     application = web_application.make_application(
-        JobQueue(worker.run, str(tmp_path), most_waiting=2), STEPS
+        JobQueue(worker.run, str(tmp_path), most_waiting=2)
     )
     with testclient.TestClient(application, base_url="http://127.0.0.1:8000") as client:
         yield client
@@ -46,6 +46,14 @@ def client(worker, tmp_path):
 
 def send(client, content, **headers):
     return client.post("/faces", content=content, headers=dict(BINARY, **headers))
+
+
+def send_person(client, photos):
+    """Send the photos of one person, a dict of name -> content."""
+    sizes = ["{}:{}".format(len(content), name) for name, content in photos.items()]
+    return client.post(
+        "/faces", params={"photo": sizes}, content=b"".join(photos.values()), headers=BINARY
+    )
 
 
 def finished(client, name):
@@ -63,7 +71,7 @@ def test_a_photo_becomes_a_face_to_download(client):
     assert answer.status_code == 202
     name = answer.json()["id"]
     state = finished(client, name)
-    assert (state["state"], state["step"], state["steps"]) == ("done", STEPS, STEPS)
+    assert (state["state"], state["message"]) == ("done", "")
     files = {file: client.get("/faces/{}/{}".format(name, file)) for file in FILES}
     assert all(answer.status_code == 200 for answer in files.values())
     scene = trimesh.load(io.BytesIO(files["face.glb"].content), file_type="glb")
@@ -75,6 +83,75 @@ def test_a_photo_becomes_a_face_to_download(client):
     assert fields["lm_68p"].shape == (68, 2)
     with Image.open(io.BytesIO(files["face.jpg"].content)) as image:
         assert np.asarray(image).std() > 10
+
+
+def test_several_photos_become_one_person(client):
+    trimesh = pytest.importorskip("trimesh")
+    names = ["a/me.png", "me.png", "<i>.png"]
+    answer = send_person(client, dict(zip(names, [picture("gray")] * 3)))
+    assert answer.status_code == 202
+    name = answer.json()["id"]
+    state = finished(client, name)
+    assert (state["state"], state["message"]) == ("done", "")
+    assert state["activity"] == "texture of the person from <i>.png"
+    files = {file: client.get("/faces/{}/{}".format(name, file)) for file in FILES}
+    assert all(answer.status_code == 200 for answer in files.values())
+
+    # one head at rest, whose texture has no light
+    (mesh,) = trimesh.load(
+        io.BytesIO(files["face.glb"].content), file_type="glb", process=False
+    ).geometry.values()
+    fields = scipy.io.loadmat(io.BytesIO(files["face.mat"].content))
+    np.testing.assert_allclose(
+        np.ptp(mesh.vertices, axis=0), np.ptp(fields["face_shape"], 0) / 10, rtol=1e-4
+    )
+    with zipfile.ZipFile(io.BytesIO(files["face.zip"].content)) as archive:
+        texture = archive.read("face_texture.png")
+    assert texture == files["albedo.png"].content
+
+    # the numbers of each photo, and a square for each in the picture
+    wanted = ["me.png", "me.png_2", "<i>.png"]
+    assert [text.strip() for text in np.hstack(fields["photos"].ravel())] == wanted
+    photos = files["face.json"].json()["photos"]
+    assert [photo["name"] for photo in photos] == wanted
+    assert photos[0]["weights"][ACTIONS[0]] == 0.0 and photos[0]["camera_photo"]["width"] == 400
+    with Image.open(io.BytesIO(files["face.jpg"].content)) as image:
+        pixels = np.asarray(image)
+    half = len(pixels) // 2
+    assert pixels.shape[0] == pixels.shape[1]
+    assert pixels[:half].std() > 10 and pixels[half + 8 :, half + 8 :].std() < 2  # three of four
+
+
+def test_what_shows_no_face_or_somebody_else_is_named_and_left_out(client):
+    photos = {"me.png": picture("gray"), "notes.txt": b"just text", "dark.png": picture("black")}
+    photos.update({"also me.png": picture("gray"), "zoe.png": picture("red"), "empty.png": b""})
+    name = send_person(client, photos).json()["id"]
+    state = finished(client, name)
+    assert state["state"] == "done"
+    lines = state["message"].splitlines()
+    assert len(lines) == 4 and all(line.startswith("left out: ") for line in lines)
+    assert lines[0].startswith("left out: notes.txt cannot be read as a photo")
+    assert lines[1] == "left out: dark.png: no face found"
+    assert lines[2].startswith("left out: empty.png is empty")
+    assert lines[3] == "left out: zoe.png shows somebody else than most photos"
+    data = client.get("/faces/{}/face.json".format(name)).json()
+    assert [photo["name"] for photo in data["photos"]] == ["me.png", "also me.png"]
+    assert data["left_out"] == ["zoe.png"]
+
+
+def test_of_two_photos_none_is_left_out_but_doubts_are_shown(client):
+    photos = {"me.png": picture("gray"), "zoe.png": picture("red")}
+    state = finished(client, send_person(client, photos).json()["id"])
+    assert state["state"] == "done" and "left out" not in state["message"]
+    assert "zoe.png: little of the face is seen surely" in state["message"]
+
+
+def test_photos_that_all_fail_get_their_reasons(client):
+    photos = {"a.txt": b"just text", "b.png": picture("black")}
+    state = finished(client, send_person(client, photos).json()["id"])
+    assert state["state"] == "failed"
+    first, second = state["message"].splitlines()
+    assert first.startswith("a.txt cannot be read as a photo") and second == "b.png: no face found"
 
 
 def test_a_deleted_face_is_gone(client):
@@ -105,6 +182,36 @@ def test_limits(client):
     assert send(client, b"0" * (web_application.MAX_UPLOAD + 1)).status_code == 413
     chunks = iter([b"0" * (web_application.MAX_UPLOAD // 2)] * 3)  # without a length
     assert client.post("/faces", content=chunks, headers=BINARY).status_code == 413
+
+
+def test_limits_of_several_photos(client):
+    most = web_application.MAX_PHOTOS
+    answer = send_person(client, {"{}.png".format(i): b"0" for i in range(most + 1)})
+    assert answer.status_code == 413 and "9 photos; send 8 at most" in answer.json()["message"]
+    large = b"0" * (web_application.MAX_UPLOAD + 1)
+    answer = send_person(client, {"a.png": b"0", "big.png": large})
+    assert answer.status_code == 413
+    assert answer.json()["message"] == "big.png has more than 25 MiB"
+    assert send_person(client, {"a.png": b"", "b.png": b""}).status_code == 400
+    with open(os.path.join(REPO_ROOT, "web", "page.js"), encoding="utf-8") as file:
+        assert "MAX_PHOTOS = {};".format(most) in file.read()
+
+
+@pytest.mark.parametrize(
+    "photos, status",
+    [
+        (["3:a", "3:b"], 400),  # the end is missing
+        (["1:a", "1:b"], 413),  # more than announced
+        (["4"], 202),  # without a name
+        (["x:a"], 400),
+        (["-4:a", "8:b"], 400),
+        (["9" * 6000 + ":a"], 400),
+        ([":a"], 400),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(client, photos, status):
+    answer = client.post("/faces", params={"photo": photos}, content=b"0123", headers=BINARY)
+    assert answer.status_code == status and (status == 202 or answer.json()["message"])
 
 
 def test_pages_of_other_sites_reach_nothing(client):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web.toy_page import STEPS, toy_worker
+from tests.web.toy_page import toy_worker
 from web.jobs import JobQueue
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 def address(tmp_path_factory):
     queue = JobQueue(toy_worker().run, str(tmp_path_factory.mktemp("faces")))
     server = uvicorn.Server(
-        uvicorn.Config(web_application.make_application(queue, STEPS), log_level="error")
+        uvicorn.Config(web_application.make_application(queue), log_level="error")
     )
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -100,6 +100,49 @@ def test_send_turn_move_and_download(address, browser, tmp_path, width):
     path = str(tmp_path / "face.glb")
     download.value.save_as(path)
     assert len(trimesh.load(path).geometry) == 1
+    assert not page.locator("html").evaluate("element => element.scrollWidth > innerWidth")
+    assert said == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_send_several_photos_of_one_person(address, browser, tmp_path, width):
+    page, said = browser.new_page(viewport={"width": width, "height": 900}), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    colors = {"<b>me.png": "gray", "me & you.png": "gray", "zoe.png": "red"}
+    for name, color in colors.items():
+        Image.new("RGB", (64, 64), color).save(str(tmp_path / name))
+
+    # 1. more than the server takes are refused at once
+    page.set_input_files("#file", [str(tmp_path / "zoe.png")] * 9)
+    page.wait_for_selector("#status.failed")
+    assert "9 photos; choose 8 at most" in page.inner_text("#status")
+
+    # 2. one head, at rest; somebody else is named
+    page.set_input_files("#file", [str(tmp_path / name) for name in colors])
+    page.wait_for_selector("#status:text-matches('^Done, but')")
+    assert "left out: zoe.png shows somebody else" in page.inner_text("#status")
+    assert page.inner_text("#name") == "<b>me.png, me & you.png, zoe.png"
+    assert page.get_by_alt_text("The photos with the reconstruction laid in").is_visible()
+    assert page.locator("#reset").is_hidden() and page.get_by_label("photo expression").count() == 0
+    first = pixels(page)
+    assert (np.abs(first - first[2, 2]).max(axis=2) > 20).mean() > 0.05
+    page.get_by_label("jaw open").fill("1")
+    assert not np.array_equal(pixels(page), first)
+
+    # 3. dropped together, they are one job too
+    page.evaluate(
+        """() => {
+          const transfer = new DataTransfer();
+          for (const name of ["a.txt", "b.txt"]) transfer.items.add(new File(["text"], name));
+          document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer }));
+        }"""
+    )
+    page.wait_for_selector("#status.failed")
+    assert "a.txt cannot be read" in page.inner_text("#status")
+    assert "b.txt cannot be read" in page.inner_text("#status")
     assert not page.locator("html").evaluate("element => element.scrollWidth > innerWidth")
     assert said == []
     page.close()
