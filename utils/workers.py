@@ -21,6 +21,7 @@ _THREAD_LIMITS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
 )
+_STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 _POLL_SECONDS = 0.1  # after which a waiting thread looks whether it is to stop
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
 _REUSED_BYTES = 32 << 20  # largest block that glibc reuses by itself
@@ -29,22 +30,22 @@ _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux's prctl
 
 @contextlib.contextmanager
 def starting_workers() -> Iterator[None]:
-    """Block Ctrl-C while worker processes start.
+    """Block Ctrl-C and SIGTERM while worker processes start.
 
-    The block must contain the start of the workers. Ctrl-C takes effect at its end in this
-    process, and never in the workers, which call :func:`begin_worker`. A terminal sends Ctrl-C to
-    the workers too, and one that is still importing its modules would print a traceback.
+    The block must contain the start of the workers. The signals take effect at its end in this
+    process, and at :func:`begin_worker` in the workers. A worker would print a traceback if a
+    terminal's Ctrl-C met it while it imports its modules, or if its parent left it half started.
     """
     try:
         from multiprocessing.resource_tracker import ensure_running
     except ImportError:  # its module in Python 3.6
         from multiprocessing.semaphore_tracker import ensure_running  # type: ignore[no-redef]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
-        # Multiprocessing's own helper is a Python that starts, too. Today's Pythons unblock Ctrl-C
-        # once it runs; so it starts now, and not with the first worker.
+        # Multiprocessing's own helper is a Python that starts, too. Today's Pythons unblock the
+        # signals once it runs; so it starts now, and not with the first worker.
         ensure_running()
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -86,7 +87,7 @@ def begin_worker(parent: int) -> None:
         parent: process id of the starting process.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     library = ctypes.CDLL(None)
     if hasattr(library, "prctl"):  # on Linux
         library.prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
