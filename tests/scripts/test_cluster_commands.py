@@ -56,7 +56,14 @@ def compare(capsys, cluster, script, folder, *arguments, flag="--output"):
     return found[0][1:]
 
 
-def test_preprocess(capsys, cluster, photos, tmp_path):
+@pytest.fixture
+def fresh_cluster(tmp_path_factory):
+    """Workers that have served no other command, and so compute on one thread if they are to."""
+    with LocalDask(str(tmp_path_factory.mktemp("fresh")), 2) as found:
+        yield found
+
+
+def test_preprocess(capsys, fresh_cluster, photos, tmp_path):
     arguments = (
         "--img_path",
         photos,
@@ -67,7 +74,7 @@ def test_preprocess(capsys, cluster, photos, tmp_path):
         "1",
     )
     summary, files = compare(
-        capsys, cluster, "preprocess_img", tmp_path, *arguments, flag="--save_path"
+        capsys, fresh_cluster, "preprocess_img", tmp_path, *arguments, flag="--save_path"
     )
     assert summary == "9 photos preprocessed, 1 skipped" and len(files) == 9 * 4 + 1
 

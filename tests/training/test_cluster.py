@@ -119,14 +119,14 @@ def two_hosts():
         return ["127.0.0.1:{}".format(each.getsockname()[1]) for each in sockets]
 
 
-@pytest.mark.parametrize("network, steps, tolerance", [("r_net", 2, 1e-4), ("gcn", 20, 1e-5)])
+@pytest.mark.parametrize("network, steps, tolerance", [("r_net", 2, 1e-3), ("gcn", 20, 1e-5)])
 def test_two_workers_equal_one_with_the_whole_batch(workshop, network, steps, tolerance):
     """The weights of the mesh generator, and the sums of R-Net's gradients.
 
     Adam moves a weight whose gradient is rounding noise as far as any other one, so weights below
     the zero heads of an untrained R-Net differ by some steps of noise. The heads differ so after
-    the first step, and with them the gradients below at the second: by 1e-6 to 2e-5 of the
-    largest, depending on the processor.
+    the first step, and with them the gradients below at the second: by up to 1e-4 of the largest,
+    their squares by 2.3e-4, depending on the processor.
     """
     found = {}
     for workers in ("1", "2"):

@@ -20,8 +20,8 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def haste(monkeypatch):
-    monkeypatch.setattr(scheduler, "_CONNECT_PATIENCE", 1.0)
+def patience(monkeypatch):
+    monkeypatch.setattr(scheduler, "_CONNECT_PATIENCE", 120.0)  # the worker may still load
     monkeypatch.setattr(scheduler, "_LOOK", 0.1)
 
 
@@ -69,6 +69,7 @@ def test_a_worker_that_differs_is_refused_by_name(cluster, tmp_path, monkeypatch
 
 def test_without_scheduler_workers_or_dask_one_sentence_says_so(tmp_path, monkeypatch):
     dask = pytest.importorskip("distributed")
+    monkeypatch.setattr(scheduler, "_CONNECT_PATIENCE", 1.0)
     with pytest.raises(InputError, match="tcp://127.0.0.1:9: no Dask scheduler answers there"):
         open_workers("tcp://127.0.0.1:9", tmp_path).__enter__()
     with dask.LocalCluster(n_workers=0, dashboard_address=":0") as empty:
