@@ -47,6 +47,15 @@ def browser():
             yield browser
 
 
+def open_page(browser, address, width):
+    """Return the page in a window of that width, and a list that its complaints are added to."""
+    page, said = browser.new_page(viewport={"width": width, "height": 900}), []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address)
+    return page, said
+
+
 def pixels(page):
     page.wait_for_timeout(500)
     shot = page.locator("#canvas").screenshot()
@@ -55,10 +64,7 @@ def pixels(page):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_send_turn_move_and_download(address, browser, tmp_path, width):
-    page, said = browser.new_page(viewport={"width": width, "height": 900}), []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(address)
+    page, said = open_page(browser, address, width)
     photo = tmp_path / "<b>me & you.png"
     Image.new("RGB", (64, 64), "gray").save(str(photo))
 
@@ -107,10 +113,7 @@ def test_send_turn_move_and_download(address, browser, tmp_path, width):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_send_several_photos_of_one_person(address, browser, tmp_path, width):
-    page, said = browser.new_page(viewport={"width": width, "height": 900}), []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(address)
+    page, said = open_page(browser, address, width)
     colors = {"<b>me.png": "gray", "me & you.png": "gray", "zoe.png": "red"}
     for name, color in colors.items():
         Image.new("RGB", (64, 64), color).save(str(tmp_path / name))
