@@ -1,4 +1,4 @@
-"""Time fitting, 240 steps in a batch of 8: ``python -m benchmarks.fitting [--json]``.
+"""Time fitting from landmarks in a batch of 8: ``python -m benchmarks.fitting [--json]``.
 
 Faces are sampled from the face model and rendered; each is fitted from its landmarks and pixels,
 start-up excluded.

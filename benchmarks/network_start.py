@@ -45,7 +45,7 @@ def parse_arguments(argv: Optional[List[str]] = None) -> argparse.Namespace:
         "--steps",
         type=int,
         nargs="+",
-        default=[20, 40, REFINING_STEPS, 160],
+        default=[5, 10, REFINING_STEPS, 40],
         help="numbers of steps from the network's coefficients",
     )
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)

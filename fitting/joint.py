@@ -6,12 +6,15 @@ losses add up, but the priors of identity and albedo count once. The photos pass
 in batches, whose gradients of the shared coefficients are added: memory does not grow with them.
 """
 
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from face_model.coefficients import Coefficients, coefficient_sizes
 from face_model.model import FaceModel
+from fitting.descent import damped, hold
+from fitting.objective import robust_scale_at
+from utils.workers import one_blas_thread
 
 PHOTOS_AT_ONCE = 8  # of one person that pass through the graph together
 
@@ -87,7 +90,73 @@ class PersonObjective:
         gradients[:, self._shared] = gradients[:, self._shared].sum(axis=0)
         return losses, gradients
 
+    def curvature(self, coefficients: np.ndarray, robust_scale: float) -> np.ndarray:
+        """Return the matrix of each photo, [B, 257, 257]; see ``PhotoObjective.curvature``."""
+        return np.concatenate(
+            [
+                batch.curvature(part, robust_scale)
+                for batch, part in zip(self._batches, self._split(coefficients))
+            ]
+        )
+
     def _split(self, coefficients: np.ndarray) -> List[np.ndarray]:
         """Return the rows of each batch."""
         starts = range(0, len(coefficients), PHOTOS_AT_ONCE)
         return [coefficients[start : start + PHOTOS_AT_ONCE] for start in starts]
+
+
+class OnePerson:
+    """The problem of fitting all photos of a person, for ``fitting.descent.minimize``.
+
+    Args:
+        person: the :class:`PersonObjective` of B photos.
+        model: the ``FaceModel``.
+    """
+
+    def __init__(self, person: PersonObjective, model: FaceModel) -> None:
+        self._person = person
+        self._shared = shared_columns(model)
+
+    def differentiate(self, x: np.ndarray, fraction: float) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the losses [B] and the gradient [B, 257] of their sum at a fraction of steps."""
+        return self._person.differentiate(x, robust_scale_at(fraction))
+
+    def total(self, losses: np.ndarray) -> np.ndarray:
+        """Return the sum of all losses, [1]."""
+        return losses.sum(keepdims=True)
+
+    def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return the inner product, [1, 1], in which shared coefficients count once."""
+        products = a * b
+        own = products[:, ~self._shared].sum()
+        return np.array([[own + products[0, self._shared].sum()]])
+
+    def curvature(self, x: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """Return the function that divides gradients by the curvature at coefficients [B, 257].
+
+        What the photos have for themselves is eliminated first (Schur's complement), so that the
+        largest system has the size of the shared part, however many photos there are.
+        """
+        shared, own = np.flatnonzero(self._shared), np.flatnonzero(~self._shared)
+        matrices = damped(self._person.curvature(x, robust_scale_at(0.0)))
+
+        def solve(gradient: np.ndarray, free: np.ndarray) -> np.ndarray:
+            gradient = gradient * free
+            with one_blas_thread():
+                # 1. the blocks: own by own, own by shared, and shared by shared of all photos
+                held = hold(matrices, free)
+                blocks = held[:, own[:, np.newaxis], own]
+                mixed = held[:, own[:, np.newaxis], shared]
+                both = held[:, shared[:, np.newaxis], shared].sum(axis=0)
+
+                # 2. the shared part without the own ones, then these
+                right = np.concatenate([mixed, gradient[:, own, np.newaxis]], axis=2)
+                reduced = np.linalg.solve(blocks, right)
+                across = np.matmul(mixed.transpose(0, 2, 1), reduced).sum(axis=0)
+                step = np.linalg.solve(both - across[:, :-1], gradient[0, shared] - across[:, -1])
+                result = np.empty_like(gradient)
+                result[:, shared] = step
+                result[:, own] = reduced[..., -1] - reduced[..., :-1].dot(step)
+            return result
+
+        return solve

@@ -15,7 +15,7 @@ from face_model.dense_points import dense_points
 from face_model.landmark_basis import landmark_model, vertex_model
 from face_model.model import FaceModel
 from fitting.dense_evidence import ROBUST, dense_noise, regional_normals, visibility
-from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, project
+from geometry.camera import project, project_derivatives
 from geometry.landmark_layout import (
     BROWS,
     INNER_LANDMARKS,
@@ -322,11 +322,7 @@ def _linearize(
     world, shape, rotation = _world(points.mean, points.basis, parameters)
 
     # 1. weighted pixels by world points
-    depth = CAMERA_DISTANCE - world[:, 2]
-    by_world = np.zeros((len(world), 2, 3))
-    by_world[:, 0, 0] = by_world[:, 1, 1] = FOCAL_LENGTH / depth
-    by_world[:, :, 2] = FOCAL_LENGTH * world[:, :2] / depth[:, np.newaxis] ** 2
-    by_world *= points.noise_inverse[:, np.newaxis, np.newaxis]
+    by_world = project_derivatives(world) * points.noise_inverse[:, np.newaxis, np.newaxis]
 
     # 2. world points by angles, translation (the identity matrix) and shape
     columns = [

@@ -1,12 +1,14 @@
 """The objective of fitting: the losses of a batch of photos as functions of their coefficients."""
 
-from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 import losses
 from face_decoder import FaceDecoder, Rendering
 from face_model.coefficients import coefficient_sizes, split_coefficients
+from fitting.curvature import Curvature, Priors, View
+from fitting.descent import damped, hold
 from fitting.landmarks import LandmarkFit, correspondence_weights
 from geometry.camera import IMAGE_SIZE, row_from_y_up
 from geometry.landmark_layout import (
@@ -19,7 +21,11 @@ from geometry.landmark_layout import (
 )
 from geometry.spherical_harmonics import spherical_harmonics
 from utils.tf_compat import Tensor, tf
+from utils.workers import one_blas_thread
 
+# Gray levels at which a pixel keeps a quarter of its weight: at the first step, and after half of
+# them.
+FIRST_ROBUST_SCALE, LAST_ROBUST_SCALE = 250.0, 150.0
 # Terms that count as far as the 68 landmarks are uncertain: weight of the five points' mean squared
 # distance (that of the 68 is 277 / 68 on average), and of priors that keep pixels alone from
 # producing grimaces.
@@ -54,6 +60,9 @@ class Objective:
         loss: [B] tensor, total loss of each photo.
         gradient: [B, 257] tensor, its derivative by the decoder's coefficients.
         harmonics: [B, N, 9] tensor, irradiance basis functions at the vertices.
+        view: the tensors of a ``fitting.curvature.View`` but the distance, with the batch first;
+            the picture is BGR.
+        curvature: a ``fitting.curvature.Curvature``.
         robust_scale: placeholder [], gray levels at which a pixel keeps a quarter of its weight.
         prior_share: placeholder [], weight of the priors of identity and albedo, 1 by default; the
             photos of one person have them in common.
@@ -67,6 +76,8 @@ class Objective:
     def __init__(
         self, decoder: FaceDecoder, weights: losses.LossWeights, identity: Any = None
     ) -> None:
+        self.weights = weights
+        self.curvature = Curvature(decoder.model, weights)
         self._run = decoder.session.run
         self._photo_features = None  # tensor
         self._features = None  # placeholder, fed with the values of that tensor
@@ -110,6 +121,7 @@ class Objective:
             * self._attention
             * _robust_weight(self._photo, rendering.image, self.robust_scale * self._scale_shares)
         )
+        self.view = (face.world_shape, face.normals, face.albedo, rendering.image, mask)
         parts = split_coefficients(decoder.coefficients, coefficient_sizes(decoder.model))
         share = tf.sqrt(self.prior_share)  # the priors are quadratic
         priors = parts._replace(identity=share * parts.identity, albedo=share * parts.albedo)
@@ -133,6 +145,22 @@ class Objective:
             * losses.reflectance_losses(face.albedo, decoder.model.skin_mask)
             + weights.gamma * losses.gamma_losses(parts.gamma)
         )
+
+    def priors(self, feed: Dict[Tensor, Any], row: int) -> Priors:
+        """Return the weights of the terms beside the photometric one, of a row of a feed."""
+        uncertainty = feed[self._uncertainty][row]
+        weight, share = self.weights.regularization, feed[self.prior_share]
+        return Priors(
+            feed[self._landmark_weights][row],
+            weight * share * (1 + _UNCERTAIN_IDENTITY * uncertainty),
+            weight * (self.weights.expression + _UNCERTAIN_EXPRESSION * uncertainty),
+            weight * share * self.weights.albedo,
+            self.weights.reflectance * share,
+        )
+
+    def photo(self, feed: Dict[Tensor, Any], row: int) -> np.ndarray:
+        """Return the photo of a row of a feed, [224, 224, 3] BGR."""
+        return feed[self._photo][row]
 
     def feed(self, observations: Sequence[FaceObservation]) -> Dict[Tensor, Any]:
         """Return the feed that stays constant from step to step.
@@ -202,12 +230,68 @@ class PhotoObjective:
         )
         return loss, np.where(np.isfinite(gradient), gradient, 0)
 
+    def curvature(self, coefficients: np.ndarray, robust_scale: float) -> np.ndarray:
+        """Return Gauss and Newton's matrix of each photo, [B, 257, 257]; see :meth:`losses`."""
+        feed = self._with(coefficients, robust_scale)
+        objective = self._objective
+        values = self._decoder.session.run(objective.view, feed)
+        matrices = []
+        for row, (world, normals, albedo, picture, mask) in enumerate(zip(*values)):
+            distance = np.linalg.norm(picture - objective.photo(feed, row), axis=2)
+            view = View(world, normals, albedo, picture[..., ::-1], distance, mask[..., 0])
+            priors = objective.priors(feed, row)
+            matrices.append(objective.curvature.matrix(coefficients[row], view, priors))
+        return np.array(matrices)
+
     def _with(self, coefficients: np.ndarray, robust_scale: float) -> Dict[Tensor, Any]:
         """Return the whole feed."""
         feed = dict(self._feed)
         feed[self._objective.robust_scale] = robust_scale
         feed[self._decoder.coefficients] = coefficients
         return feed
+
+
+class SeparatePhotos:
+    """The problem of fitting each photo for itself, for ``fitting.descent.minimize``.
+
+    Args:
+        photos: the :class:`PhotoObjective` of B photos.
+    """
+
+    def __init__(self, photos: PhotoObjective) -> None:
+        self._photos = photos
+
+    def differentiate(self, x: np.ndarray, fraction: float) -> Tuple[np.ndarray, np.ndarray]:
+        """Return the losses [B] and their gradient [B, 257] at a fraction of all steps."""
+        return self._photos.differentiate(x, robust_scale_at(fraction))
+
+    def total(self, losses: np.ndarray) -> np.ndarray:
+        """Return the loss of each problem: that of its photo."""
+        return losses
+
+    def dot(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Return the inner products of the rows, [B, 1]."""
+        return np.sum(a * b, axis=1, keepdims=True)
+
+    def curvature(self, x: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """Return the function that divides gradients by the curvature at coefficients [B, 257]."""
+        matrices = damped(self._photos.curvature(x, robust_scale_at(0.0)))
+
+        def solve(gradient: np.ndarray, free: np.ndarray) -> np.ndarray:
+            with one_blas_thread():
+                held = hold(matrices, free)
+                return np.linalg.solve(held, (gradient * free)[..., np.newaxis])[..., 0]
+
+        return solve
+
+
+def robust_scale_at(fraction: float) -> float:
+    """Return the gray levels at which a pixel keeps a quarter of its weight.
+
+    Args:
+        fraction: 0..1 of all steps.
+    """
+    return FIRST_ROBUST_SCALE + min(1.0, 2 * fraction) * (LAST_ROBUST_SCALE - FIRST_ROBUST_SCALE)
 
 
 def _correspondence(observation: FaceObservation) -> np.ndarray:

@@ -6,7 +6,8 @@ Blanz & Vetter, "A Morphable Model for the Synthesis of 3D Faces" (SIGGRAPH 1999
 
 1. pose, identity and expression from landmarks (``fitting.landmarks``);
 2. light and albedo in closed form, given that geometry (``fitting.lighting``);
-3. all coefficients together by projected Adam on the rendered image (``fitting.objective``).
+3. all coefficients together on the rendered image (``fitting.objective``), by quasi-Newton steps
+   (``fitting.descent``) from the curvature at the start (``fitting.curvature``).
 
 Pixels that the model cannot reproduce (hair, glasses, a hand) lose their weight as the fit
 proceeds: Geman & McClure's robust weights on top of the skin attention mask. Photos of one person
@@ -27,34 +28,29 @@ from face_model.coefficients import (
     split_coefficients,
 )
 from face_model.model import FaceModel
+from fitting.descent import minimize
 from fitting.joint import (
     PHOTOS_AT_ONCE,
+    OnePerson,
     PersonObjective,
     share_mean,
     shared_columns,
 )
 from fitting.landmarks import LandmarkFit, LandmarkFitter, correspondence_weights
 from fitting.lighting import sample_skin, solve_light_and_albedo
-from fitting.objective import FaceObservation, Objective, PhotoObjective
+from fitting.objective import (
+    LAST_ROBUST_SCALE,
+    FaceObservation,
+    Objective,
+    PhotoObjective,
+    SeparatePhotos,
+)
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import LANDMARK_COUNT
 
-DEFAULT_STEPS = 240
-# Steps from a network's prediction: half as many give nearly the same loss, see
-# benchmarks/network_start.py.
-REFINING_STEPS = 120
-# Step sizes of Adam, in the units of each part and about equally visible (an angle of .01 moves the
-# nose by half a pixel, .01 dm the whole face by one).
-_STEP_SIZES = Coefficients(
-    identity=0.04, expression=0.02, albedo=0.06, angles=0.004, gamma=0.02, translation=0.004
-)
-# Kingma & Ba, ICLR 2015; short memory for a short run.
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8
-# Largest factor of the step sizes of a person's identity and albedo, see _shared_pace.
-_LARGEST_PACE = 3.0
-_WARM_UP_STEPS = 5.0  # over which the step size rises
-# Gray levels at which a pixel keeps a quarter of its weight, at the first and at the last step.
-_FIRST_ROBUST_SCALE, _LAST_ROBUST_SCALE = 250.0, 150.0
+DEFAULT_STEPS = 45
+# Steps from a network's prediction, which give nearly the same loss: benchmarks/network_start.py.
+REFINING_STEPS = 20
 
 
 class FitSettings(NamedTuple):
@@ -115,7 +111,7 @@ class FaceFitter:
         elif start is None:
             start = self.fit_landmarks(observations)
         photos = PhotoObjective(self._build_objective(), self._decoder, observations)
-        return self._descend(np.array(start, np.float32), photos, progress)
+        return self._minimize(SeparatePhotos(photos), np.array(start, np.float32), photos, progress)
 
     def fit_person(
         self,
@@ -134,7 +130,7 @@ class FaceFitter:
         shared = shared_columns(self.model)
         start[:, shared] = start[0, shared]
         person = self._build_person(observations)
-        return self._descend(start, person, progress, _shared_pace(len(start)))
+        return self._minimize(OnePerson(person, self.model), start, person, progress)
 
     def choose_person_start(
         self,
@@ -171,7 +167,7 @@ class FaceFitter:
         starts = [share_mean(own, self.model), own.copy()]
         starts[1][:, shared] = share_mean(predicted, self.model, confidence)[:, shared]
         starts = [np.clip(start, self._lower, self._upper) for start in starts]
-        return min(starts, key=lambda start: person.losses(start, _LAST_ROBUST_SCALE).sum())
+        return min(starts, key=lambda start: person.losses(start, LAST_ROBUST_SCALE).sum())
 
     def _start(
         self, observations: Sequence[FaceObservation], predicted: Optional[np.ndarray]
@@ -200,7 +196,7 @@ class FaceFitter:
             for start in (predicted, self.fit_landmarks(observations))
         ]
         photos = PhotoObjective(self._build_objective(), self._decoder, observations)
-        losses = np.array([photos.losses(start, _LAST_ROBUST_SCALE) for start in starts])
+        losses = np.array([photos.losses(start, LAST_ROBUST_SCALE) for start in starts])
         best = np.argmin(np.where(np.isfinite(losses), losses, np.inf), axis=0)
         return np.array([starts[choice][face] for face, choice in enumerate(best)], np.float32)
 
@@ -216,8 +212,8 @@ class FaceFitter:
         coefficients = np.zeros((1, sum(self._sizes)), np.float32)
         self._with_light_and_albedo(coefficients, [dummy])
         photo = PhotoObjective(objective, self._decoder, [dummy])
-        photo.losses(coefficients, _LAST_ROBUST_SCALE)
-        photo.differentiate(coefficients, _LAST_ROBUST_SCALE)
+        photo.losses(coefficients, LAST_ROBUST_SCALE)
+        photo.differentiate(coefficients, LAST_ROBUST_SCALE)
 
     def fit_landmarks(self, observations: Sequence[FaceObservation]) -> np.ndarray:
         """Return [B, 257] coefficients from the landmarks alone; light and albedo stay average."""
@@ -282,60 +278,24 @@ class FaceFitter:
             parts.gamma[i], parts.albedo[i] = gamma, albedo
         return result
 
-    def _descend(
+    def _minimize(
         self,
-        coefficients: np.ndarray,
+        problem: Union[SeparatePhotos, OnePerson],
+        start: np.ndarray,
         photos: Union[PhotoObjective, PersonObjective],
         progress: Optional[Callable[[int], Any]],
-        shared_pace: float = 1.0,
     ) -> FitResult:
-        """Minimize by projected Adam with a step size that falls to zero.
-
-        Every photo ends with the coefficients of the last step.
-
-        Args:
-            coefficients: [B, 257] at the start.
-            photos: the objective.
-            progress: callable taking the number of finished steps, or None.
-            shared_pace: factor of the step sizes of identity and albedo.
-        """
-        step_sizes = np.concatenate(
-            [np.full(size, step) for size, step in zip(self._sizes, _STEP_SIZES)]
-        ).astype(np.float32)
-        step_sizes[shared_columns(self.model)] *= shared_pace
-        first, second = np.zeros_like(coefficients), np.zeros_like(coefficients)  # moments
-        history = []
-
-        steps = self.settings.steps
-        for step in range(steps):
-            # 1. loss and gradient, with a robust scale that narrows
-            fraction = step / float(steps)
-            narrowing = fraction * (_LAST_ROBUST_SCALE - _FIRST_ROBUST_SCALE)
-            loss, gradient = photos.differentiate(coefficients, _FIRST_ROBUST_SCALE + narrowing)
-            history.append(loss)
-
-            # 2. Adam's direction from the bias-corrected moments
-            first = _BETA_1 * first + (1 - _BETA_1) * gradient
-            second = _BETA_2 * second + (1 - _BETA_2) * gradient**2
-            mean = first / (1 - _BETA_1 ** (step + 1))
-            deviation = np.sqrt(second / (1 - _BETA_2 ** (step + 1)))
-            direction = mean / (deviation + _EPSILON)
-
-            # 3. a step along it, warm-up and cosine decay, back into the bounds
-            warm_up = min(1.0, (step + 1) / _WARM_UP_STEPS)
-            pace = warm_up * 0.5 * (1 + np.cos(np.pi * fraction))
-            coefficients = np.clip(
-                coefficients - pace * step_sizes * direction, self._lower, self._upper
-            )
-            self._limit_mouth_close(coefficients)
-            if progress:
-                progress(step + 1)
-
-        return FitResult(
-            coefficients,
-            photos.losses(coefficients, _LAST_ROBUST_SCALE),
-            np.array(history).reshape(len(history), len(coefficients)),
+        """Minimize from start coefficients [B, 257], and return the result with its losses."""
+        found = minimize(
+            problem,
+            start,
+            self._lower,
+            self._upper,
+            self.settings.steps,
+            self._limit_mouth_close,
+            progress,
         )
+        return FitResult(found.x, photos.losses(found.x, LAST_ROBUST_SCALE), found.history)
 
     def _limit_mouth_close(self, coefficients: np.ndarray) -> None:
         """Clamp ``mouthClose`` to ``jawOpen``, in place, so that closed lips do not interpenetrate.
@@ -347,11 +307,6 @@ class FaceFitter:
             expression = split_coefficients(coefficients, self._sizes).expression  # a view
             mouth_close = expression[:, names.index("mouthClose")]
             np.minimum(mouth_close, expression[:, names.index("jawOpen")], out=mouth_close)
-
-
-def _shared_pace(photos: int) -> float:
-    """Return the factor of the step sizes of identity and albedo, which many photos determine."""
-    return min(np.sqrt(photos), _LARGEST_PACE)
 
 
 def _coefficient_bounds(model: FaceModel) -> Tuple[np.ndarray, np.ndarray]:

@@ -31,6 +31,19 @@ def project(points: Any) -> Any:
     return FOCAL_LENGTH * points[..., :2] / depth + PRINCIPAL_POINT
 
 
+def project_derivatives(points: np.ndarray) -> np.ndarray:
+    """Return the derivatives of :func:`project` by the points, [..., 2, 3] pixels per dm.
+
+    Args:
+        points: [..., 3] dm.
+    """
+    depth = CAMERA_DISTANCE - points[..., 2]
+    derivatives = np.zeros(points.shape[:-1] + (2, 3))
+    derivatives[..., 0, 0] = derivatives[..., 1, 1] = FOCAL_LENGTH / depth
+    derivatives[..., :, 2] = FOCAL_LENGTH * points[..., :2] / depth[..., np.newaxis] ** 2
+    return derivatives
+
+
 def project_to_image(points: np.ndarray, size: int = IMAGE_SIZE) -> np.ndarray:
     """Project world points into an image of the crop.
 

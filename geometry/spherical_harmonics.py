@@ -49,6 +49,7 @@ POLYNOMIALS = np.array([
     [0,                   0,  0,  0,  0,  0,  0,  0,                  1 / 2],
 ])
 # fmt: on
+_BANDS = np.array(IRRADIANCE_SCALES)[list(_ORDERS), np.newaxis] * POLYNOMIALS  # with their scales
 
 
 def spherical_harmonics(normals: Tensor) -> Tensor:
@@ -72,6 +73,29 @@ def harmonics_array(normals: np.ndarray, scales: Sequence[float] = IRRADIANCE_SC
     """
     x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
     return np.stack([np.full(x.shape, scales[0])] + _functions_1_to_8(x, y, z, scales), axis=-1)
+
+
+def harmonics_gradient(normals: np.ndarray) -> np.ndarray:
+    """Return the derivatives of :func:`harmonics_array` by the normal, [..., 9, 3] float64.
+
+    Args:
+        normals: [..., 3] unit vectors.
+    """
+    x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
+    zero, one = np.zeros(x.shape), np.ones(x.shape)
+    monomials = [  # their derivatives by x, y and z
+        (zero, zero, zero),
+        (one, zero, zero),
+        (zero, one, zero),
+        (zero, zero, one),
+        (y, x, zero),
+        (zero, z, y),
+        (z, zero, x),
+        (zero, zero, 2 * z),
+        (2 * x, -2 * y, zero),
+    ]
+    derivatives = np.stack([np.stack(axes, axis=-1) for axes in monomials], axis=-2)
+    return np.matmul(_BANDS, derivatives)
 
 
 def _functions_1_to_8(x: Any, y: Any, z: Any, scales: Sequence[float]) -> List[Any]:
@@ -131,7 +155,6 @@ def light_polynomial(gamma: Tensor) -> Tensor:
     Returns:
         [B, 3, :data:`LIGHT_TERMS`] coefficients of the monomials for red, green and blue.
     """
-    terms = np.array(IRRADIANCE_SCALES)[list(_ORDERS), np.newaxis] * POLYNOMIALS
-    ambient = AMBIENT_OFFSET * terms[0]
-    flat = tf.matmul(tf.reshape(gamma, [-1, SH_COUNT]), np.float32(terms)) + np.float32(ambient)
+    ambient = AMBIENT_OFFSET * _BANDS[0]
+    flat = tf.matmul(tf.reshape(gamma, [-1, SH_COUNT]), np.float32(_BANDS)) + np.float32(ambient)
     return tf.reshape(flat, [-1, 3, LIGHT_TERMS])

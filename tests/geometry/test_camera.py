@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from geometry.camera import flip_y, project, project_to_image, row_from_y_up
+from geometry.camera import (
+    flip_y,
+    project,
+    project_derivatives,
+    project_to_image,
+    row_from_y_up,
+)
 
 
 def test_projection_of_the_origin_and_of_one_millimeter():
@@ -25,3 +31,13 @@ def test_image_rows_count_from_the_upper_edge_of_the_crop():
     image = project_to_image(points)
     np.testing.assert_allclose(image, np.stack([pixels[:, 0], 224 - pixels[:, 1]], axis=1))
     np.testing.assert_allclose(project_to_image(points, 448), 2 * image)
+
+
+def test_derivatives_of_the_projection_agree_with_finite_differences():
+    points = np.random.RandomState(1).uniform(-1, 1, (5, 3))
+    derivatives = project_derivatives(points)
+    assert derivatives.shape == (5, 2, 3)
+    for axis in range(3):
+        step = 1e-5 * np.eye(3)[axis]
+        measured = (project(points + step) - project(points - step)) / 2e-5
+        np.testing.assert_allclose(derivatives[..., axis], measured, rtol=1e-6, atol=1e-6)

@@ -6,6 +6,7 @@ import pytest
 from geometry.spherical_harmonics import (
     DIRECTIONAL_SCALES,
     harmonics_array,
+    harmonics_gradient,
     illuminate,
     light_polynomial,
     spherical_harmonics,
@@ -74,3 +75,12 @@ def test_light_as_a_polynomial_is_the_light_of_the_harmonics():
         )
     )
     np.testing.assert_allclose(terms.dot(polynomial[0].T), lit[0], atol=1e-5)
+
+
+def test_gradient_by_the_normal_agrees_with_finite_differences():
+    normals = random_normals(3)[0].astype(float)
+    gradient = harmonics_gradient(normals)
+    for axis in range(3):
+        step = 1e-4 * np.eye(3)[axis]
+        measured = (harmonics_array(normals + step) - harmonics_array(normals - step)) / 2e-4
+        np.testing.assert_allclose(gradient[..., axis], measured, atol=1e-6)
