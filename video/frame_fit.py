@@ -57,6 +57,7 @@ class FrameFit(NamedTuple):
     translation: np.ndarray  # [T, 3] dm
     expression: np.ndarray  # [T, expressions]
     error: np.ndarray  # [T] root mean square of the weighted residuals, pixels
+    landmarks: np.ndarray  # [T, 68, 2] of the fitted face, pixels of the crop, y up
 
 
 class _Problem(NamedTuple):
@@ -148,9 +149,15 @@ class PersonFitter:
             kept = shown / (1 + (self._distances(solution, targets) / self._scale) ** 2)
             problem = _Problem(targets, kept, expected, prior)
             solution, _ = self._solve(solution, problem, _STEPS)
-        offsets = self._offsets(solution, targets) * kept[..., np.newaxis]
-        error = np.sqrt(np.sum(offsets**2, axis=(1, 2)) / np.sum(kept**2, axis=1))
-        return FrameFit(solution[:, :3], solution[:, 3:6], solution[:, 6:], error)
+        offsets = self._offsets(solution, targets)
+        squares = np.sum((offsets * kept[..., np.newaxis]) ** 2, axis=(1, 2))
+        return FrameFit(
+            solution[:, :3],
+            solution[:, 3:6],
+            solution[:, 6:],
+            np.sqrt(squares / np.sum(kept**2, axis=1)),
+            (targets + offsets)[:, self._dense_count :],
+        )
 
     def _find_pose(self, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the pose [T, 6] of the resting face, the best from three yaws."""

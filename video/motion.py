@@ -9,6 +9,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from alignment.align import Alignment, align, crop_to_photo_matrix, upright_angle
+from alignment.landmark_confidence import LEAST_TRUST
 from face_model.coefficients import (
     Coefficients,
     expression_bounds,
@@ -42,6 +43,12 @@ class Motion(NamedTuple):
     size: np.ndarray  # [T] pixels per dm, at the origin
     expression: np.ndarray  # [T, expressions]
     light: np.ndarray  # [T, 27]
+    trust: np.ndarray  # [T] 0..1, in the place of the face
+
+    @property
+    def is_doubtful(self) -> np.ndarray:
+        """Whether too little of the face is seen for its place to be sure, [T] bool."""
+        return self.trust < LEAST_TRUST
 
 
 class Person(NamedTuple):
@@ -59,6 +66,7 @@ class Placement(NamedTuple):
     alignment: Alignment
     five_points: np.ndarray  # [5, 2] photo pixels, y down
     coefficients: np.ndarray  # [257] float32
+    trust: float  # 0..1, in the place of the face
 
 
 def leave_crop(
@@ -175,4 +183,5 @@ class Placer:
             motion.light[row],
             translation,
         )
-        return Placement(alignment, five_points, np.concatenate(parts).astype(np.float32))
+        coefficients = np.concatenate(parts).astype(np.float32)
+        return Placement(alignment, five_points, coefficients, float(motion.trust[row]))

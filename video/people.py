@@ -9,10 +9,17 @@ from typing import Any, List, NamedTuple, Optional, Sequence
 import numpy as np
 
 from alignment.align import crop_to_photo_matrix, photo_to_crop
+from alignment.landmark_confidence import (
+    landmark_confidence,
+    network_certainty,
+    network_presence,
+)
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.dense_points import dense_points
 from face_model.model import FaceModel, neutral_shape
+from fitting.landmarks import network_confidence
 from geometry.camera import flip_y
+from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 from geometry.normals import surface_normals
 from geometry.rotation import rotation_with_derivatives
 from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_COUNT, harmonics_array
@@ -164,7 +171,7 @@ def fit_motion(
     points = FramePoints(
         np.stack([flip_y(photo_to_crop(s.dense, *p)) for s, p in zip(sightings, places)]),
         np.stack([flip_y(photo_to_crop(s.landmarks, *p)) for s, p in zip(sightings, places)]),
-        np.stack([one.confidence for one in sightings]),
+        network_confidence(np.stack([one.noise for one in sightings])),
         _predicted(sightings, model),
     )
     fit = PersonFitter(model, identity).fit(points)
@@ -184,6 +191,12 @@ def fit_motion(
     excess = fit.error / (_WORST_ERROR * np.median(fit.error))
     presence = np.array([one.presence for one in sightings])
     colors = np.stack([one.colors for one in sightings])
+    trust = np.array(
+        [
+            frame_trust(points.landmarks[i], fit.landmarks[i], one.noise, one.presence)
+            for i, one in enumerate(sightings)
+        ]
+    )
     return Motion(
         frames=np.array([one.frame for one in sightings]),
         seconds=seconds,
@@ -194,7 +207,24 @@ def fit_motion(
         size=size,
         expression=fit.expression,
         light=solve_lights(model, identity, albedo, fit.angles, colors, light),
+        trust=trust,
     )
+
+
+def frame_trust(seen: np.ndarray, fitted: np.ndarray, noise: np.ndarray, presence: float) -> float:
+    """Return the trust in the place of a face, 0..1, as ``fitting.face_locator`` has it of a photo.
+
+    Args:
+        seen: [68, 2] of the landmark network, pixels of the crop.
+        fitted: [68, 2] of the fitted face, in the same pixels.
+        noise: [68] standard deviations that the network gives, pixels.
+        presence: 0..1, of the 478 points.
+    """
+    agreement = landmark_confidence(seen, five_from_68(fitted), yaw=None)
+    present = network_presence(noise)
+    presence *= 1 - present * (1 - agreement[INNER_LANDMARKS].mean())
+    confidence = agreement * network_certainty(noise) * max(present, presence)
+    return float(confidence[INNER_LANDMARKS].mean())
 
 
 def _predicted(sightings: Sequence[Sighting], model: FaceModel) -> Optional[np.ndarray]:

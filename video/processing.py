@@ -20,6 +20,7 @@ from mesh.gltf_animation import Animation
 from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
+from reconstruction.face_data import encode_face_data
 from utils.atomic import atomic_path, write_atomically
 from utils.errors import InputError
 from utils.mat_files import write_mat
@@ -170,7 +171,7 @@ class ClipProcessor:
     def _write_person(
         self, found: FoundPerson, clip: Clip, size: Sequence[int], folder: str
     ) -> List[str]:
-        """Write the table and the animated mesh of a person; return their paths."""
+        """Write the tables and the animated mesh of a person; return their paths."""
         person, model = found.person, self._model
         stem = os.path.join(folder, person.name)
         motion = person.motion._replace(seconds=person.motion.seconds - clip.start)
@@ -179,7 +180,11 @@ class ClipProcessor:
         table = encode_table(motion, model.expression_names, clip.frame_rate)
         write_atomically(stem + ".csv", table)
 
-        # 2. mesh at rest, its texture, and the animation
+        # 2. trust in each frame
+        trust = encode_face_data(describe_trust(person, motion, model))
+        write_atomically(stem + "_frames.json", trust)
+
+        # 3. mesh at rest, its texture, and the animation
         if self._uv_map is None:
             self._uv_map = unwrap_uv(model)
         resting = found.best._replace(
@@ -197,7 +202,7 @@ class ClipProcessor:
             person.name,
             make_animation(motion, target_weights(motion, targets, model), size),
         )
-        return [stem + ".csv", stem + ".glb"]
+        return [stem + ".csv", stem + "_frames.json", stem + ".glb"]
 
 
 def describe_result(path: str, result: ClipResult) -> str:
@@ -208,8 +213,39 @@ def describe_result(path: str, result: ClipResult) -> str:
     )
     if result.skipped:
         line += ", {} damaged frames skipped".format(result.skipped)
+    doubts = describe_doubts(result.people)
+    if doubts:
+        line += ", doubtful: {}".format(doubts)
     rate = result.frame_count / result.seconds
     return line + ", {:.1f} s ({:.1f} frames a second)".format(result.seconds, rate)
+
+
+def describe_doubts(people: Sequence[Person]) -> str:
+    """Return in how many frames of which people the face is doubtful; "" if in none."""
+    parts = []
+    for person in people:
+        doubtful = person.motion.is_doubtful
+        if doubtful.any():
+            parts.append("{} in {} of {} frames".format(person.name, doubtful.sum(), len(doubtful)))
+    return ", ".join(parts)
+
+
+def describe_trust(person: Person, motion: Motion, model: FaceModel) -> Dict[str, Any]:
+    """Return the content of ``NAME_frames.json``, as docs/video.md describes it.
+
+    Args:
+        person: the person.
+        motion: their motion, its times from 0.
+        model: the ``FaceModel``.
+    """
+    return {
+        "name": person.name,
+        "face_model": model.name,
+        "doubtful_frames": motion.frames[motion.is_doubtful].tolist(),
+        "frames": motion.frames.tolist(),
+        "seconds": np.round(motion.seconds, 6).tolist(),
+        "face_trust": np.round(motion.trust, 3).tolist(),
+    }
 
 
 def target_weights(

@@ -14,7 +14,6 @@ from alignment.detect import FaceDetector
 from alignment.five_points import estimate_yaw_and_roll
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
-from fitting.landmarks import network_confidence
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import INNER_LANDMARKS
 from utils.errors import InputError
@@ -41,7 +40,7 @@ class Sighting(NamedTuple):
     dense: np.ndarray  # [478, 2] float32
     presence: float  # 0..1
     landmarks: np.ndarray  # [68, 2] float32, of the landmark network
-    confidence: np.ndarray  # [68] float32, 1 for an error of fitting.LANDMARK_NOISE in the crop
+    noise: np.ndarray  # [68] float32, standard deviations of these, pixels of the crop
     colors: np.ndarray  # [478, 3] uint8 RGB at the dense points
     trans_params: np.ndarray  # [5] of the crop
     degrees: float  # of the crop
@@ -239,7 +238,7 @@ class FaceTracker:
                     dense.points.astype(np.float32),
                     dense.presence,
                     alignment.to_photo(in_crop).astype(np.float32),
-                    network_confidence(deviation).astype(np.float32),
+                    deviation.astype(np.float32),
                     alignment.crop[rows, columns],
                     alignment.trans_params,
                     alignment.degrees,
