@@ -23,6 +23,7 @@ from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 from geometry.normals import surface_normals
 from geometry.rotation import rotation_with_derivatives
 from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_COUNT, harmonics_array
+from video.finished_work import FinishedWork
 from video.frame_fit import FramePoints, PersonFitter
 from video.motion import Motion, Person, leave_crop
 from video.tracking import Candidate, Sighting, Track
@@ -45,7 +46,12 @@ class FoundPerson(NamedTuple):
 
 
 def find_people(
-    tracks: Sequence[Track], pipeline: Any, path: str, name: str, all_faces: bool
+    tracks: Sequence[Track],
+    pipeline: Any,
+    path: str,
+    name: str,
+    all_faces: bool,
+    work: FinishedWork,
 ) -> List[FoundPerson]:
     """Return the people of a clip, the one seen most and largest first.
 
@@ -55,12 +61,15 @@ def find_people(
         path: of the clip, for messages.
         name: stem of the output files of the first person.
         all_faces: return everybody, not only the first person.
+        work: keeps what takes long.
     """
-    groups = sorted(_group_by_identity(tracks, pipeline, path), key=_prominence, reverse=True)
+    groups = sorted(_group_by_identity(tracks, pipeline, path, work), key=_prominence, reverse=True)
     if not all_faces:
         groups = groups[:1]
     return [
-        _find_person(group, pipeline, path, name if i == 0 else "{}_face{}".format(name, i + 1))
+        _find_person(
+            group, pipeline, path, name if i == 0 else "{}_face{}".format(name, i + 1), work
+        )
         for i, group in enumerate(groups)
     ]
 
@@ -72,7 +81,9 @@ def _prominence(tracks: Sequence[Track]) -> float:
     )
 
 
-def _group_by_identity(tracks: Sequence[Track], pipeline: Any, path: str) -> List[List[Track]]:
+def _group_by_identity(
+    tracks: Sequence[Track], pipeline: Any, path: str, work: FinishedWork
+) -> List[List[Track]]:
     """Group the tracks that show one person, by identity features."""
     if len(tracks) < 2:
         return [[track] for track in tracks]
@@ -80,7 +91,7 @@ def _group_by_identity(tracks: Sequence[Track], pipeline: Any, path: str) -> Lis
     for track in tracks:
         best = track.candidates[0]
         crops.append(pipeline.locate_dense("", path, best.pixels, best.dense).alignment.crop)
-    features = pipeline.embedder.embed(crops)
+    (features,) = work.recall("features", lambda: [pipeline.embedder.embed(crops)])
     return group_tracks(tracks, features, pipeline.embedder.largest_distance)
 
 
@@ -117,13 +128,16 @@ def _coincide(one: Track, other: Track) -> bool:
     return any(sighting.frame in frames for sighting in other.sightings)
 
 
-def _find_person(tracks: Sequence[Track], pipeline: Any, path: str, name: str) -> FoundPerson:
+def _find_person(
+    tracks: Sequence[Track], pipeline: Any, path: str, name: str, work: FinishedWork
+) -> FoundPerson:
     """Return a person with the motion in all tracks, not yet smooth."""
     # 1. the best frames as photos
     candidates: List[Candidate] = [one for track in tracks for one in track.candidates]
     candidates = sorted(candidates, key=lambda one: -one.score)[:_BEST_FRAMES]
     faces = [pipeline.locate_dense(name, path, one.pixels, one.dense) for one in candidates]
-    found = pipeline.reconstruct(faces)
+    (coefficients,) = work.recall("best", lambda: [pipeline.find_coefficients(faces)])
+    found = pipeline.decode(faces, coefficients)
     parts = split_coefficients(
         np.array([one.coefficients for one in found], np.float64),
         coefficient_sizes(pipeline.model),
@@ -132,7 +146,9 @@ def _find_person(tracks: Sequence[Track], pipeline: Any, path: str, name: str) -
 
     # 2. each frame
     light = np.median(parts.gamma, axis=0)
-    motion = fit_motion(tracks, pipeline.model, identity, albedo, light)
+    motion = Motion(
+        *work.recall("motion", lambda: fit_motion(tracks, pipeline.model, identity, albedo, light))
+    )
     return FoundPerson(Person(name, identity, albedo, motion), found[0])
 
 
