@@ -8,7 +8,13 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from alignment.align import Alignment, align, crop_to_photo_matrix, upright_angle
+from alignment.align import (
+    Alignment,
+    align,
+    crop_to_photo_matrix,
+    locate_crop,
+    upright_angle,
+)
 from alignment.landmark_confidence import LEAST_TRUST
 from face_model.coefficients import (
     Coefficients,
@@ -155,12 +161,13 @@ class Placer:
         self._five = five_from_68(mean + basis[..., :count].dot(person.identity), axis=0)
         self._basis = five_from_68(basis[..., count:], axis=0)
 
-    def place(self, pixels: np.ndarray, row: int) -> Placement:
+    def place(self, pixels: np.ndarray, row: int, with_crop: bool = True) -> Placement:
         """Return the :class:`Placement` in a frame.
 
         Args:
             pixels: [H, W, 3] uint8 RGB, the frame.
             row: of the motion.
+            with_crop: cut out the crop; otherwise it is empty.
         """
         # 1. the five points of the face in the picture
         motion = self._person.motion
@@ -172,7 +179,11 @@ class Placer:
         five_points = position + across * [1, -1]
 
         # 2. the crop that they define, and the pose in it
-        alignment = align(pixels, five_points, upright_angle(five_points))
+        degrees = upright_angle(five_points)
+        if with_crop:
+            alignment = align(pixels, five_points, degrees)
+        else:
+            alignment = locate_crop(pixels.shape, five_points, degrees)
         matrix = crop_to_photo_matrix(alignment.trans_params, alignment.degrees)
         angles, translation = enter_crop(matrix, rotation, position, size)
         parts = Coefficients(

@@ -12,10 +12,9 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from alignment.align import paste_crop
 from face_model.coefficients import is_blendshape
 from face_model.model import FaceModel, neutral_shape
-from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
+from geometry.camera import CAMERA_DISTANCE
 from mesh.gltf import write_rig
 from mesh.gltf_animation import Animation
 from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
@@ -30,6 +29,7 @@ from utils.tf_compat import tf
 from utils.version import VERSION, git_revision
 from utils.workers import ahead_in_thread
 from video.clips import Clip, Frame
+from video.drawing import FacePainter, PlacedFace
 from video.finished_work import FinishedWork
 from video.live_link import encode_table
 from video.motion import Motion, Person, Placement, Placer, smooth_motion
@@ -41,7 +41,6 @@ from video.tracking import FaceTracker
 _BATCH = 8  # faces drawn together
 _AHEAD = 8  # frames read ahead
 _PIECE = 240  # frames of the overlay video that are encoded together
-_SHARP = 2.5  # photo pixels per crop pixel from which faces are drawn with twice the pixels
 
 # Returns the fields of NAME.mat for a face in a frame: name, pixels and placement.
 MatFields = Callable[[str, np.ndarray, Placement], Dict[str, Any]]
@@ -177,30 +176,32 @@ class ClipProcessor:
     ) -> Iterator[Tuple[np.ndarray, float]]:
         """Yield frames with the faces laid in, and their times."""
         placers = [Placer(self._model, person) for person in people]
+        painter = FacePainter(self._pipeline, people)
         rows = [
             dict(zip(one.motion.frames.tolist(), range(len(one.motion.frames)))) for one in people
         ]
-        largest = max(float(np.median(one.motion.size)) for one in people)
-        is_sharp = largest * CAMERA_DISTANCE / FOCAL_LENGTH > _SHARP
-        overlay_size = OVERLAY_SIZE * (2 if is_sharp else 1)
+        with_crop = self._mat_fields is not None
         for batch in _batches(frames, _BATCH):
             # 1. who is where in these frames
             faces = [
-                (place, person, placers[person].place(frame.pixels, rows[person][frame.number]))
-                for place, frame in enumerate(batch)
+                PlacedFace(
+                    picture,
+                    person,
+                    placers[person].place(frame.pixels, rows[person][frame.number], with_crop),
+                )
+                for picture, frame in enumerate(batch)
                 for person in range(len(people))
                 if frame.number in rows[person]
             ]
-            pictures = [frame.pixels for frame in batch]
 
             # 2. their faces, laid in
+            pictures = [frame.pixels for frame in batch]
             for first in range(0, len(faces), _BATCH):
                 some = faces[first : first + _BATCH]
-                coefficients = np.stack([placement.coefficients for _, _, placement in some])
-                drawn = self._pipeline.draw(coefficients, overlay_size)
-                for (place, person, placement), overlay in zip(some, drawn):
-                    self._write_mat(people[person].name, batch[place], placement, folder)
-                    pictures[place] = paste_crop(pictures[place], overlay, placement.alignment)
+                painter.lay_in(pictures, some)
+                for face in some:
+                    name, frame = people[face.person].name, batch[face.picture]
+                    self._write_mat(name, frame, face.placement, folder)
             for frame, picture in zip(batch, pictures):
                 yield picture, frame.seconds
 
