@@ -308,8 +308,8 @@ class FaceDecoder:
 
         Args:
             coefficients: [B, 257].
-            windows: [B, 4] left, top, width and height of the parts, pixels of the 224x224 crop that
-                count their corners as integers, y down; a part may reach beyond the crop.
+            windows: [B, 4] left, top, width and height of the parts in pixels of the 224x224 crop
+                that count their corners as integers, y down; a part may reach beyond the crop.
             width: of the pictures, pixels.
             height: of the pictures, pixels.
 
