@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import video.finished_work
-from tests.scripts.test_demo import MODEL, run_demo
+from tests.scripts.test_demo import MODEL
 from tests.video.clip_files import write_video
 from utils.errors import InputError
 from utils.paths import REPO_ROOT
@@ -76,6 +76,25 @@ def test_without_a_folder_nothing_is_kept():
     work.remove()
 
 
+# demo.py with pieces and files of a few frames.
+SCRIPT = """
+import demo, video.finished_work, video.processing
+from utils.errors import run_main
+video.processing._PIECE, video.finished_work._SAVE_SECONDS = 16, 0.2
+run_main(demo.main)
+"""
+
+
+def start(arguments):
+    """Start a run in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT] + arguments,
+        cwd=REPO_ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
 @pytest.mark.skipif(
     not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
 )
@@ -86,33 +105,26 @@ def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path):
     # 1. undisturbed
     clip = str(tmp_path / "me.mp4")
     frames = moving_portrait()
-    write_video(clip, (frames + frames[::-1]) * 9)  # 252 frames: more than a piece of the video
-    arguments = ["--input", clip, "--method", "network", "--page", "0", "--output"]
-    wanted = tmp_path / "undisturbed"
-    assert run_demo(*(arguments + [str(wanted)])).returncode == 0
+    write_video(clip, (frames + frames[::-1]) * 2)  # 56 frames: more than three pieces
+    arguments = ["--input", clip, "--method", "network", "--page", "0", "--face_model", "open"]
+    wanted, output = tmp_path / "undisturbed", tmp_path / "killed"
+    assert start(arguments + ["--output", str(wanted)]).wait() == 0
 
     # 2. killed while it tracks, and when a piece of the overlay is finished
-    output = tmp_path / "killed"
     hidden = output / ".unfinished-me"
     for awaited in ("steps-000000.npz", "piece-000000.npz"):
-        command = [sys.executable, os.path.join(REPO_ROOT, "demo.py"), "--face_model", "open"]
-        process = subprocess.Popen(
-            command + arguments + [str(output)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = start(arguments + ["--output", str(output)])
         while not (hidden / awaited).exists() and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         assert not [name for name in os.listdir(str(output)) if name.startswith("me")]
+    assert "piece-000000.npz" in os.listdir(str(hidden))
 
     # 3. to its end
-    before = os.listdir(str(hidden))
-    last = run_demo(*(arguments + [str(output)]))
-    assert last.returncode == 0 and "goes on where an earlier run was stopped" in last.stderr
-    assert "piece-000000.npz" in before and sorted(os.listdir(str(output))) == sorted(
-        os.listdir(str(wanted))
-    )
+    last = start(arguments + ["--output", str(output)])
+    assert b"goes on where an earlier run was stopped" in last.communicate()[1]
+    assert last.returncode == 0
+    assert sorted(os.listdir(str(output))) == sorted(os.listdir(str(wanted)))
     for name in os.listdir(str(wanted)):
         assert (output / name).read_bytes() == (wanted / name).read_bytes(), name
