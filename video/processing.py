@@ -21,7 +21,7 @@ from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_data import encode_face_data
-from utils.atomic import atomic_path, write_atomically
+from utils.atomic import atomic_path, remove_partial_files, write_atomically
 from utils.errors import InputError
 from utils.mat_files import write_mat
 from utils.report import Report
@@ -181,6 +181,9 @@ class ClipProcessor:
             dict(zip(one.motion.frames.tolist(), range(len(one.motion.frames)))) for one in people
         ]
         with_crop = self._mat_fields is not None
+        if with_crop:
+            for one in people:
+                remove_partial_files(os.path.join(folder, one.name + "_frames"))
         for batch in _batches(frames, _BATCH):
             # 1. who is where in these frames
             faces = [
