@@ -38,14 +38,14 @@ def moving_portrait():
     return frames
 
 
-COVERED = range(6, 10)  # frames in which a board hides the eyes and the mouth
+COVERED = {6: 95, 7: 97, 8: 100}  # frames in which a board hides much of the face, and its left
 
 
 def covered_portrait():
     """The same frames, in some of which little of the face is seen."""
     frames = [frame.copy() for frame in moving_portrait()]
-    for i in COVERED:
-        frames[i][58:102, 95:185] = (40, 90, 160)
+    for i, left in COVERED.items():
+        frames[i][60:98, left : left + 84] = (40, 90, 160)
     return frames
 
 
