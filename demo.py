@@ -19,7 +19,8 @@ expression PERSON_neutral.obj and the animatable PERSON.glb, with one texture fr
     python demo.py --input clip.mp4
 
 A clip gets NAME.mp4 (the faces laid into the frames), NAME.csv (weights and head angles of each
-frame) and NAME.glb (an animated mesh), see docs/video.md.
+frame), NAME_frames.json (the trust in each frame) and NAME.glb (an animated mesh), see
+docs/video.md.
 """
 
 if __name__ == "__main__":  # before the imports below, which take a second
@@ -51,7 +52,7 @@ from utils.photos import Photo
 from utils.report import Report
 from video.clips import open_clip, require_video_library, split_clips
 from video.frame_files import FrameFiles
-from video.processing import ClipProcessor, describe_result
+from video.processing import ClipProcessor, describe_doubts, describe_result
 
 
 def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -152,6 +153,9 @@ def _reconstruct_clips(paths: List[str], source: FaceSource, arguments: argparse
                 continue
             report.step()
             print(describe_result(path, result))
+            doubts = describe_doubts(result.people)
+            if doubts:
+                report.doubt(doubts)
     report.close()
     print("{}, results in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1

@@ -9,7 +9,7 @@ Conventions: lengths in decimeters; world axes x right, y up, z towards the came
 with **y up**; images store their top row first and are BGR, 0..255.
 """
 
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -25,9 +25,10 @@ from geometry.camera import (
 )
 from geometry.rotation import rotation_matrix
 from geometry.spherical_harmonics import light_polynomial
+from mesh_renderer import camera
 from mesh_renderer.linear_model import evaluate_linear_model
 from mesh_renderer.posed_surface import pose_surface
-from mesh_renderer.render import render
+from mesh_renderer.render import render, render_clip_space
 from utils.tf_compat import Tensor, session_config, tf
 
 
@@ -159,6 +160,32 @@ def draw_face(face: Face, model: FaceModel, image_size: int = IMAGE_SIZE) -> Dra
     return Drawing(picture, rendering.front_mask[..., 0] > 0)
 
 
+def _draw_windows(face: Face, model: FaceModel, windows: Tensor, size: Tuple[int, int]) -> Tensor:
+    """Render parts of the crops as pictures [B, H, W, 4] uint8 RGBA of a size (H, W).
+
+    ``windows`` [B, 4] are those of :meth:`FaceDecoder.render_windows`.
+    """
+    # 1. clip space of the crop, then of its part
+    view = camera.look_at((0, 0, CAMERA_DISTANCE), (0, 0, 0), (0, 1, 0))
+    lens = camera.perspective(FOCAL_LENGTH, IMAGE_SIZE, IMAGE_SIZE, NEAR_PLANE, FAR_PLANE)
+    clip = camera.to_clip_space(face.world_shape, lens.dot(view))
+    left, top, width, height = tf.unstack(windows[:, tf.newaxis], axis=2)  # [B, 1] each
+    x, y, z, w = tf.unstack(clip, axis=2)
+    x = x * (IMAGE_SIZE / width) + w * ((IMAGE_SIZE - 2 * left) / width - 1)
+    y = y * (IMAGE_SIZE / height) + w * (1 - (IMAGE_SIZE - 2 * top) / height)
+
+    # 2. colors and opacity
+    attributes = tf.concat([face.colors, tf.fill(tf.shape(face.colors[..., :1]), 255.0)], axis=2)
+    rendering = render_clip_space(
+        tf.stack([x, y, z, w], axis=2),
+        attributes,
+        model.triangles,
+        image_width=size[1],
+        image_height=size[0],
+    )
+    return tf.cast(tf.round(tf.clip_by_value(rendering.image, 0.0, 255.0)), tf.uint8)
+
+
 def _render(world_shape: Tensor, attributes: Tensor, model: FaceModel, image_size: int) -> Tensor:
     """Render vertex attributes with the camera of the crops."""
     return render(
@@ -206,6 +233,8 @@ class FaceDecoder:
         self.graph = tf.Graph()
         self._renderings: Dict[int, Rendering] = {}
         self._drawings: Dict[int, Drawing] = {}
+        self._windows: Optional[Tensor] = None
+        self._window_drawings: Dict[Tuple[int, int], Tensor] = {}
         with self.graph.as_default():
             self.coefficients = tf.placeholder(
                 tf.float32, [None, sum(coefficient_sizes(model))], "coefficients"
@@ -271,6 +300,33 @@ class FaceDecoder:
         """
         drawing = self._build_drawing(image_size)
         return self.session.run(drawing.picture, {self.coefficients: coefficients})
+
+    def render_windows(
+        self, coefficients: np.ndarray, windows: np.ndarray, width: int, height: int
+    ) -> np.ndarray:
+        """Render parts of the crops, at any resolution.
+
+        Args:
+            coefficients: [B, 257].
+            windows: [B, 4] left, top, width and height of the parts in pixels of the 224x224 crop
+                that count their corners as integers, y down; a part may reach beyond the crop.
+            width: of the pictures, pixels.
+            height: of the pictures, pixels.
+
+        Returns:
+            [B, height, width, 4] uint8 RGBA.
+        """
+        size = (height, width)
+        if size not in self._window_drawings:
+            with self.graph.as_default():
+                if self._windows is None:
+                    self._windows = tf.placeholder(tf.float32, [None, 4], "windows")
+                self._window_drawings[size] = _draw_windows(
+                    self.face, self.model, self._windows, size
+                )
+        assert self._windows is not None
+        feed = {self.coefficients: coefficients, self._windows: windows}
+        return self.session.run(self._window_drawings[size], feed)
 
     def close(self) -> None:
         """Free the session."""

@@ -66,15 +66,30 @@ def align(photo: np.ndarray, five_points: np.ndarray, degrees: float = 0.0) -> A
     Raises:
         InputError: the five points coincide or put the face outside of the photo.
     """
-    height, width = photo.shape[:2]
-    turned = _turn(five_points, (width, height), degrees)
-    trans_params = fit_crop(turned, width, height)
+    alignment = locate_crop(photo.shape, five_points, degrees)
     if degrees:
         size = (IMAGE_SIZE, IMAGE_SIZE)
-        crop = cut_affine(photo, crop_to_photo_matrix(trans_params, degrees), size)
-    else:
-        crop = _cut(photo, crop_box(trans_params))
-    return Alignment(crop, _published_five_points(turned, trans_params), trans_params, degrees)
+        matrix = crop_to_photo_matrix(alignment.trans_params, degrees)
+        return alignment._replace(crop=cut_affine(photo, matrix, size))
+    return alignment._replace(crop=_cut(photo, crop_box(alignment.trans_params)))
+
+
+def locate_crop(shape: Sequence[int], five_points: np.ndarray, degrees: float = 0.0) -> Alignment:
+    """Return what :func:`align` returns, with an empty crop [0, 0, 3].
+
+    Args:
+        shape: height and width of the photo, and whatever follows.
+        five_points: see :func:`align`.
+        degrees: see :func:`align`.
+
+    Raises:
+        InputError: the five points coincide.
+    """
+    height, width = shape[:2]
+    turned = _turn(five_points, (width, height), degrees)
+    trans_params = fit_crop(turned, width, height)
+    empty = np.zeros((0, 0, 3), np.uint8)
+    return Alignment(empty, _published_five_points(turned, trans_params), trans_params, degrees)
 
 
 def upright_angle(five_points: np.ndarray) -> float:
@@ -210,7 +225,8 @@ def paste_crop(photo: np.ndarray, overlay: np.ndarray, alignment: Alignment) -> 
 
     # 3. both composited
     under = result[first[1] : last[1], first[0] : last[0]]
-    pasted = Image.alpha_composite(Image.fromarray(under).convert("RGBA"), patch)
+    below = Image.fromarray(np.ascontiguousarray(under)).convert("RGBA")
+    pasted = Image.alpha_composite(below, patch)
     under[...] = np.asarray(pasted)[..., :3]
     return result
 
@@ -236,8 +252,8 @@ def _paste_turned(photo: np.ndarray, overlay: np.ndarray, matrix: np.ndarray) ->
 
     # 3. both composited
     under = result[first[1] : last[1], first[0] : last[0]]
-    layers = Image.fromarray(under).convert("RGBA"), Image.fromarray(patch)
-    under[...] = np.asarray(Image.alpha_composite(*layers))[..., :3]
+    below = Image.fromarray(np.ascontiguousarray(under)).convert("RGBA")
+    under[...] = np.asarray(Image.alpha_composite(below, Image.fromarray(patch)))[..., :3]
     return result
 
 

@@ -59,7 +59,9 @@ def cut_affine(picture: np.ndarray, matrix: np.ndarray, size: Sequence[int]) -> 
     limits = np.array(picture.shape[1::-1])
     first = np.clip(np.floor(seen.min(axis=0)) - 2, 0, limits - 1).astype(int)
     last = np.clip(np.ceil(seen.max(axis=0)) + 2, first + 1, limits).astype(int)
-    part = Image.fromarray(picture[first[1] : last[1], first[0] : last[0]])
+    # numpy copies a part of an array quicker than its bytes are read one row after the other
+    seen_part = np.ascontiguousarray(picture[first[1] : last[1], first[0] : last[0]])
+    part = Image.fromarray(seen_part)
     ratio = min(1.0, 1 / np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     shrunk = np.maximum(1, np.rint((last - first) * ratio)).astype(int)
     if ratio < 1:

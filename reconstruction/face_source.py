@@ -156,6 +156,12 @@ class FaceSource(abc.ABC):
         """Return pictures [B, size, size, 4] uint8 RGBA of coefficients [B, 257] in their crops."""
         return self._decoder.render(coefficients, size)
 
+    def draw_windows(
+        self, coefficients: np.ndarray, windows: np.ndarray, width: int, height: int
+    ) -> np.ndarray:
+        """Return pictures of parts of the crops, see ``FaceDecoder.render_windows``."""
+        return self._decoder.render_windows(coefficients, windows, width, height)
+
     def iterate_located(self, photos: Sequence[Photo], report: Report) -> Iterator[LocatedFace]:
         """Yield the faces of photos one by one, while those of later photos are being located.
 

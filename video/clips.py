@@ -66,6 +66,15 @@ class Clip(abc.ABC):
             InputError: no frame can be read.
         """
 
+    @abc.abstractmethod
+    def stamp(self) -> List[Any]:
+        """Return sizes and times of change of the clip's files, JSON values."""
+
+
+def _stamp_file(path: str) -> List[Any]:
+    state = os.stat(path)
+    return [os.path.basename(path), state.st_size, state.st_mtime_ns]
+
 
 def split_clips(paths: Sequence[str], folder_rate: Optional[float]) -> Tuple[List[str], List[str]]:
     """Split paths into clips and others.
@@ -153,6 +162,9 @@ class _FolderClip(Clip):
                 continue
             yield Frame(index, index / self.frame_rate, pixels)
 
+    def stamp(self) -> List[Any]:
+        return [_stamp_file(path) for path in self._files]
+
 
 def _number_key(name: str) -> List[Any]:
     """Return a key that sorts numbers in names by their values."""
@@ -234,6 +246,9 @@ class _VideoClip(Clip):
                     else:
                         yield Frame(index, seconds, pixels)
                     index += 1
+
+    def stamp(self) -> List[Any]:
+        return _stamp_file(self.path)
 
     def _damaged(self, index: int, problem: str) -> str:
         return "{}: frame {} {}".format(self.path, index, problem)

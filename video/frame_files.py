@@ -40,6 +40,7 @@ class FrameFiles:
             landmarks=np.zeros((68, 2)),
             landmark_confidence=np.ones(68),
             five_points=placement.five_points,
+            trust=placement.trust,
         )
         found = self._source.decode([face], placement.coefficients[np.newaxis])[0]
         landmarks = placement.alignment.to_photo(flip_y(found.landmarks))

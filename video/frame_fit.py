@@ -7,6 +7,8 @@ other, so no error drifts from frame to frame; they are solved together, as batc
 matrices.
 """
 
+import os
+from concurrent import futures
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -24,7 +26,6 @@ from fitting.landmarks import (
     MORE,
     POSE_COUNT,
     START_YAWS,
-    TOLERANCE,
     TRANSLATION_BOUND,
     correspondence_weights,
 )
@@ -32,8 +33,11 @@ from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT
 from geometry.rotation import rotation_with_derivatives
 from utils.workers import one_blas_thread
 
-_POSE_STEPS, _STEPS = 10, 14  # fewer than for a photo: the network guides them
-_BATCH = 32  # frames solved together
+# Fewer than for a photo, as the network guides them; the first ones only tell which points count.
+_POSE_STEPS, _FIRST_STEPS, _STEPS = 10, 3, 14
+_TOLERANCE = 1e-3  # relative change of the cost, of the last step: far below the noise
+_BATCH = 16  # frames solved together
+_MOST_THREADS = 8  # that solve batches; each one holds some ten megabytes
 # Standard deviations of the priors: of the expression around rest, and of expression and angles
 # (radians) around a network's prediction. The points say more on the pose than the network, but
 # they slide along the outline of a turned face.
@@ -57,6 +61,7 @@ class FrameFit(NamedTuple):
     translation: np.ndarray  # [T, 3] dm
     expression: np.ndarray  # [T, expressions]
     error: np.ndarray  # [T] root mean square of the weighted residuals, pixels
+    landmarks: np.ndarray  # [T, 68, 2] of the fitted face, pixels of the crop, y up
 
 
 class _Problem(NamedTuple):
@@ -107,18 +112,20 @@ class PersonFitter:
         self._upper = np.concatenate([pose, upper])
 
     def fit(self, points: FramePoints) -> FrameFit:
-        """Return the :class:`FrameFit` of all frames."""
-        with one_blas_thread():
-            parts = []
-            for at in range(0, len(points.dense), _BATCH):
-                rows = slice(at, at + _BATCH)
-                some = FramePoints(
-                    points.dense[rows],
-                    points.landmarks[rows],
-                    points.confidence[rows],
-                    None if points.predicted is None else points.predicted[rows],
-                )
-                parts.append(self._fit_batch(some))
+        """Return the :class:`FrameFit` of all frames, by a thread for each processor."""
+        batches = []
+        for at in range(0, len(points.dense), _BATCH):
+            rows = slice(at, at + _BATCH)
+            some = FramePoints(
+                points.dense[rows],
+                points.landmarks[rows],
+                points.confidence[rows],
+                None if points.predicted is None else points.predicted[rows],
+            )
+            batches.append(some)
+        threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        with one_blas_thread(), futures.ThreadPoolExecutor(threads) as executor:
+            parts = list(executor.map(self._fit_batch, batches))
         return FrameFit(*(np.concatenate(columns) for columns in zip(*parts)))
 
     def _fit_batch(self, points: FramePoints) -> FrameFit:
@@ -142,15 +149,21 @@ class PersonFitter:
 
         # 3. pose and expression from the visible points, robustly
         solution = start
-        for _ in range(2):
+        for steps in (_FIRST_STEPS, _STEPS):
             shown = weights.copy()
             shown[:, : self._dense_count] *= self._visibility(solution)
             kept = shown / (1 + (self._distances(solution, targets) / self._scale) ** 2)
             problem = _Problem(targets, kept, expected, prior)
-            solution, _ = self._solve(solution, problem, _STEPS)
-        offsets = self._offsets(solution, targets) * kept[..., np.newaxis]
-        error = np.sqrt(np.sum(offsets**2, axis=(1, 2)) / np.sum(kept**2, axis=1))
-        return FrameFit(solution[:, :3], solution[:, 3:6], solution[:, 6:], error)
+            solution, _ = self._solve(solution, problem, steps)
+        offsets = self._offsets(solution, targets)
+        squares = np.sum((offsets * kept[..., np.newaxis]) ** 2, axis=(1, 2))
+        return FrameFit(
+            solution[:, :3],
+            solution[:, 3:6],
+            solution[:, 6:],
+            np.sqrt(squares / np.sum(kept**2, axis=1)),
+            (targets + offsets)[:, self._dense_count :],
+        )
 
     def _find_pose(self, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the pose [T, 6] of the resting face, the best from three yaws."""
@@ -200,7 +213,7 @@ class PersonFitter:
             # 2. accepted where they are better
             trial, slope, curvature = self._linearize(moved, problem.rows(at))
             better = trial < cost[at]
-            done = np.where(better, cost[at] - trial < TOLERANCE * cost[at], damping[at] > 1e5)
+            done = np.where(better, cost[at] - trial < _TOLERANCE * cost[at], damping[at] > 1e5)
             chosen = at[better]
             x[chosen], cost[chosen] = moved[better], trial[better]
             gradient[chosen], normal[chosen] = slope[better], curvature[better]

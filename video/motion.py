@@ -8,7 +8,14 @@ from typing import NamedTuple, Tuple
 
 import numpy as np
 
-from alignment.align import Alignment, align, crop_to_photo_matrix, upright_angle
+from alignment.align import (
+    Alignment,
+    align,
+    crop_to_photo_matrix,
+    locate_crop,
+    upright_angle,
+)
+from alignment.landmark_confidence import LEAST_TRUST
 from face_model.coefficients import (
     Coefficients,
     expression_bounds,
@@ -42,6 +49,12 @@ class Motion(NamedTuple):
     size: np.ndarray  # [T] pixels per dm, at the origin
     expression: np.ndarray  # [T, expressions]
     light: np.ndarray  # [T, 27]
+    trust: np.ndarray  # [T] 0..1, in the place of the face
+
+    @property
+    def is_doubtful(self) -> np.ndarray:
+        """Whether too little of the face is seen for its place to be sure, [T] bool."""
+        return self.trust < LEAST_TRUST
 
 
 class Person(NamedTuple):
@@ -59,6 +72,7 @@ class Placement(NamedTuple):
     alignment: Alignment
     five_points: np.ndarray  # [5, 2] photo pixels, y down
     coefficients: np.ndarray  # [257] float32
+    trust: float  # 0..1, in the place of the face
 
 
 def leave_crop(
@@ -147,12 +161,13 @@ class Placer:
         self._five = five_from_68(mean + basis[..., :count].dot(person.identity), axis=0)
         self._basis = five_from_68(basis[..., count:], axis=0)
 
-    def place(self, pixels: np.ndarray, row: int) -> Placement:
+    def place(self, pixels: np.ndarray, row: int, with_crop: bool = True) -> Placement:
         """Return the :class:`Placement` in a frame.
 
         Args:
             pixels: [H, W, 3] uint8 RGB, the frame.
             row: of the motion.
+            with_crop: cut out the crop; otherwise it is empty.
         """
         # 1. the five points of the face in the picture
         motion = self._person.motion
@@ -164,7 +179,11 @@ class Placer:
         five_points = position + across * [1, -1]
 
         # 2. the crop that they define, and the pose in it
-        alignment = align(pixels, five_points, upright_angle(five_points))
+        degrees = upright_angle(five_points)
+        if with_crop:
+            alignment = align(pixels, five_points, degrees)
+        else:
+            alignment = locate_crop(pixels.shape, five_points, degrees)
         matrix = crop_to_photo_matrix(alignment.trans_params, alignment.degrees)
         angles, translation = enter_crop(matrix, rotation, position, size)
         parts = Coefficients(
@@ -175,4 +194,5 @@ class Placer:
             motion.light[row],
             translation,
         )
-        return Placement(alignment, five_points, np.concatenate(parts).astype(np.float32))
+        coefficients = np.concatenate(parts).astype(np.float32)
+        return Placement(alignment, five_points, coefficients, float(motion.trust[row]))

@@ -9,13 +9,21 @@ from typing import Any, List, NamedTuple, Optional, Sequence
 import numpy as np
 
 from alignment.align import crop_to_photo_matrix, photo_to_crop
+from alignment.landmark_confidence import (
+    landmark_confidence,
+    network_certainty,
+    network_presence,
+)
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.dense_points import dense_points
 from face_model.model import FaceModel, neutral_shape
+from fitting.landmarks import network_confidence
 from geometry.camera import flip_y
+from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 from geometry.normals import surface_normals
 from geometry.rotation import rotation_with_derivatives
 from geometry.spherical_harmonics import AMBIENT_OFFSET, SH_COUNT, harmonics_array
+from video.finished_work import FinishedWork
 from video.frame_fit import FramePoints, PersonFitter
 from video.motion import Motion, Person, leave_crop
 from video.tracking import Candidate, Sighting, Track
@@ -38,7 +46,12 @@ class FoundPerson(NamedTuple):
 
 
 def find_people(
-    tracks: Sequence[Track], pipeline: Any, path: str, name: str, all_faces: bool
+    tracks: Sequence[Track],
+    pipeline: Any,
+    path: str,
+    name: str,
+    all_faces: bool,
+    work: FinishedWork,
 ) -> List[FoundPerson]:
     """Return the people of a clip, the one seen most and largest first.
 
@@ -48,12 +61,15 @@ def find_people(
         path: of the clip, for messages.
         name: stem of the output files of the first person.
         all_faces: return everybody, not only the first person.
+        work: keeps what takes long.
     """
-    groups = sorted(_group_by_identity(tracks, pipeline, path), key=_prominence, reverse=True)
+    groups = sorted(_group_by_identity(tracks, pipeline, path, work), key=_prominence, reverse=True)
     if not all_faces:
         groups = groups[:1]
     return [
-        _find_person(group, pipeline, path, name if i == 0 else "{}_face{}".format(name, i + 1))
+        _find_person(
+            group, pipeline, path, name if i == 0 else "{}_face{}".format(name, i + 1), work
+        )
         for i, group in enumerate(groups)
     ]
 
@@ -65,7 +81,9 @@ def _prominence(tracks: Sequence[Track]) -> float:
     )
 
 
-def _group_by_identity(tracks: Sequence[Track], pipeline: Any, path: str) -> List[List[Track]]:
+def _group_by_identity(
+    tracks: Sequence[Track], pipeline: Any, path: str, work: FinishedWork
+) -> List[List[Track]]:
     """Group the tracks that show one person, by identity features."""
     if len(tracks) < 2:
         return [[track] for track in tracks]
@@ -73,7 +91,7 @@ def _group_by_identity(tracks: Sequence[Track], pipeline: Any, path: str) -> Lis
     for track in tracks:
         best = track.candidates[0]
         crops.append(pipeline.locate_dense("", path, best.pixels, best.dense).alignment.crop)
-    features = pipeline.embedder.embed(crops)
+    (features,) = work.recall("features", lambda: [pipeline.embedder.embed(crops)])
     return group_tracks(tracks, features, pipeline.embedder.largest_distance)
 
 
@@ -110,13 +128,16 @@ def _coincide(one: Track, other: Track) -> bool:
     return any(sighting.frame in frames for sighting in other.sightings)
 
 
-def _find_person(tracks: Sequence[Track], pipeline: Any, path: str, name: str) -> FoundPerson:
+def _find_person(
+    tracks: Sequence[Track], pipeline: Any, path: str, name: str, work: FinishedWork
+) -> FoundPerson:
     """Return a person with the motion in all tracks, not yet smooth."""
     # 1. the best frames as photos
     candidates: List[Candidate] = [one for track in tracks for one in track.candidates]
     candidates = sorted(candidates, key=lambda one: -one.score)[:_BEST_FRAMES]
     faces = [pipeline.locate_dense(name, path, one.pixels, one.dense) for one in candidates]
-    found = pipeline.reconstruct(faces)
+    (coefficients,) = work.recall("best", lambda: [pipeline.find_coefficients(faces)])
+    found = pipeline.decode(faces, coefficients)
     parts = split_coefficients(
         np.array([one.coefficients for one in found], np.float64),
         coefficient_sizes(pipeline.model),
@@ -125,7 +146,9 @@ def _find_person(tracks: Sequence[Track], pipeline: Any, path: str, name: str) -
 
     # 2. each frame
     light = np.median(parts.gamma, axis=0)
-    motion = fit_motion(tracks, pipeline.model, identity, albedo, light)
+    motion = Motion(
+        *work.recall("motion", lambda: fit_motion(tracks, pipeline.model, identity, albedo, light))
+    )
     return FoundPerson(Person(name, identity, albedo, motion), found[0])
 
 
@@ -164,7 +187,7 @@ def fit_motion(
     points = FramePoints(
         np.stack([flip_y(photo_to_crop(s.dense, *p)) for s, p in zip(sightings, places)]),
         np.stack([flip_y(photo_to_crop(s.landmarks, *p)) for s, p in zip(sightings, places)]),
-        np.stack([one.confidence for one in sightings]),
+        network_confidence(np.stack([one.noise for one in sightings])),
         _predicted(sightings, model),
     )
     fit = PersonFitter(model, identity).fit(points)
@@ -184,6 +207,12 @@ def fit_motion(
     excess = fit.error / (_WORST_ERROR * np.median(fit.error))
     presence = np.array([one.presence for one in sightings])
     colors = np.stack([one.colors for one in sightings])
+    trust = np.array(
+        [
+            frame_trust(points.landmarks[i], fit.landmarks[i], one.noise, one.presence)
+            for i, one in enumerate(sightings)
+        ]
+    )
     return Motion(
         frames=np.array([one.frame for one in sightings]),
         seconds=seconds,
@@ -194,7 +223,24 @@ def fit_motion(
         size=size,
         expression=fit.expression,
         light=solve_lights(model, identity, albedo, fit.angles, colors, light),
+        trust=trust,
     )
+
+
+def frame_trust(seen: np.ndarray, fitted: np.ndarray, noise: np.ndarray, presence: float) -> float:
+    """Return the trust in the place of a face, 0..1, as ``fitting.face_locator`` has it of a photo.
+
+    Args:
+        seen: [68, 2] of the landmark network, pixels of the crop.
+        fitted: [68, 2] of the fitted face, in the same pixels.
+        noise: [68] standard deviations that the network gives, pixels.
+        presence: 0..1, of the 478 points.
+    """
+    agreement = landmark_confidence(seen, five_from_68(fitted), yaw=None)
+    present = network_presence(noise)
+    presence *= 1 - present * (1 - agreement[INNER_LANDMARKS].mean())
+    confidence = agreement * network_certainty(noise) * max(present, presence)
+    return float(confidence[INNER_LANDMARKS].mean())
 
 
 def _predicted(sightings: Sequence[Sighting], model: FaceModel) -> Optional[np.ndarray]:

@@ -4,6 +4,7 @@ Two passes read the clip: the first tracks the faces, the second draws them. Bet
 of each frame are kept, not its pixels, so memory hardly grows with the length of the clip.
 """
 
+import itertools
 import os
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -11,31 +12,35 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from alignment.align import paste_crop
 from face_model.coefficients import is_blendshape
 from face_model.model import FaceModel, neutral_shape
-from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, OVERLAY_SIZE
+from geometry.camera import CAMERA_DISTANCE
 from mesh.gltf import write_rig
 from mesh.gltf_animation import Animation
 from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
 from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import unwrap_uv
-from utils.atomic import atomic_path, write_atomically
+from reconstruction.face_data import encode_face_data
+from utils.atomic import atomic_path, remove_partial_files, write_atomically
 from utils.errors import InputError
 from utils.mat_files import write_mat
 from utils.report import Report
+from utils.tf_compat import tf
+from utils.version import VERSION, git_revision
 from utils.workers import ahead_in_thread
 from video.clips import Clip, Frame
+from video.drawing import FacePainter, PlacedFace
+from video.finished_work import FinishedWork
 from video.live_link import encode_table
 from video.motion import Motion, Person, Placement, Placer, smooth_motion
-from video.overlay import overlay_writer
+from video.overlay import encode_piece, overlay_writer
 from video.people import FoundPerson, find_people
 from video.smoothing import continuous_quaternions
 from video.tracking import FaceTracker
 
 _BATCH = 8  # faces drawn together
 _AHEAD = 8  # frames read ahead
-_SHARP = 2.5  # photo pixels per crop pixel from which faces are drawn with twice the pixels
+_PIECE = 240  # frames of the overlay video that are encoded together
 
 # Returns the fields of NAME.mat for a face in a frame: name, pixels and placement.
 MatFields = Callable[[str, np.ndarray, Placement], Dict[str, Any]]
@@ -87,8 +92,11 @@ class ClipProcessor:
         """
         # 1. tracking
         start = time.monotonic()
+        work = FinishedWork(folder, clip.name, self._settings(clip))
         report = Report(clip.frame_count, "frame", "tracked", self._quiet)
-        tracker = FaceTracker(self._all_faces, self._pipeline.predictor)
+        if work.is_continued:
+            report.remark("{}: goes on where an earlier run was stopped".format(clip.path))
+        tracker = FaceTracker(self._all_faces, self._pipeline.predictor, work)
         try:
             size = None
             for frame in ahead_in_thread(clip.read_frames(_skip_on(report)), _AHEAD):
@@ -99,13 +107,14 @@ class ClipProcessor:
         finally:
             report.close()
         if not tracks or size is None:
+            work.remove()
             raise InputError(
                 "{}: no face was found in {} frames; choose a clip that shows one for longer or "
                 "larger".format(clip.path, report.done_count)
             )
 
         # 2. people and their motion
-        found = find_people(tracks, self._pipeline, clip.path, clip.name, self._all_faces)
+        found = find_people(tracks, self._pipeline, clip.path, clip.name, self._all_faces, work)
         found = [
             one._replace(
                 person=one.person._replace(motion=smooth_motion(one.person.motion, self._model))
@@ -116,61 +125,102 @@ class ClipProcessor:
         # 3. files
         paths = [os.path.join(folder, clip.name + ".mp4")]
         people = [one.person for one in found]
-        self._draw(clip, people, paths[0], report.done_count)
+        self._draw(clip, people, paths[0], report.done_count, work)
         for one in found:
             paths += self._write_person(one, clip, size, folder)
+        work.remove()
         seconds = time.monotonic() - start
         return ClipResult(people, report.done_count, len(report.skipped), seconds, paths)
 
-    def _draw(self, clip: Clip, people: Sequence[Person], path: str, count: int) -> None:
-        """Write the overlay video, and the .mat files of the frames if they are wanted."""
+    def _settings(self, clip: Clip) -> Dict[str, Any]:
+        """Return everything that the results of a clip depend on."""
+        return {
+            "clip": [os.path.abspath(clip.path), clip.frame_rate, clip.stamp()],
+            "model": self._model.fingerprint(),
+            "networks": self._pipeline.description,
+            "all_faces": self._all_faces,
+            "frame_files": self._mat_fields is not None,
+            "version": [VERSION, git_revision(), tf.VERSION],
+        }
+
+    def _draw(
+        self, clip: Clip, people: Sequence[Person], path: str, count: int, work: FinishedWork
+    ) -> None:
+        """Write the overlay video, and the .mat files of the frames if they are wanted.
+
+        The video is encoded in pieces, which are kept until it is whole.
+        """
+        # 1. the pieces that are missing
+        report = Report(count, "frame", "drawn", self._quiet)
+        number = work.count_pieces()
+        report.step(min(number * _PIECE, count))
+        frames = ahead_in_thread(clip.read_frames(lambda sentence: None), _AHEAD)
+        rest = itertools.islice(frames, number * _PIECE, None)
+        drawn = ahead_in_thread(self._draw_frames(rest, people, os.path.dirname(path)), _AHEAD)
+        while True:
+            some = itertools.islice(drawn, _PIECE)
+            piece = encode_piece(_counted(some, report), clip.frame_rate)
+            if not piece:
+                break
+            work.write_piece(number, piece)
+            number += 1
+        report.close()
+
+        # 2. all of them, and the sound
+        with overlay_writer(path, clip.sound_path, clip.frame_rate) as writer:
+            for i in range(number):
+                writer.write_piece(work.read_piece(i))
+
+    def _draw_frames(
+        self, frames: Iterator[Frame], people: Sequence[Person], folder: str
+    ) -> Iterator[Tuple[np.ndarray, float]]:
+        """Yield frames with the faces laid in, and their times."""
         placers = [Placer(self._model, person) for person in people]
+        painter = FacePainter(self._pipeline, people)
         rows = [
             dict(zip(one.motion.frames.tolist(), range(len(one.motion.frames)))) for one in people
         ]
-        largest = max(float(np.median(one.motion.size)) for one in people)
-        is_sharp = largest * CAMERA_DISTANCE / FOCAL_LENGTH > _SHARP
-        overlay_size = OVERLAY_SIZE * (2 if is_sharp else 1)
-        report = Report(count, "frame", "drawn", self._quiet)
-        frames = ahead_in_thread(clip.read_frames(lambda sentence: None), _AHEAD)
-        with overlay_writer(path, clip.sound_path, clip.frame_rate) as writer:
-            for batch in _batches(frames, _BATCH):
-                # 1. who is where in these frames
-                faces = [
-                    (place, person, placers[person].place(frame.pixels, rows[person][frame.number]))
-                    for place, frame in enumerate(batch)
-                    for person in range(len(people))
-                    if frame.number in rows[person]
-                ]
-                pictures = [frame.pixels for frame in batch]
+        with_crop = self._mat_fields is not None
+        if with_crop:
+            for one in people:
+                remove_partial_files(os.path.join(folder, one.name + "_frames"))
+        for batch in _batches(frames, _BATCH):
+            # 1. who is where in these frames
+            faces = [
+                PlacedFace(
+                    picture,
+                    person,
+                    placers[person].place(frame.pixels, rows[person][frame.number], with_crop),
+                )
+                for picture, frame in enumerate(batch)
+                for person in range(len(people))
+                if frame.number in rows[person]
+            ]
 
-                # 2. their faces, laid in
-                for first in range(0, len(faces), _BATCH):
-                    some = faces[first : first + _BATCH]
-                    coefficients = np.stack([placement.coefficients for _, _, placement in some])
-                    drawn = self._pipeline.draw(coefficients, overlay_size)
-                    for (place, person, placement), overlay in zip(some, drawn):
-                        self._write_mat(people[person].name, batch[place], placement, path)
-                        pictures[place] = paste_crop(pictures[place], overlay, placement.alignment)
-                for frame, picture in zip(batch, pictures):
-                    writer.write(picture, frame.seconds)
-                    report.step()
-        report.close()
+            # 2. their faces, laid in
+            pictures = [frame.pixels for frame in batch]
+            for first in range(0, len(faces), _BATCH):
+                some = faces[first : first + _BATCH]
+                painter.lay_in(pictures, some)
+                for face in some:
+                    name, frame = people[face.person].name, batch[face.picture]
+                    self._write_mat(name, frame, face.placement, folder)
+            for frame, picture in zip(batch, pictures):
+                yield picture, frame.seconds
 
-    def _write_mat(self, name: str, frame: Frame, placement: Placement, path: str) -> None:
+    def _write_mat(self, name: str, frame: Frame, placement: Placement, folder: str) -> None:
         if self._mat_fields is None:
             return
         stem = "{}_{:06d}".format(name, frame.number)
-        folder = os.path.join(os.path.dirname(path), name + "_frames")
         fields = self._mat_fields(stem, frame.pixels, placement)
-        with atomic_path(os.path.join(folder, stem + ".mat")) as temporary:
+        with atomic_path(os.path.join(folder, name + "_frames", stem + ".mat")) as temporary:
             with open(temporary, "wb") as file:
                 write_mat(file, fields)
 
     def _write_person(
         self, found: FoundPerson, clip: Clip, size: Sequence[int], folder: str
     ) -> List[str]:
-        """Write the table and the animated mesh of a person; return their paths."""
+        """Write the tables and the animated mesh of a person; return their paths."""
         person, model = found.person, self._model
         stem = os.path.join(folder, person.name)
         motion = person.motion._replace(seconds=person.motion.seconds - clip.start)
@@ -179,7 +229,11 @@ class ClipProcessor:
         table = encode_table(motion, model.expression_names, clip.frame_rate)
         write_atomically(stem + ".csv", table)
 
-        # 2. mesh at rest, its texture, and the animation
+        # 2. trust in each frame
+        trust = encode_face_data(describe_trust(person, motion, model))
+        write_atomically(stem + "_frames.json", trust)
+
+        # 3. mesh at rest, its texture, and the animation
         if self._uv_map is None:
             self._uv_map = unwrap_uv(model)
         resting = found.best._replace(
@@ -197,7 +251,7 @@ class ClipProcessor:
             person.name,
             make_animation(motion, target_weights(motion, targets, model), size),
         )
-        return [stem + ".csv", stem + ".glb"]
+        return [stem + ".csv", stem + "_frames.json", stem + ".glb"]
 
 
 def describe_result(path: str, result: ClipResult) -> str:
@@ -208,8 +262,39 @@ def describe_result(path: str, result: ClipResult) -> str:
     )
     if result.skipped:
         line += ", {} damaged frames skipped".format(result.skipped)
+    doubts = describe_doubts(result.people)
+    if doubts:
+        line += ", doubtful: {}".format(doubts)
     rate = result.frame_count / result.seconds
     return line + ", {:.1f} s ({:.1f} frames a second)".format(result.seconds, rate)
+
+
+def describe_doubts(people: Sequence[Person]) -> str:
+    """Return in how many frames of which people the face is doubtful; "" if in none."""
+    parts = []
+    for person in people:
+        doubtful = person.motion.is_doubtful
+        if doubtful.any():
+            parts.append("{} in {} of {} frames".format(person.name, doubtful.sum(), len(doubtful)))
+    return ", ".join(parts)
+
+
+def describe_trust(person: Person, motion: Motion, model: FaceModel) -> Dict[str, Any]:
+    """Return the content of ``NAME_frames.json``, as docs/video.md describes it.
+
+    Args:
+        person: the person.
+        motion: their motion, its times from 0.
+        model: the ``FaceModel``.
+    """
+    return {
+        "name": person.name,
+        "face_model": model.name,
+        "doubtful_frames": motion.frames[motion.is_doubtful].tolist(),
+        "frames": motion.frames.tolist(),
+        "seconds": np.round(motion.seconds, 6).tolist(),
+        "face_trust": np.round(motion.trust, 3).tolist(),
+    }
 
 
 def target_weights(
@@ -286,6 +371,14 @@ def _resting_shape(person: Person, model: FaceModel) -> np.ndarray:
     """Return the person's vertices at rest in model space, [N, 3] dm."""
     center = model.mean_shape.mean(axis=0, dtype=np.float64)
     return neutral_shape(model, person.identity) - center
+
+
+def _counted(
+    frames: Iterator[Tuple[np.ndarray, float]], report: Report
+) -> Iterator[Tuple[np.ndarray, float]]:
+    for frame in frames:
+        yield frame
+        report.step()
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[List[Frame]]:

@@ -4,21 +4,23 @@ A face is detected where none is tracked, where it is lost, and at times; otherw
 the frame before give the square in which the landmark network looks next.
 """
 
-from typing import Callable, List, NamedTuple, Optional, Tuple
+import functools
+from concurrent import futures
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from alignment.align import Alignment, align, upright_angle
-from alignment.dense_landmarks import DenseLandmarks
+from alignment.dense_landmarks import DENSE_COUNT, DenseLandmarks
 from alignment.detect import FaceDetector
 from alignment.five_points import estimate_yaw_and_roll
 from alignment.landmark_confidence import landmark_confidence
 from alignment.landmark_network import OPEN_LANDMARK_NETWORK, LandmarkNetwork
-from fitting.landmarks import network_confidence
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import INNER_LANDMARKS
 from utils.errors import InputError
 from video.clips import Frame
+from video.finished_work import FinishedWork
 from video.shots import ShotDetector
 
 _LEAST_PRESENCE = 0.5  # of a tracked face; detection asks for more
@@ -41,7 +43,7 @@ class Sighting(NamedTuple):
     dense: np.ndarray  # [478, 2] float32
     presence: float  # 0..1
     landmarks: np.ndarray  # [68, 2] float32, of the landmark network
-    confidence: np.ndarray  # [68] float32, 1 for an error of fitting.LANDMARK_NOISE in the crop
+    noise: np.ndarray  # [68] float32, standard deviations of these, pixels of the crop
     colors: np.ndarray  # [478, 3] uint8 RGB at the dense points
     trans_params: np.ndarray  # [5] of the crop
     degrees: float  # of the crop
@@ -107,6 +109,13 @@ class _Pending(NamedTuple):
     alignment: Alignment
 
 
+class _Asked(NamedTuple):
+    """Faces about which the networks have been asked."""
+
+    pending: List[_Pending]
+    answer: Callable[[], List[np.ndarray]]  # waits for it
+
+
 class FaceTracker:
     """Tracks the largest face of each shot, or all faces.
 
@@ -114,6 +123,7 @@ class FaceTracker:
         all_faces: track every face.
         predict: callable taking crops [B, 224, 224, 3] and returning coefficients [B, 257] of the
             coefficient network, or None without one.
+        work: keeps the answers of the networks; None: they are not kept.
 
     Attributes:
         tracks: the finished tracks, after :meth:`finish`.
@@ -123,7 +133,10 @@ class FaceTracker:
         self,
         all_faces: bool = False,
         predict: Optional[Callable[[np.ndarray], np.ndarray]] = None,
+        work: Optional[FinishedWork] = None,
     ) -> None:
+        self._work = work or FinishedWork()
+        self._executor = futures.ThreadPoolExecutor(max_workers=1)
         self._all_faces = all_faces
         self._predict = predict
         self._detector = FaceDetector()
@@ -133,6 +146,7 @@ class FaceTracker:
         self._active: List[Track] = []
         self._lost: List[Track] = []
         self._pending: List[_Pending] = []
+        self._asked: Optional[_Asked] = None
         self._next_search = 0
         self._last_search = -np.inf
         self.tracks: List[Track] = []
@@ -148,7 +162,7 @@ class FaceTracker:
         # 2. tracked faces, near where they were
         found: List[Tuple[Track, DenseLandmarks]] = []
         for track in self._active:
-            dense = self._detector.follow(frame.pixels, track.last)
+            dense = self._follow(frame, track.last)
             twin = any(_overlap(dense, other) > _LARGEST_OVERLAP for _, other in found)
             if dense.presence < _LEAST_PRESENCE or twin or not _is_inside(dense, frame.pixels):
                 self._lost.append(track)
@@ -171,13 +185,14 @@ class FaceTracker:
 
     def finish(self) -> List[Track]:
         """Return all tracks, after the last frame."""
-        self._look()
         self._end(self._active + self._lost)
         self._active, self._lost = [], []
+        self._executor.shutdown()
         return self.tracks
 
     def _end(self, tracks: List[Track]) -> None:
         self._look()
+        self._note()
         self.tracks += [track for track in tracks if len(track.sightings) >= _FEWEST_FRAMES]
 
     def _is_time_to_search(self, frame: Frame, is_tracking: bool) -> bool:
@@ -192,14 +207,9 @@ class FaceTracker:
         self._last_search, self._next_search = frame.seconds, frame.number + _PAUSE
         if not self._all_faces and known:
             return []
-        detections = self._detector.detect(frame.pixels, self._all_faces)
-        if not self._all_faces:
-            detections = detections[:1]
-
         added = []
-        for detection in detections:
-            dense = detection.dense
-            if dense is None or dense.presence < _LEAST_PRESENCE:
+        for dense in self._detect(frame):
+            if dense.presence < _LEAST_PRESENCE:
                 continue
             if any(_overlap(dense, one) > _LARGEST_OVERLAP for one in known):
                 continue
@@ -209,6 +219,28 @@ class FaceTracker:
             known = known + [dense]
             added.append((track, dense))
         return added
+
+    def _follow(self, frame: Frame, last: DenseLandmarks) -> DenseLandmarks:
+        """Return the points of a face near those of the frame before."""
+        points, presence = self._work.recall(
+            "follow", lambda: self._detector.follow(frame.pixels, last)
+        )
+        return DenseLandmarks(points, float(presence))
+
+    def _detect(self, frame: Frame) -> List[DenseLandmarks]:
+        """Return the points of the faces in a frame, largest first; only one unless all count."""
+
+        def detect() -> Sequence[np.ndarray]:
+            found = self._detector.detect(frame.pixels, self._all_faces)
+            found = found if self._all_faces else found[:1]
+            dense = [one.dense for one in found if one.dense is not None]
+            points = np.array([one.points for one in dense]).reshape(-1, DENSE_COUNT, 2)
+            return points, np.array([one.presence for one in dense])
+
+        return [
+            DenseLandmarks(points, float(value))
+            for points, value in zip(*self._work.recall("detect", detect))
+        ]
 
     def _observe(self, track: Track, frame: Frame, dense: DenseLandmarks) -> None:
         """Cut the crop of a face, and queue it for the landmark network."""
@@ -222,16 +254,27 @@ class FaceTracker:
             self._look()
 
     def _look(self) -> None:
-        """Run the landmark network on the queued crops, and note what was seen."""
+        """Ask the networks about the queued crops in a thread, and note the answers before."""
+        self._note()
         if not self._pending:
             return
         crops = np.stack([one.alignment.crop for one in self._pending])
-        points, noise = self._network.predict_noise(crops)
-        predicted = list(self._predict(crops)) if self._predict else [None] * len(crops)
-        for one, in_crop, deviation, row in zip(self._pending, points, noise, predicted):
+        ask: Callable[[], List[np.ndarray]] = functools.partial(self._ask_networks, crops)
+        if not self._work.is_replaying:
+            ask = self._executor.submit(ask).result
+        self._asked, self._pending = _Asked(self._pending, ask), []
+
+    def _note(self) -> None:
+        """Note what the networks have seen in the crops that they were asked about."""
+        if self._asked is None:
+            return
+        asked, self._asked = self._asked, None
+        points, noise, *predicted = self._work.recall("look", asked.answer)
+        rows: Any = predicted[0] if predicted else [None] * len(points)
+        for one, in_crop, deviation, row in zip(asked.pending, points, noise, rows):
             alignment, dense = one.alignment, one.dense
             places = np.rint(alignment.to_crop(dense.points)).astype(int)
-            columns, rows = np.clip(places, 0, IMAGE_SIZE - 1).T
+            across, down = np.clip(places, 0, IMAGE_SIZE - 1).T
             one.track.sightings.append(
                 Sighting(
                     one.frame.number,
@@ -239,15 +282,19 @@ class FaceTracker:
                     dense.points.astype(np.float32),
                     dense.presence,
                     alignment.to_photo(in_crop).astype(np.float32),
-                    network_confidence(deviation).astype(np.float32),
-                    alignment.crop[rows, columns],
+                    deviation.astype(np.float32),
+                    alignment.crop[down, across],
                     alignment.trans_params,
                     alignment.degrees,
                     row,
                 )
             )
             self._propose(one, in_crop)
-        self._pending = []
+
+    def _ask_networks(self, crops: np.ndarray) -> List[np.ndarray]:
+        """Return landmarks, their noise, and the coefficient network's rows if there is one."""
+        answers = list(self._network.predict_noise(crops))
+        return answers + [self._predict(crops)] if self._predict else answers
 
     def _propose(self, one: _Pending, landmarks: np.ndarray) -> None:
         """Offer a frame as one of the best of its track."""

@@ -1,4 +1,4 @@
-"""demo.py on clips of the portrait: every file, its sound, its times; clips without a face."""
+"""demo.py on clips of the portrait: every file, its sound, its times; faces covered or missing."""
 
 import csv
 import json
@@ -21,6 +21,7 @@ av = pytest.importorskip("av")
 pytestmark = pytest.mark.skipif(
     not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
 )
+CLIP_ENDS = (".mp4", ".csv", "_frames.json", ".glb", "_frames")
 TIMES = np.concatenate([np.arange(8) / 25, 0.36 + np.arange(6) / 10])  # a variable frame rate
 
 
@@ -37,16 +38,28 @@ def moving_portrait():
     return frames
 
 
+COVERED = {6: 95, 7: 97, 8: 100}  # frames in which a board hides much of the face, and its left
+
+
+def covered_portrait():
+    """The same frames, in some of which little of the face is seen."""
+    frames = [frame.copy() for frame in moving_portrait()]
+    for i, left in COVERED.items():
+        frames[i][60:98, left : left + 84] = (40, 90, 160)
+    return frames
+
+
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
-    """One run over a clip with sound, a photo, and a clip without a face."""
+    """One run over a clip with sound, a photo, a clip without a face, and one of a covered one."""
     folder = tmp_path_factory.mktemp("clips")
     write_video(str(folder / "me.mp4"), moving_portrait(), TIMES, sound="aac")
     write_video(str(folder / "nobody.mp4"), [color_bars(i) for i in range(4)])
+    write_video(str(folder / "covered.mp4"), covered_portrait())
     portrait().save(str(folder / "photo.png"))
     process = run_demo(
         "--input",
-        *(str(folder / name) for name in ("me.mp4", "photo.png", "nobody.mp4")),
+        *(str(folder / name) for name in ("me.mp4", "photo.png", "nobody.mp4", "covered.mp4")),
         "--output",
         str(folder / "out"),
         "--steps",
@@ -60,13 +73,14 @@ def test_clips_and_photos_are_done_and_a_clip_without_a_face_is_named(outcome):
     process, output = outcome
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
-    assert "me.mp4: 1 person in 14 frames, " in lines[-2] and "frames a second" in lines[-2]
-    assert lines[-1].startswith("1 clip reconstructed, 1 skipped in ")
+    assert "me.mp4: 1 person in 14 frames, " in lines[-3] and "frames a second" in lines[-3]
+    assert lines[-1].startswith("2 clips reconstructed, 1 of them doubtful, 1 skipped in ")
     complaints = [line for line in process.stderr.splitlines() if line.startswith("skipped: ")]
     assert len(complaints) == 1 and "nobody.mp4: no face was found in 4 frames;" in complaints[0]
     assert sorted(os.listdir(str(output))) == sorted(
-        ["me.mp4", "me.csv", "me.glb", "me_frames", "index.html"]
+        [name + end for name in ("me", "covered") for end in CLIP_ENDS]
         + ["photo" + end for end in (".json", ".mat", ".png", "_mesh.obj")]
+        + ["index.html"]
     )
 
 
@@ -140,3 +154,24 @@ def test_each_frame_has_its_file_of_numbers(outcome):
     # The person is the same, the pose is not.
     np.testing.assert_array_equal(fields[0]["coeff"][:, :80], fields[1]["coeff"][:, :80])
     assert np.abs(fields[0]["coeff"] - fields[1]["coeff"]).max() > 0.01
+
+
+def test_frames_that_show_little_of_the_face_are_doubtful(outcome):
+    process, output = outcome
+    with open(str(output / "covered_frames.json")) as file:
+        content = json.load(file)
+    doubtful = content["doubtful_frames"]
+    assert doubtful and set(doubtful) <= set(COVERED)
+    trust = dict(zip(content["frames"], content["face_trust"]))
+    assert {frame for frame, value in trust.items() if value < 0.5} == set(doubtful)
+    assert min(trust[frame] for frame in range(6)) > 0.9
+
+    # The summary, the warning and the file of each frame say it as for photos.
+    words = "covered in {} of {} frames".format(len(doubtful), len(trust))
+    assert "covered.mp4: 1 person in 14 frames, doubtful: {}, ".format(words) in process.stdout
+    assert "doubtful: {}: little of the face is seen surely; ".format(words) in process.stderr
+    for frame in (0, doubtful[0]):
+        path = os.path.join(str(output), "covered_frames", "covered_{:06d}.mat".format(frame))
+        assert scipy.io.loadmat(path)["face_trust"][0, 0] == pytest.approx(trust[frame], abs=1e-3)
+    with open(str(output / "me_frames.json")) as file:
+        assert json.load(file)["doubtful_frames"] == []

@@ -22,6 +22,7 @@ def rows_of(expression, angles):
         size=np.ones(count),
         expression=expression,
         light=np.zeros((count, 27)),
+        trust=np.ones(count),
     )
     motion = motion._replace(seconds=np.arange(count) / 25.0)
     table = encode_table(motion, NAMES, 25.0).decode("ascii")

@@ -98,6 +98,7 @@ def known_motion(model, count=30):
         size=np.full(count, 150.0),
         expression=random.normal(0, 0.02, (count, model.expression_count)),
         light=np.zeros((count, 27)),
+        trust=np.ones(count),
     )
     identity = random.normal(0, 0.5, model.identity_count)
     return Person("me", identity, np.zeros(model.albedo_count), motion)
