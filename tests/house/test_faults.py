@@ -32,6 +32,7 @@ def faults(*arguments):
 
 # Undisturbed first; then three kills, by a signal each, and runs to the end; two at once; a full
 # disk.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names, disks", [(("demo", "preprocess"), 0), (("synthesize", "train"), 1)]
 )

@@ -34,6 +34,8 @@ TRIANGLE = np.int32([[0, 1, 2]])
 VERTICES = np.float32([[[-1, -1, 0, 1], [1, -1, 0, 1], [0, 1, 0, 1]]])
 
 
+@pytest.mark.slow
+@pytest.mark.any_tensorflow
 def test_core_is_clean_on_odd_numbers(tmp_path):
     compiler = os.environ.get("CXX", "g++").split()
     program = str(tmp_path / "adversary")
