@@ -146,6 +146,7 @@ def test_inference_mode_equals_training_mode_with_settled_averages(running):
     assert np.linalg.norm(trained - applied) < 0.1 * np.linalg.norm(trained)
 
 
+@pytest.mark.slow
 def test_two_faces_are_learned(running):
     running.restart()
     ramp = TrainingOptions(batch_norm_decay="ramp")

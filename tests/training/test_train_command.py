@@ -125,6 +125,7 @@ def test_resumed_run_ends_with_the_same_bits(straight, resumed):
     assert not different
 
 
+@pytest.mark.slow
 def test_decay_of_moving_averages_follows_the_first_weights(workshop, straight, capsys):
     """Random weights: the ramp; given weights: the constant; a resumed run: as it began."""
     record = json.loads((straight / "iter_4.json").read_text())
@@ -149,6 +150,7 @@ def test_decay_of_moving_averages_follows_the_first_weights(workshop, straight, 
     shutil.rmtree(str(workshop / "tuned"))
 
 
+@pytest.mark.slow
 def test_finished_run_resumes_to_nothing(workshop, straight, capsys):
     assert run(workshop, "straight", "--steps", "4", "--resume") == 0
     assert "nothing to do" in capsys.readouterr().out
@@ -318,6 +320,7 @@ def test_sigterm_saves_first_and_broken_faces_are_counted(workshop, monkeypatch,
     shutil.rmtree(str(workshop / "terminated"))
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite_stops_and_names_the_batch(workshop, capsys):
     with pytest.raises(InputError) as caught:
         run(
