@@ -34,7 +34,11 @@ def faults(*arguments):
 # disk.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "names, disks", [(("demo", "preprocess"), 0), (("synthesize", "train"), 1)]
+    "names, disks",
+    [
+        pytest.param(("demo", "preprocess"), 0, marks=pytest.mark.any_tensorflow),
+        (("synthesize", "train"), 1),
+    ],
 )
 def test_nothing_is_lost_or_mixed(names, disks):
     process = faults("--only", *(names + ("--count", "3", "--pairs", "1", "--disks", str(disks))))

@@ -9,7 +9,8 @@ from tests.clone import OPEN_MODEL, Clone
 MISSING = "--use_pb 0 --pretrain_weights X.ckpt"
 # The three share the code of the refusal.
 SCRIPTS = ["demo.py"] + [
-    pytest.param(script, marks=pytest.mark.slow) for script in ("renderer.py", "obj.py")
+    pytest.param(script, marks=[pytest.mark.slow, pytest.mark.any_tensorflow])
+    for script in ("renderer.py", "obj.py")
 ]
 
 
