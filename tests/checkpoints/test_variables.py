@@ -132,6 +132,7 @@ def test_training_can_start_from_an_exported_graph(checkpoint, half):
         )
 
 
+@pytest.mark.slow
 def test_a_graph_shrinks_its_input_first(checkpoint, published, tmp_path):
     path, small = str(tmp_path / "small.pb"), np.float32(published["image_bgr"])[:, ::2, ::2]
     export_r_net(checkpoint, path, image_size=112)

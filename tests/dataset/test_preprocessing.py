@@ -129,6 +129,7 @@ def test_contact_sheet_is_a_picture(undisturbed):
         assert np.asarray(sheet)[:224, :224].std() > 20
 
 
+@pytest.mark.slow
 def test_second_run_does_nothing(undisturbed, photos):
     folder, _ = undisturbed
     before = digest(folder)
@@ -165,6 +166,7 @@ def test_killed_and_resumed_run_gives_the_same_bytes(undisturbed, photos, tmp_pa
     assert digest(folder) == digest(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_half_written_photos_are_repeated(undisturbed, photos, tmp_path):
     folder = str(tmp_path / "data")
     shutil.copytree(undisturbed[0], folder)

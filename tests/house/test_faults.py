@@ -211,6 +211,7 @@ def end_at_once(settings, photo):
     os.abort()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 7), reason="Python 3.6 forks its workers")
 def test_a_killed_worker_is_told_in_one_sentence(tmp_path):
     photos = tmp_path / "photos"

@@ -69,6 +69,7 @@ def test_training_names_the_missing_faces(made, flags):
     assert sentence.startswith(made.path("processed_data") + ": no training faces here; run ")
 
 
+@pytest.mark.slow
 def test_training_names_the_missing_folder(made):
     sentence = made.refuse("python train.py --data_path P --val_data_path Q --model_name ./name")
     assert sentence.startswith("P: cannot be read as a data folder")

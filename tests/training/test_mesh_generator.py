@@ -236,6 +236,7 @@ def test_each_head_learns_ground_truth(workshop, cheap_features, head, term, sha
     assert np.isfinite(losses).all() and np.mean(losses[-4:]) < share_left * losses[0]
 
 
+@pytest.mark.slow
 def test_run_on_real_networks_trains_only_the_generator(workshop):
     assert run(workshop, "real", "--steps", "1", "--head", "residual") == 0
     shapes = variable_shapes(str(workshop / "real" / "iter_1.ckpt"))
