@@ -130,6 +130,7 @@ def test_contact_sheet_is_a_picture(undisturbed):
 
 
 @pytest.mark.slow
+@pytest.mark.any_tensorflow
 def test_second_run_does_nothing(undisturbed, photos):
     folder, _ = undisturbed
     before = digest(folder)
@@ -155,6 +156,7 @@ def kill_amid(arguments, folder, chance):
 
 # KILLS=20 for the long version.
 @pytest.mark.slow
+@pytest.mark.any_tensorflow
 @pytest.mark.parametrize("seed", range(int(os.environ.get("KILLS", "2"))))
 def test_killed_and_resumed_run_gives_the_same_bytes(undisturbed, photos, tmp_path, seed):
     folder = str(tmp_path)
@@ -167,6 +169,7 @@ def test_killed_and_resumed_run_gives_the_same_bytes(undisturbed, photos, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.any_tensorflow
 def test_half_written_photos_are_repeated(undisturbed, photos, tmp_path):
     folder = str(tmp_path / "data")
     shutil.copytree(undisturbed[0], folder)

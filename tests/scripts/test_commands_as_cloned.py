@@ -7,11 +7,8 @@ import pytest
 from tests.clone import OPEN_MODEL, Clone
 
 MISSING = "--use_pb 0 --pretrain_weights X.ckpt"
-# The three share the code of the refusal.
-SCRIPTS = ["demo.py"] + [
-    pytest.param(script, marks=[pytest.mark.slow, pytest.mark.any_tensorflow])
-    for script in ("renderer.py", "obj.py")
-]
+REPEATED = [pytest.mark.slow, pytest.mark.any_tensorflow]  # other ways into the same refusal
+SCRIPTS = ["demo.py"] + [pytest.param(name, marks=REPEATED) for name in ("renderer.py", "obj.py")]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +59,7 @@ def test_reconstruction_names_the_missing_checkpoint(made, script):
 
 
 @pytest.mark.parametrize(
-    "flags", ["", pytest.param(" --model gcn --head absolute", marks=pytest.mark.slow)]
+    "flags", ["", pytest.param(" --model gcn --head absolute", marks=REPEATED)]
 )
 def test_training_names_the_missing_faces(made, flags):
     sentence = made.refuse("python train.py" + flags)
@@ -70,6 +67,7 @@ def test_training_names_the_missing_faces(made, flags):
 
 
 @pytest.mark.slow
+@pytest.mark.any_tensorflow
 def test_training_names_the_missing_folder(made):
     sentence = made.refuse("python train.py --data_path P --val_data_path Q --model_name ./name")
     assert sentence.startswith("P: cannot be read as a data folder")

@@ -221,7 +221,11 @@ def test_missing_and_damaged_files_are_replaced(processed, tmp_path):
 @pytest.mark.parametrize(
     "signal_number, status",
     [
-        pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(
+            signal.SIGKILL,
+            -signal.SIGKILL,
+            marks=[pytest.mark.slow, pytest.mark.any_tensorflow],
+        ),
         (signal.SIGTERM, 130),
     ],
 )
