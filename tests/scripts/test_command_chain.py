@@ -78,7 +78,7 @@ class Workshop:
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """Synthetic faces for training and measuring, a photo, and both networks, trained."""
+    """Synthetic faces for training, a photo, and both networks, trained."""
     skimage = pytest.importorskip("skimage")
     chain = Workshop(tmp_path_factory.mktemp("chain"))
     chain.run(
@@ -89,17 +89,6 @@ def workshop(tmp_path_factory):
         "4",
         "--workers",
         "2",
-    )
-    chain.run(
-        "synthesis",
-        "--output",
-        "aflw",
-        "--count",
-        "3",
-        "--workers",
-        "2",
-        "--format",
-        "aflw2000",
     )
     os.mkdir(chain.path("photos"))
     portrait = Image.open(
@@ -148,8 +137,20 @@ def test_a_photo_is_reconstructed_with_a_refined_mesh(workshop):
     assert os.path.isfile(chain.path("out", "index.html"))
 
 
+@pytest.mark.slow
 def test_landmarks_are_measured(workshop):
     chain, _ = workshop
+    chain.run(
+        "synthesis",
+        "--output",
+        "aflw",
+        "--count",
+        "3",
+        "--workers",
+        "2",
+        "--format",
+        "aflw2000",
+    )
     said = chain.run(
         "nme.py",
         "--data_path",
@@ -205,6 +206,8 @@ def test_meshes_are_written(workshop):
         "photos",
         "--output",
         "meshes",
+        "--texture_size",
+        "256",
         "--steps",
         "2",
         "--use_pb",

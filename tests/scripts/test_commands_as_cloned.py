@@ -51,6 +51,7 @@ def test_preprocessing_a_missing_folder_names_it(bare):
     assert "Q" not in bare.files()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_reconstruction_names_the_missing_checkpoint(made, script):
     sentence = made.refuse("python {} {}".format(script, MISSING))

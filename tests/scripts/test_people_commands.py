@@ -16,9 +16,12 @@ MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
 OF_PERSON = (".mat", ".glb", "_neutral.obj", "_neutral.mtl", "_neutral_texture.png")
 NAMES = ("plain",) + CHANGED
 
-pytestmark = pytest.mark.skipif(
-    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
+    ),
+]
 pytest.importorskip("skimage")
 
 
@@ -117,7 +120,6 @@ def test_the_page_shows_all_photos_beside_one_head(outcome):
     assert text.count('class="overlay"') == len(NAMES)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "script, flags, written",
     [
@@ -138,7 +140,6 @@ def test_other_commands_take_the_saved_person(people, outcome, tmp_path, script,
     np.testing.assert_array_equal(mine["coeff"], theirs["coeff"])
 
 
-@pytest.mark.slow
 def test_declared_photos_lie_in_the_output_itself_and_may_all_be_kept(people, tmp_path):
     photos = [people / "anna" / name for name in ("plain.png", "small.png", "zoe.jpg")]
     flags = ["--same_person", "--keep_all", "--method", "network", "--page", "0"]
@@ -148,7 +149,6 @@ def test_declared_photos_lie_in_the_output_itself_and_may_all_be_kept(people, tm
     assert {"person" + end for end in OF_PERSON} <= set(os.listdir(str(tmp_path)))
 
 
-@pytest.mark.slow
 def test_faces_found_one_by_one_are_no_person(people, outcome, tmp_path):
     single = tmp_path / "single"
     photos = [people / "anna" / name for name in ("plain.png", "lit.png")]

@@ -349,6 +349,7 @@ def test_without_meshes_the_target_is_the_coefficient_mesh(published_run):
     assert (1, "metrics/mm_from_truth") not in values
 
 
+@pytest.mark.slow
 def test_generator_starts_from_another_run(workshop, published_run, cheap_features):
     first = str(published_run / "iter_1.ckpt")
     before = variables(first)

@@ -172,6 +172,7 @@ def test_imagenet_trunk_leaves_heads_at_zero(running, tmp_path):
     assert not running.variable("fc-id/weights").any()
 
 
+@pytest.mark.slow
 def test_complete_network_includes_heads(running, tmp_path):
     running.restart()
     running.update(1e-3, 0.9)

@@ -68,6 +68,7 @@ def run(workshop, name, *flags):
     )
 
 
+@pytest.mark.slow
 def test_resumed_run_gives_the_same_bits_and_its_network_reads_crops(workshop):
     flags = (
         "--image_size",
