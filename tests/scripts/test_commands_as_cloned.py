@@ -74,6 +74,7 @@ def test_training_names_the_missing_folder(made):
     assert sentence.startswith("P: cannot be read as a data folder")
 
 
+@pytest.mark.slow
 def test_preprocessing_as_cloned_takes_the_portrait(bare):
     pytest.importorskip("skimage")
     sentence = bare.refuse("python preprocess_img.py")

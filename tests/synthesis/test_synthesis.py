@@ -218,14 +218,11 @@ def test_missing_and_damaged_files_are_replaced(processed, tmp_path):
     assert contents(folder) == contents(processed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "signal_number, status",
     [
-        pytest.param(
-            signal.SIGKILL,
-            -signal.SIGKILL,
-            marks=[pytest.mark.slow, pytest.mark.any_tensorflow],
-        ),
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.any_tensorflow),
         (signal.SIGTERM, 130),
     ],
 )

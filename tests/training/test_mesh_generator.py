@@ -208,12 +208,9 @@ def test_gradients_of_the_losses_agree_with_finite_differences():
 
 
 # The published head must first unlearn its random start, to which the normals are the farthest off.
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "head, term, share_left",
-    [
-        pytest.param("absolute", "total", 0.97, marks=pytest.mark.slow),
-        ("residual", "shape", 0.5),
-    ],
+    "head, term, share_left", [("absolute", "total", 0.97), ("residual", "shape", 0.5)]
 )
 def test_each_head_learns_ground_truth(workshop, cheap_features, head, term, share_left):
     run(
