@@ -31,13 +31,14 @@ FACE_NETWORKS := network/dense_landmarks.pb
 # Tests run in two processes, a file at a time: many keep one core busy. PARALLEL= runs them in one.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup op face-model face-networks demo web network landmarks test lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
+.PHONY: help setup op face-model face-networks demo web network landmarks test test-all lint parity fuzz faults bench setup-tf1 test-tf1 has-python36 clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo        reconstruct the photos in input/ (or a public-domain portrait) into output/"
 	@echo "make web         a page on this machine to drop photos on (http://127.0.0.1:8000)"
-	@echo "make test        check style and types, and run all tests"
+	@echo "make test        check style and types, and run the tests (a few minutes)"
+	@echo "make test-all    the same with the slow tests: kills, damaged files, lost workers, every published command"
 	@echo "make test-tf1    run the tests under TensorFlow 1.12 (Python 3.6), and exchange files between both TensorFlows"
 	@echo "make setup       only install: virtual environment, compiled op, open face model, face detector"
 	@echo "make parity GOLDEN=DIR   compare with numbers measured on the published system"
@@ -125,6 +126,9 @@ $(CLUSTER_INSTALLED): requirements/cluster.txt $(INSTALLED)
 	@touch $@
 
 test: setup $(WEB_INSTALLED) $(CLUSTER_INSTALLED) lint
+	@$(PY) -m pytest $(PARALLEL) -m "not slow"
+
+test-all: setup $(WEB_INSTALLED) $(CLUSTER_INSTALLED) lint
 	@$(PY) -m pytest $(PARALLEL)
 
 lint: $(INSTALLED)
@@ -169,7 +173,7 @@ test-tf1: setup setup-tf1
 	@$(TF1_PY) -m utils.installed
 	@$(TF1_PY) tests/parity.py --golden tests/golden
 	@RASTERIZER=mesh_renderer $(TF1_PY) tests/parity.py --golden tests/golden
-	@$(TF1_PY) -m pytest $(PARALLEL) --ignore tests/house/test_tensorflow_exchange.py
+	@$(TF1_PY) -m pytest $(PARALLEL) -m "not any_tensorflow" --ignore tests/house/test_tensorflow_exchange.py
 	@TF1_PYTHON=$(TF1_PY) $(PY) -m pytest -s tests/house/test_tensorflow_exchange.py
 
 clean:

@@ -23,6 +23,10 @@ from utils.tf_compat import tf
 PORTRAIT_POINTS = np.array([[204, 101], [246, 104], [223.5, 128], [202, 139], [244, 142]], float)
 EYE_DISTANCE = 42.0
 
+NO_FACES = ["chelsea", "coffee", "clock"] + [
+    pytest.param(name, marks=pytest.mark.slow) for name in ("rocket", "coins", "cell")
+]
+
 needs_dlib = pytest.mark.skipif(not LandmarkPredictor.available(), reason="dlib is not installed")
 
 
@@ -110,7 +114,13 @@ def test_a_face_that_fills_the_photo_is_found(portrait, left, top, size):
     np.testing.assert_allclose(face.five_points + [left, top], whole.five_points, atol=2)
 
 
-@pytest.mark.parametrize("degrees", range(0, 360, 15))
+@pytest.mark.parametrize(
+    "degrees",
+    [
+        degrees if degrees % 45 == 0 else pytest.param(degrees, marks=pytest.mark.slow)
+        for degrees in range(0, 360, 15)
+    ],
+)
 def test_a_turned_face_is_found(upright, degrees):
     photo, points = upright
     turned = np.asarray(Image.fromarray(photo).rotate(degrees, Image.BICUBIC, expand=True))
@@ -126,7 +136,7 @@ def test_a_turned_face_is_found(upright, degrees):
     assert abs(np.degrees(np.arctan2(right, down))) < 36
 
 
-@pytest.mark.parametrize("name", ["chelsea", "coffee", "rocket", "clock", "coins", "cell"])
+@pytest.mark.parametrize("name", NO_FACES)
 def test_nothing_is_found_where_there_is_no_face(name):
     photo = getattr(pytest.importorskip("skimage.data"), name)()
     if photo.ndim == 2:

@@ -57,6 +57,14 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def half(checkpoint, tmp_path_factory):
+    """The checkpoint as a frozen graph of half weights."""
+    path = str(tmp_path_factory.mktemp("half") / "half.pb")
+    export_r_net(checkpoint, path, half=True)
+    return path
+
+
+@pytest.fixture(scope="module")
 def published():
     return np.load(os.path.join(GOLDEN, "networks.npz"), allow_pickle=False)
 
@@ -104,25 +112,19 @@ def test_the_record_of_a_graph_names_no_folder_of_this_machine(checkpoint, tmp_p
     }
 
 
-def test_a_graph_of_half_weights_is_half_as_large_and_nearly_the_same(
-    checkpoint, published, tmp_path
-):
-    path = str(tmp_path / "half.pb")
-    export_r_net(checkpoint, path, half=True)
+def test_a_graph_of_half_weights_is_half_as_large_and_nearly_the_same(half, published):
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, 224, 224, 3])
-        (coefficients,) = load_frozen_graph(path, {"input_imgs:0": images}, ["coeff:0"])
+        (coefficients,) = load_frozen_graph(half, {"input_imgs:0": images}, ["coeff:0"])
         found = session.run(coefficients, {images: np.float32(published["image_bgr"])})
     assert relative_error(found, published["rnet_coeff"]) < 5e-3
-    assert os.path.getsize(path) < 2.1 * 23.9e6  # R-Net has 23.9 million parameters
-    assert {node.op for node in read_graph_def(path).node} <= OLD_OPERATIONS
+    assert os.path.getsize(half) < 2.1 * 23.9e6  # R-Net has 23.9 million parameters
+    assert {node.op for node in read_graph_def(half).node} <= OLD_OPERATIONS
 
 
-def test_training_can_start_from_an_exported_graph(checkpoint, tmp_path):
-    path = str(tmp_path / "half.pb")
-    export_r_net(checkpoint, path, half=True)
+def test_training_can_start_from_an_exported_graph(checkpoint, half):
     values, _ = read_r_net(checkpoint)
-    found, counts = read_r_net(path)
+    found, counts = read_r_net(half)
     assert set(found) == set(values) and counts["identity_count"] == 80
     for name in sorted(values)[::7]:
         np.testing.assert_allclose(
@@ -130,6 +132,7 @@ def test_training_can_start_from_an_exported_graph(checkpoint, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_graph_shrinks_its_input_first(checkpoint, published, tmp_path):
     path, small = str(tmp_path / "small.pb"), np.float32(published["image_bgr"])[:, ::2, ::2]
     export_r_net(checkpoint, path, image_size=112)

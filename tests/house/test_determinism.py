@@ -9,6 +9,8 @@ import pytest
 from tests.faults.twice import NAMES
 from utils.paths import REPO_ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def lines():

@@ -75,6 +75,7 @@ def test_the_example_in_python_runs():
     assert run_python(example + shapes, "") == ["(34653, 3) 3 (68, 2) (257,)"]
 
 
+@pytest.mark.slow
 @needs_open_model
 def test_the_notebook_runs():
     """Its cells, one after the other, as Jupyter would run them; and what they found is true."""

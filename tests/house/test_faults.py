@@ -32,8 +32,13 @@ def faults(*arguments):
 
 # Undisturbed first; then three kills, by a signal each, and runs to the end; two at once; a full
 # disk.
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "names, disks", [(("demo", "preprocess"), 0), (("synthesize", "train"), 1)]
+    "names, disks",
+    [
+        pytest.param(("demo", "preprocess"), 0, marks=pytest.mark.any_tensorflow),
+        (("synthesize", "train"), 1),
+    ],
 )
 def test_nothing_is_lost_or_mixed(names, disks):
     process = faults("--only", *(names + ("--count", "3", "--pairs", "1", "--disks", str(disks))))
@@ -206,6 +211,7 @@ def end_at_once(settings, photo):
     os.abort()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 7), reason="Python 3.6 forks its workers")
 def test_a_killed_worker_is_told_in_one_sentence(tmp_path):
     photos = tmp_path / "photos"

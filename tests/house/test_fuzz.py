@@ -26,6 +26,7 @@ def run(*arguments):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 8), reason="audit hooks came with Python 3.8")
 def test_damaged_files_end_in_a_result_or_in_one_sentence():
     process = run("--cases", CASES, "--seed", "1")

@@ -1,6 +1,7 @@
-"""The Makefile's choice of a Python, among interpreters that only claim their version."""
+"""The Makefile: its targets, and its choice of a Python among those that claim a version."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,31 @@ echo {name} > "$3/made_by"
 """
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+
+
+def read(*path):
+    with open(os.path.join(REPO_ROOT, *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def test_help_names_targets_that_exist():
+    told = set(re.findall(r'^\t@echo "make ([\w-]+)', read("Makefile"), re.MULTILINE))
+    assert {"test", "test-all", "test-tf1"} < told
+    (declared,) = re.findall(r"^\.PHONY: (help .*)$", read("Makefile"), re.MULTILINE)
+    assert told < set(declared.split())
+
+
+def test_slow_tests_are_left_out_by_make_test_only():
+    recipes = dict(re.findall(r"^(test[\w-]*):.*\n((?:\t.*\n)+)", read("Makefile"), re.MULTILINE))
+    assert {name: "not slow" in recipe for name, recipe in recipes.items()} == {
+        "test": True,
+        "test-all": False,
+        "test-tf1": False,
+    }
+    assert re.findall(r"^ *make (test[\w-]*)$", read(".ci", "run"), re.MULTILINE) == [
+        "test-all",
+        "test-tf1",
+    ]
 
 
 def put(path, text):

@@ -22,6 +22,7 @@ def test_decoder_renderer_losses_and_gradients_agree(decoder_checks):
     assert not above, parity.report(above)[0]
 
 
+@pytest.mark.slow
 def test_the_losses_of_a_step_agree_with_the_formulas():
     checks = list(parity.composed_checks(GOLDEN)) + list(parity.fractional_mask_checks(GOLDEN))
     assert len(checks) == 8

@@ -169,6 +169,7 @@ def test_a_frozen_face_net_is_used_if_complete(dlib_path, tmp_path, monkeypatch)
         identity.load_identity_network("facenet")
 
 
+@pytest.mark.slow
 def test_frozen_face_net_feeds_the_mesh_generator(dlib_path, tmp_path, monkeypatch):
     """For pooled features it precedes the checkpoint, and needs no fitting bottleneck."""
     path, prefix = str(tmp_path / "FaceNetModel.pb"), str(tmp_path / "model.ckpt")

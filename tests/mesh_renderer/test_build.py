@@ -37,6 +37,7 @@ def test_an_up_to_date_library_is_not_built_again(monkeypatch):
     assert (build.build_operation_library(), build.build_core_library()) == paths
 
 
+@pytest.mark.slow
 def test_changed_sources_are_rebuilt_and_replace_the_old_library(elsewhere):
     first = build.build_core_library()
     assert build.build_core_library() == first

@@ -34,6 +34,8 @@ TRIANGLE = np.int32([[0, 1, 2]])
 VERTICES = np.float32([[[-1, -1, 0, 1], [1, -1, 0, 1], [0, 1, 0, 1]]])
 
 
+@pytest.mark.slow
+@pytest.mark.any_tensorflow
 def test_core_is_clean_on_odd_numbers(tmp_path):
     compiler = os.environ.get("CXX", "g++").split()
     program = str(tmp_path / "adversary")
@@ -95,6 +97,7 @@ def test_image_sizes_out_of_range_are_an_error(width, height):
         run(VERTICES, TRIANGLE, width, height)
 
 
+@pytest.mark.slow
 def test_more_pixels_than_memory_are_an_error():
     with pytest.raises((tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError)):
         run(np.zeros((1 << 12, 3, 4), np.float32), TRIANGLE, 32768, 32768)  # 50 terabytes

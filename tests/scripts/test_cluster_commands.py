@@ -14,6 +14,8 @@ from utils import scheduler
 
 pytest.importorskip("distributed", reason="requirements/cluster.txt is not installed")
 
+pytestmark = pytest.mark.slow
+
 FIT = ["--face_model", TOY_MODEL, "--method", "fit", "--steps", "1", "--batch_size", "2", "--quiet"]
 PATIENCE = 300  # seconds for a first file
 

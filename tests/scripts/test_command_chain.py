@@ -63,11 +63,11 @@ class Workshop:
             "--result_path",
             "result",
             "--batch_size",
-            "2",
+            "1",
             "--steps",
             "2",
             "--val_faces",
-            "2",
+            "1",
             "--init_weights",
             "none",
             "--identity",
@@ -78,7 +78,7 @@ class Workshop:
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """Synthetic faces for training and measuring, a photo, and both networks, trained."""
+    """Synthetic faces for training, a photo, and both networks, trained."""
     skimage = pytest.importorskip("skimage")
     chain = Workshop(tmp_path_factory.mktemp("chain"))
     chain.run(
@@ -86,20 +86,9 @@ def workshop(tmp_path_factory):
         "--output",
         "faces",
         "--count",
-        "6",
+        "4",
         "--workers",
         "2",
-    )
-    chain.run(
-        "synthesis",
-        "--output",
-        "aflw",
-        "--count",
-        "3",
-        "--workers",
-        "2",
-        "--format",
-        "aflw2000",
     )
     os.mkdir(chain.path("photos"))
     portrait = Image.open(
@@ -133,6 +122,8 @@ def test_a_photo_is_reconstructed_with_a_refined_mesh(workshop):
         "photos",
         "--output",
         "out",
+        "--steps",
+        "2",
         "--use_pb",
         "0",
         "--pretrain_weights",
@@ -146,8 +137,20 @@ def test_a_photo_is_reconstructed_with_a_refined_mesh(workshop):
     assert os.path.isfile(chain.path("out", "index.html"))
 
 
+@pytest.mark.slow
 def test_landmarks_are_measured(workshop):
     chain, _ = workshop
+    chain.run(
+        "synthesis",
+        "--output",
+        "aflw",
+        "--count",
+        "3",
+        "--workers",
+        "2",
+        "--format",
+        "aflw2000",
+    )
     said = chain.run(
         "nme.py",
         "--data_path",
@@ -158,6 +161,8 @@ def test_landmarks_are_measured(workshop):
         chain.r_net,
         "--output",
         "nme",
+        "--steps",
+        "2",
     )
     assert "3 faces measured" in said and "crops detected" in said and "Deep3D" in said
     assert set(os.listdir(chain.path("nme"))) == {
@@ -175,6 +180,8 @@ def test_pictures_are_drawn(workshop):
         "photos",
         "--output",
         "pictures",
+        "--steps",
+        "2",
         "--size",
         "96",
         "--frames",
@@ -199,6 +206,10 @@ def test_meshes_are_written(workshop):
         "photos",
         "--output",
         "meshes",
+        "--texture_size",
+        "256",
+        "--steps",
+        "2",
         "--use_pb",
         "0",
         "--pretrain_weights",

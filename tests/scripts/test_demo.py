@@ -9,6 +9,8 @@ import pytest
 import scipy.io
 from PIL import Image
 
+import demo
+from utils.errors import InputError
 from utils.paths import REPO_ROOT
 
 MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
@@ -154,13 +156,21 @@ def test_an_empty_input_folder_is_an_error(tmp_path):
         (lambda path: None, "no such file"),
     ],
 )
-def test_a_bad_face_model_is_refused_in_one_sentence(tmp_path, spoil, wanted):
+def test_a_bad_face_model_is_refused_in_one_sentence(tmp_path, capsys, spoil, wanted):
     portrait().save(str(tmp_path / "a.png"))
     model = tmp_path / "model.mat"
     spoil(model)
-    process = run_demo(
-        "--input", str(tmp_path), "--output", str(tmp_path / "out"), "--face_model", str(model)
-    )
-    assert process.returncode == 1 and process.stderr.count("\n") == 1
-    assert str(model) in process.stderr and wanted in process.stderr
+    words = [
+        "--input",
+        str(tmp_path),
+        "--output",
+        str(tmp_path / "out"),
+        "--face_model",
+        str(model),
+    ]
+    with pytest.raises(InputError) as caught:
+        demo.main(words)
+    sentence = str(caught.value)
+    assert capsys.readouterr().err == "" and "\n" not in sentence
+    assert str(model) in sentence and wanted in sentence
     assert not (tmp_path / "out").exists()

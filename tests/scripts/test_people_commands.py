@@ -16,9 +16,12 @@ MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
 OF_PERSON = (".mat", ".glb", "_neutral.obj", "_neutral.mtl", "_neutral_texture.png")
 NAMES = ("plain",) + CHANGED
 
-pytestmark = pytest.mark.skipif(
-    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
+    ),
+]
 pytest.importorskip("skimage")
 
 

@@ -1,117 +1,29 @@
-"""The published commands, word for word, in a clone: without any files, and with stand-in files.
+"""The published commands, word for word, in a clone with stand-in files.
 
 The stand-in files have the published formats and sizes (``tests.published_files``); no network in
 them was trained, so that only files, messages and agreements are checked, not faces.
 """
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-import scipy.io
 from PIL import Image
 
-from alignment.mediapipe_networks import DENSE_LANDMARK_NETWORK, DETECTOR_NETWORK
 from geometry.camera import flip_y
 from tests import published_files
-from utils.paths import REPO_ROOT
+from tests.clone import Clone
 
-OPEN_MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
-UNUSED = ("benchmarks", "docs", "tests")  # folders of the checkout that no command reads
-LARGE = 1 << 20  # bytes; files from this size on are linked instead of copied
 USE_R_NET = "--use_pb 0 --pretrain_weights weights/r_net.ckpt"
 USE_GENERATOR = "--use_pb 0 --pretrain_weights weights/generator.ckpt"
 ONE_STEP = "--steps 1 --batch_size 1 --val_faces 1 --quiet"
-MISSING = "--use_pb 0 --pretrain_weights X.ckpt"
 NO_PYRAMID = (
     "weights/generator.ckpt: it needs the mesh pyramid of the published code, which is missing; "
     "put its 18 .npz files into "
 )
 
-
-class Clone:
-    """A copy of the checkout's tracked files, and the commands run in it."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-        for name in tracked_files():
-            self.add(os.path.join(REPO_ROOT, name), name)
-        library = os.path.join(REPO_ROOT, "mesh_renderer", "lib")
-        os.makedirs(library, exist_ok=True)
-        os.symlink(library, self.path("mesh_renderer", "lib"))
-        for path in (DETECTOR_NETWORK, DENSE_LANDMARK_NETWORK):  # made by `make setup`, as that
-            os.symlink(path, self.path("network", os.path.basename(path)))
-
-    def path(self, *names):
-        return os.path.join(self.folder, *names)
-
-    def add(self, source, name):
-        """Put a file where ``name``, relative to the clone, says."""
-        target = self.path(name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if os.path.getsize(source) < LARGE:
-            shutil.copyfile(source, target)
-        else:
-            os.symlink(source, target)
-
-    def call(self, command):
-        """Run a command line that begins with ``python``; return the finished process."""
-        words = command.split()
-        assert words[0] == "python"
-        return subprocess.run(
-            [sys.executable] + words[1:],
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            universal_newlines=True,
-            timeout=600,
-        )
-
-    def run(self, command):
-        """Run a command that succeeds; return its output, stdout first."""
-        process = self.call(command)
-        assert process.returncode == 0, process.stderr
-        return process.stdout + process.stderr
-
-    def refuse(self, command):
-        """Run a command that ends with one sentence and the status 1; return the sentence."""
-        process = self.call(command)
-        lines = process.stderr.splitlines()
-        assert process.returncode == 1, process.stderr
-        assert "Traceback" not in process.stderr
-        assert [line.startswith("error: ") for line in lines].count(True) == 1, process.stderr
-        assert lines[-1].startswith("error: ")
-        return lines[-1][len("error: ") :]
-
-    def read_json(self, *names):
-        with open(self.path(*names)) as file:
-            return json.load(file)
-
-    def fields(self, *names):
-        return scipy.io.loadmat(self.path(*names))
-
-    def files(self, *names):
-        return set(os.listdir(self.path(*names)))
-
-
-def tracked_files():
-    """Return the files that a fresh clone has, as far as commands need them."""
-    try:
-        listed = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=REPO_ROOT, stdout=subprocess.PIPE, check=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no git, or no repository")
-    names = [name for name in listed.decode().split("\0") if name]
-    return [
-        name
-        for name in names
-        if name.split("/")[0] not in UNUSED and os.path.isfile(os.path.join(REPO_ROOT, name))
-    ]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -136,22 +48,6 @@ def furnished(folder, files, pyramid):
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory):
-    """A clone as it comes from git."""
-    return Clone(tmp_path_factory.mktemp("bare"))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A clone after ``make setup``, which builds the open face model."""
-    if not os.path.isfile(OPEN_MODEL):
-        pytest.skip("the open face model is not built ('make face-model')")
-    clone = Clone(tmp_path_factory.mktemp("made"))
-    clone.add(OPEN_MODEL, "BFM/open_face_model.mat")
-    return clone
-
-
-@pytest.fixture(scope="module")
 def clone(tmp_path_factory, files):
     """A clone with all files, the pyramid in ``data`` as in the published repository."""
     return furnished(tmp_path_factory.mktemp("clone"), files, "data")
@@ -167,64 +63,6 @@ def processed(clone):
 def without_pyramid(tmp_path_factory, files):
     """A clone with all files but the pyramid's."""
     return furnished(tmp_path_factory.mktemp("without"), files, None)
-
-
-# As cloned.
-
-
-@pytest.mark.parametrize("script", ["demo.py", "renderer.py", "obj.py"])
-def test_reconstruction_as_cloned_names_the_missing_face_model(bare, script):
-    sentence = bare.refuse("python {} {}".format(script, MISSING))
-    assert sentence.endswith(
-        "open_face_model.mat: the open face model is not built yet; run 'make face-model' or "
-        "'python -m face_model.open_model'"
-    )
-
-
-def test_training_as_cloned_names_the_missing_face_model(bare):
-    assert "run 'make face-model'" in bare.refuse("python train.py")
-
-
-def test_measuring_as_cloned_names_the_missing_photos(bare):
-    sentence = bare.refuse("python nme.py " + MISSING)
-    assert sentence.startswith(bare.path("input", "AFLW2000") + ": no such folder; put the photos")
-
-
-def test_preprocessing_a_missing_folder_names_it(bare):
-    sentence = bare.refuse("python preprocess_img.py --img_path P --save_path Q")
-    assert sentence == "P does not exist; name a photo or a folder of photos"
-    assert "Q" not in bare.files()
-
-
-@pytest.mark.parametrize("script", ["demo.py", "renderer.py", "obj.py"])
-def test_reconstruction_names_the_missing_checkpoint(made, script):
-    sentence = made.refuse("python {} {}".format(script, MISSING))
-    assert sentence.startswith("X.ckpt: no such checkpoint")
-    assert made.files("output") == {"README.md"}
-
-
-@pytest.mark.parametrize("flags", ["", " --model gcn --head absolute"])
-def test_training_names_the_missing_faces(made, flags):
-    sentence = made.refuse("python train.py" + flags)
-    assert sentence.startswith(made.path("processed_data") + ": no training faces here; run ")
-
-
-def test_training_names_the_missing_folder(made):
-    sentence = made.refuse("python train.py --data_path P --val_data_path Q --model_name ./name")
-    assert sentence.startswith("P: cannot be read as a data folder")
-
-
-def test_preprocessing_as_cloned_takes_the_portrait(bare):
-    pytest.importorskip("skimage")
-    sentence = bare.refuse("python preprocess_img.py")
-    assert "open face model is not built yet; run 'make face-model'" in sentence
-    if not os.path.isfile(OPEN_MODEL):
-        pytest.skip("the open face model is not built")
-    bare.add(OPEN_MODEL, "BFM/open_face_model.mat")
-    said = bare.run("python preprocess_img.py")
-    os.remove(bare.path("BFM", "open_face_model.mat"))
-    assert said.startswith("1 photo preprocessed")
-    assert {"astronaut.png", "mask", "lm", "lm_bin"} < bare.files("processed_data")
 
 
 # With all files in place.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,7 +209,8 @@ def test_number_of_workers_does_not_change_the_files(processed, tmp_path):
 
 
 def test_missing_and_damaged_files_are_replaced(processed, tmp_path):
-    folder = made(tmp_path / "again")
+    folder = str(tmp_path / "again")
+    shutil.copytree(processed, folder)
     os.remove(os.path.join(folder, "mask", "0000003.png"))
     with open(os.path.join(folder, "0000017.png"), "r+b") as file:
         file.truncate(1000)
@@ -216,8 +218,13 @@ def test_missing_and_damaged_files_are_replaced(processed, tmp_path):
     assert contents(folder) == contents(processed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "signal_number, status", [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)]
+    "signal_number, status",
+    [
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, marks=pytest.mark.any_tensorflow),
+        (signal.SIGTERM, 130),
+    ],
 )
 def test_next_run_completes_a_stopped_one(processed, tmp_path, signal_number, status):
     folder = str(tmp_path / "stopped")

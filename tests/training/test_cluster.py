@@ -119,6 +119,7 @@ def two_hosts():
         return ["127.0.0.1:{}".format(each.getsockname()[1]) for each in sockets]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network, steps, tolerance", [("r_net", 2, 1e-3), ("gcn", 20, 1e-5)])
 def test_two_workers_equal_one_with_the_whole_batch(workshop, network, steps, tolerance):
     """The weights of the mesh generator, and the sums of R-Net's gradients.
@@ -145,6 +146,7 @@ def test_two_workers_equal_one_with_the_whole_batch(workshop, network, steps, to
     assert moments and max(np.abs(one[name]).max() for name in moments) > 1e-3
 
 
+@pytest.mark.slow
 def test_lost_worker_is_named_and_a_restart_ends_with_the_same_bits(workshop):
     endless = ("--steps", "100000", "--workers", "2", "--checkpoint_interval", "100")
 
@@ -184,6 +186,7 @@ def test_lost_worker_is_named_and_a_restart_ends_with_the_same_bits(workshop):
     assert all(np.array_equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_lost_chief_is_named_by_the_other_worker(workshop):
     hosts = two_hosts()
     flags = ("--steps", "100000", "--checkpoint_interval", "50")
@@ -201,6 +204,7 @@ def test_lost_chief_is_named_by_the_other_worker(workshop):
     assert "the last checkpoint is {}".format(workshop / "headless" / "iter_") in said
 
 
+@pytest.mark.slow
 def test_differing_worker_is_refused_by_name(workshop):
     hosts = two_hosts()
     chief = start(workshop, "differing", "one_weight", membership=Membership(hosts, 0))
@@ -228,6 +232,7 @@ def test_signal_to_one_worker_stops_all_after_the_same_step(workshop):
     assert variables(workshop, "signaled", step)["global_step"] == step
 
 
+@pytest.mark.slow
 def test_diverged_loss_stops_all_workers_and_names_the_faces_of_the_whole_batch(workshop):
     flags = ("--steps", "50", "--workers", "2", "--learning_rate", "1e30")
     status, said = finish(start(workshop, "diverged", "one_weight", *flags))

@@ -208,6 +208,7 @@ def test_gradients_of_the_losses_agree_with_finite_differences():
 
 
 # The published head must first unlearn its random start, to which the normals are the farthest off.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "head, term, share_left", [("absolute", "total", 0.97), ("residual", "shape", 0.5)]
 )
@@ -232,6 +233,7 @@ def test_each_head_learns_ground_truth(workshop, cheap_features, head, term, sha
     assert np.isfinite(losses).all() and np.mean(losses[-4:]) < share_left * losses[0]
 
 
+@pytest.mark.slow
 def test_run_on_real_networks_trains_only_the_generator(workshop):
     assert run(workshop, "real", "--steps", "1", "--head", "residual") == 0
     shapes = variable_shapes(str(workshop / "real" / "iter_1.ckpt"))
@@ -344,6 +346,7 @@ def test_without_meshes_the_target_is_the_coefficient_mesh(published_run):
     assert (1, "metrics/mm_from_truth") not in values
 
 
+@pytest.mark.slow
 def test_generator_starts_from_another_run(workshop, published_run, cheap_features):
     first = str(published_run / "iter_1.ckpt")
     before = variables(first)

@@ -146,6 +146,7 @@ def test_inference_mode_equals_training_mode_with_settled_averages(running):
     assert np.linalg.norm(trained - applied) < 0.1 * np.linalg.norm(trained)
 
 
+@pytest.mark.slow
 def test_two_faces_are_learned(running):
     running.restart()
     ramp = TrainingOptions(batch_norm_decay="ramp")
@@ -171,6 +172,7 @@ def test_imagenet_trunk_leaves_heads_at_zero(running, tmp_path):
     assert not running.variable("fc-id/weights").any()
 
 
+@pytest.mark.slow
 def test_complete_network_includes_heads(running, tmp_path):
     running.restart()
     running.update(1e-3, 0.9)

@@ -68,6 +68,7 @@ def run(workshop, name, *flags):
     )
 
 
+@pytest.mark.slow
 def test_resumed_run_gives_the_same_bits_and_its_network_reads_crops(workshop):
     flags = (
         "--image_size",
@@ -103,6 +104,7 @@ def test_resumed_run_gives_the_same_bits_and_its_network_reads_crops(workshop):
     network.close()
 
 
+@pytest.mark.slow
 def test_initial_weights_of_another_image_size_are_noted(workshop, capsys):
     """Going from 56 to 112 pixels may be intended: it is no error, but costs accuracy at first."""
     assert run(workshop, "small", "--steps", "1", "--image_size", "56") == 0

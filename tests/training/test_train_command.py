@@ -1,6 +1,8 @@
 """train.py with the real network on a tiny face model and tiny data."""
 
+import contextlib
 import glob
+import io
 import json
 import os
 import shutil
@@ -85,6 +87,18 @@ def straight(workshop):
     return workshop / "straight"
 
 
+@pytest.fixture(scope="module")
+def resumed(workshop, straight):
+    """The folder of the same run, resumed at its half, and what that printed and noted."""
+    folder, out, err = workshop / "resumed", io.StringIO(), io.StringIO()
+    shutil.copytree(str(straight), str(folder))
+    for path in glob.glob(str(folder / "iter_4*")):
+        os.remove(path)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        assert run(workshop, "resumed", "--steps", "4", "--resume", "--quiet") == 0
+    return folder, out.getvalue(), err.getvalue()
+
+
 def variables(prefix):
     shapes = variable_shapes(str(prefix))
     return read_variables(str(prefix), shapes)
@@ -101,24 +115,17 @@ def events(folder, side):
     }
 
 
-def test_resumed_run_ends_with_the_same_bits(workshop, straight, capsys):
-    shutil.copytree(str(straight), str(workshop / "resumed"))
-    for path in glob.glob(str(workshop / "resumed" / "iter_4*")):
-        os.remove(path)
-    assert run(workshop, "resumed", "--steps", "4", "--resume", "--quiet") == 0
-    captured = capsys.readouterr()
-    assert "resumed from" in captured.err and "iter_2.ckpt" in captured.err
-    assert "step 4 of 4 reached, 2 steps" in captured.out
-    expected, found = (
-        variables(straight / "iter_4.ckpt"),
-        variables(workshop / "resumed" / "iter_4.ckpt"),
-    )
+def test_resumed_run_ends_with_the_same_bits(straight, resumed):
+    folder, out, err = resumed
+    assert "resumed from" in err and "iter_2.ckpt" in err
+    assert "step 4 of 4 reached, 2 steps" in out
+    expected, found = variables(straight / "iter_4.ckpt"), variables(folder / "iter_4.ckpt")
     assert set(expected) == set(found) and expected["global_step"] == 4
     different = [name for name in expected if not np.array_equal(expected[name], found[name])]
     assert not different
-    shutil.rmtree(str(workshop / "resumed"))
 
 
+@pytest.mark.slow
 def test_decay_of_moving_averages_follows_the_first_weights(workshop, straight, capsys):
     """Random weights: the ramp; given weights: the constant; a resumed run: as it began."""
     record = json.loads((straight / "iter_4.json").read_text())
@@ -143,6 +150,7 @@ def test_decay_of_moving_averages_follows_the_first_weights(workshop, straight, 
     shutil.rmtree(str(workshop / "tuned"))
 
 
+@pytest.mark.slow
 def test_finished_run_resumes_to_nothing(workshop, straight, capsys):
     assert run(workshop, "straight", "--steps", "4", "--resume") == 0
     assert "nothing to do" in capsys.readouterr().out
@@ -251,18 +259,14 @@ def graphs(folder):
     return [tf.GraphDef.FromString(content) for content in found if content]
 
 
-def test_graph_is_written_once_per_run(workshop, straight):
+def test_graph_is_written_once_per_run(straight, resumed):
     (graph,) = graphs(straight)
     operations = {node.name: node.op for node in graph.node}
     assert operations["resnet_v1_50/conv1/weights"] == "VariableV2"
     assert graph.ByteSize() < 5e6
-    shutil.copytree(str(straight), str(workshop / "continued"))
-    events = str(workshop / "continued" / "summary" / "train" / "*")
-    before = len(glob.glob(events))
-    assert run(workshop, "continued", "--steps", "5", "--resume", "--quiet") == 0
-    assert len(glob.glob(events)) == before + 1
-    assert len(graphs(workshop / "continued")) == 1
-    shutil.rmtree(str(workshop / "continued"))
+    counts = [len(glob.glob(str(run / "summary/train/*"))) for run in (straight, resumed[0])]
+    assert counts[1] == counts[0] + 1
+    assert len(graphs(resumed[0])) == 1
 
 
 def test_outline_of_a_graph_omits_the_numbers_of_large_constants():
@@ -316,6 +320,7 @@ def test_sigterm_saves_first_and_broken_faces_are_counted(workshop, monkeypatch,
     shutil.rmtree(str(workshop / "terminated"))
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite_stops_and_names_the_batch(workshop, capsys):
     with pytest.raises(InputError) as caught:
         run(

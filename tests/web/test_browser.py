@@ -18,6 +18,7 @@ trimesh = pytest.importorskip("trimesh")
 web_application = pytest.importorskip("web.application")
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+WIDTHS = [1280, pytest.param(390, marks=pytest.mark.slow)]  # pixels, of a desk and of a hand
 SOFTWARE_GL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
@@ -62,7 +63,7 @@ def pixels(page):
     return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_send_turn_move_and_download(address, browser, tmp_path, width):
     page, said = open_page(browser, address, width)
     photo = tmp_path / "<b>me & you.png"
@@ -111,7 +112,7 @@ def test_send_turn_move_and_download(address, browser, tmp_path, width):
     page.close()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_send_several_photos_of_one_person(address, browser, tmp_path, width):
     page, said = open_page(browser, address, width)
     colors = {"<b>me.png": "gray", "me & you.png": "gray", "zoe.png": "red"}
