@@ -155,7 +155,9 @@ def _add(node: _Node, operands: Sequence[Any]) -> Tensor:
 
 def _prelu(node: _Node, operands: Sequence[Any]) -> Tensor:
     inputs, slopes = operands
-    return tf.nn.relu(inputs) - slopes * tf.nn.relu(-inputs)
+    if np.all(slopes <= 1):
+        return tf.maximum(inputs, slopes * inputs)  # two operations in the place of five
+    return inputs + (slopes - 1) * tf.minimum(inputs, 0.0)
 
 
 def _reshape(node: _Node, operands: Sequence[Any]) -> Tensor:

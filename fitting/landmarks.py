@@ -51,6 +51,7 @@ _ROUNDS = 2
 # Levenberg-Marquardt: damping relative to the diagonal, its factors, and the end.
 DAMPING, MORE, LESS = 1e-3, 8.0, 0.25
 TOLERANCE = 1e-4  # relative change of the cost, of the last step
+_ROUGH = 1e-2  # the same, where another solution follows
 _STEPS, _POSE_STEPS = 30, 20
 
 
@@ -176,7 +177,7 @@ class LandmarkFitter:
             for _ in range(_ROUNDS if start is None else 1):
                 trust = presence * self._visibility(solution)
                 points = _join(others, self._collect_dense(dense, trust))
-                solution = self._solve(points, solution, prior)[0]
+                solution = self._solve(points, solution, prior, _ROUGH)[0]
                 kept = _without_outliers(points, solution)
                 solution = self._solve(kept, solution, prior)[0]
 
@@ -213,7 +214,11 @@ class LandmarkFitter:
         return _Points(*(part[noise_inverse > 0] for part in points))
 
     def _solve(
-        self, points: _Points, start: np.ndarray, prior: Optional[np.ndarray] = None
+        self,
+        points: _Points,
+        start: np.ndarray,
+        prior: Optional[np.ndarray] = None,
+        tolerance: float = TOLERANCE,
     ) -> Tuple[np.ndarray, float]:
         """Minimize the squared residuals by projected Levenberg-Marquardt steps.
 
@@ -221,6 +226,7 @@ class LandmarkFitter:
             points: the points.
             start: pose, followed by identity and expression or by nothing (the mean face).
             prior: [K] inverse standard deviations of identity and expression; None without them.
+            tolerance: relative change of the cost, of the last step.
 
         Returns:
             The parameters, and half their squared residuals.
@@ -230,7 +236,8 @@ class LandmarkFitter:
         if prior is not None:
             inverse[POSE_COUNT:] = prior
         x = np.clip(start, lower, upper)
-        cost, gradient, normal = _linearize(points, x, inverse)
+        flat_basis = _flatten_basis(points)
+        cost, gradient, normal = _linearize(points, flat_basis, x, inverse)
         damping = DAMPING
 
         for _ in range(_STEPS if prior is not None else _POSE_STEPS):
@@ -245,9 +252,9 @@ class LandmarkFitter:
             # 2. accepted if it is better
             trial = _cost(points, moved, inverse)
             if trial < cost:
-                done = cost - trial < TOLERANCE * cost
+                done = cost - trial < tolerance * cost
                 x, damping = moved, damping * LESS
-                cost, gradient, normal = _linearize(points, x, inverse)
+                cost, gradient, normal = _linearize(points, flat_basis, x, inverse)
                 if done:
                     break
             else:
@@ -309,34 +316,44 @@ def _cost(points: _Points, parameters: np.ndarray, inverse: np.ndarray) -> float
     return float(0.5 * (np.sum(data**2) + np.sum((inverse * parameters) ** 2)))
 
 
+def _flatten_basis(points: _Points) -> np.ndarray:
+    """Return the basis axis by axis, [3, P * K] float32, which one product turns."""
+    return np.moveaxis(points.basis, 1, 0).reshape(3, -1).astype(np.float32)
+
+
 def _linearize(
-    points: _Points, parameters: np.ndarray, inverse: np.ndarray
+    points: _Points, flat_basis: np.ndarray, parameters: np.ndarray, inverse: np.ndarray
 ) -> Tuple[float, np.ndarray, np.ndarray]:
     """Return half the squared residuals, their gradient and Gauss and Newton's matrix.
 
     Args:
         points: the points.
+        flat_basis: their basis, see :func:`_flatten_basis`.
         parameters: pose, followed by identity and expression or by nothing.
         inverse: inverse standard deviations of the parameters' prior, 0 for none.
     """
     world, shape, rotation = _world(points.mean, points.basis, parameters)
 
-    # 1. weighted pixels by world points
+    # 1. weighted pixels by world points, and by angles and translation
     by_world = project_derivatives(world) * points.noise_inverse[:, np.newaxis, np.newaxis]
+    by_world = by_world.astype(np.float32)
+    jacobian = np.empty((len(world), 2, len(parameters)), np.float32)
+    turned = np.stack([shape.dot(part) for part in rotation[1:]], axis=-1)
+    jacobian[..., :3] = np.matmul(by_world, turned.astype(np.float32))
+    jacobian[..., 3:POSE_COUNT] = by_world
 
-    # 2. world points by angles, translation (the identity matrix) and shape
-    columns = [
-        np.matmul(by_world, np.stack([shape.dot(part) for part in rotation[1:]], axis=-1)),
-        by_world,
-    ]
+    # 2. by the shape; the derivatives of x by y and of y by x are 0
     if len(parameters) > POSE_COUNT:
-        columns.append(np.matmul(by_world.dot(rotation[0].T), points.basis))
-    jacobian = np.concatenate(columns, axis=2).reshape(2 * len(world), -1)
+        x, y, z = rotation[0].T.astype(np.float32).dot(flat_basis).reshape(3, len(world), -1)
+        along = by_world[..., np.newaxis]
+        jacobian[:, 0, POSE_COUNT:] = along[:, 0, 0] * x + along[:, 0, 2] * z
+        jacobian[:, 1, POSE_COUNT:] = along[:, 1, 1] * y + along[:, 1, 2] * z
+    flat = jacobian.reshape(2 * len(world), -1)
 
     # 3. residuals of points and prior
     data = (project(world) - points.targets) * points.noise_inverse[:, np.newaxis]
     data = data.reshape(-1)
     own = inverse * parameters
     cost = 0.5 * (data.dot(data) + own.dot(own))
-    gradient = jacobian.T.dot(data) + inverse * own
-    return float(cost), gradient, jacobian.T.dot(jacobian) + np.diag(inverse**2)
+    gradient = flat.T.dot(data.astype(np.float32)) + inverse * own
+    return float(cost), gradient, flat.T.dot(flat) + np.diag(inverse**2)

@@ -7,7 +7,7 @@ from face_model import read_face_model
 from face_model.coefficients import expression_bounds
 from face_model.dense_points import dense_points
 from face_model.landmark_basis import vertex_model
-from fitting.landmarks import LandmarkFitter, _cost, _join, _linearize
+from fitting.landmarks import LandmarkFitter, _cost, _flatten_basis, _join, _linearize
 from geometry.camera import project
 from geometry.rotation import rotation_with_derivatives
 from tests.paths import TOY_MODEL
@@ -88,7 +88,7 @@ def test_gradient_agrees_with_finite_differences(fitter):
         fitter._collect_dense(dense, np.full(478, 0.5)),
     )
     inverse = np.concatenate([np.zeros(6), random.uniform(1, 2, 144)])
-    cost, gradient, matrix = _linearize(points, parameters, inverse)
+    cost, gradient, matrix = _linearize(points, _flatten_basis(points), parameters, inverse)
     assert cost == pytest.approx(_cost(points, parameters, inverse), rel=1e-12)
     np.testing.assert_allclose(matrix, matrix.T, rtol=1e-9)
     for index in list(range(6)) + [6, 85, 86, 149]:
