@@ -6,11 +6,13 @@ of processor (the core uses all its instructions: ``-march=native``) and a diges
 flags. So a library is rebuilt exactly when it is out of date, and libraries for several versions of
 TensorFlow, or for machines that share a folder, do not overwrite each other.
 
-With a CUDA compiler (``mesh_renderer.nvcc``), two more are built: the GPU kernels of the
-operations, and a function that counts the CUDA devices. The CPU does not need them.
+Where there is a CUDA driver and a CUDA compiler (``mesh_renderer.nvcc``), or with ``--gpu``, two
+more are built: the GPU kernels of the operations, and a function that counts the CUDA devices.
+Without them, they are built when a GPU is first used.
 """
 
 import argparse
+import ctypes
 import glob
 import hashlib
 import os
@@ -19,6 +21,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from concurrent import futures
 from typing import Iterable, List, Optional, Sequence, Set, Tuple
 
 from mesh_renderer.nvcc import architecture_flags, find_nvcc
@@ -224,14 +227,14 @@ def _build(
     jobs += [(source, core_flags if flags is _CORE_FLAGS else flags) for source in sources]
 
     with tempfile.TemporaryDirectory() as folder:
-        objects = []
-        for source, source_flags in jobs:
-            objects.append(_object_path(folder, source))
-            _run(
-                compiler
-                + ["-c", os.path.join(SOURCE_DIR, source), "-o", objects[-1], "-I", SOURCE_DIR]
-                + list(source_flags)
-            )
+        objects = [_object_path(folder, source) for source, _ in jobs]
+        commands = [
+            compiler
+            + ["-c", os.path.join(SOURCE_DIR, source), "-o", result, "-I", SOURCE_DIR]
+            + list(source_flags)
+            for (source, source_flags), result in zip(jobs, objects)
+        ]
+        _run_all(commands)
         library = os.path.join(folder, "library.so")
         _run(compiler + ["-shared", "-pthread", "-o", library] + objects + list(link_flags))
         _install(library, path, stem)
@@ -256,13 +259,13 @@ def _build_cuda(
     kernel_flags = list(_CUDA_FLAGS) + architecture_flags(nvcc)
 
     with tempfile.TemporaryDirectory() as folder:
-        objects = []
-        for source in sources:
-            objects.append(_object_path(folder, source))
-            _run(
-                [nvcc, "-c", os.path.join(SOURCE_DIR, source), "-o", objects[-1], "-I", SOURCE_DIR]
-                + (kernel_flags if source.endswith(".cu") else host_flags)
-            )
+        objects = [_object_path(folder, source) for source in sources]
+        commands = [
+            [nvcc, "-c", os.path.join(SOURCE_DIR, source), "-o", result, "-I", SOURCE_DIR]
+            + (kernel_flags if source.endswith(".cu") else host_flags)
+            for source, result in zip(sources, objects)
+        ]
+        _run_all(commands)
         library = os.path.join(folder, "library.so")
         # nvcc from PyPI searches lib64, but its libraries are in lib.
         toolkit = os.path.dirname(os.path.dirname(os.path.realpath(nvcc)))
@@ -357,6 +360,22 @@ def _accepts_flag(compiler: List[str], flag: str) -> bool:
     return status == 0
 
 
+def has_cuda_driver() -> bool:
+    """Return True if this machine has the driver that every use of a CUDA device needs."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _run_all(commands: Sequence[List[str]]) -> None:
+    """Run compiler commands, as many at once as there are processors; see :func:`_run`."""
+    with futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as executor:
+        for _ in executor.map(_run, commands):
+            pass
+
+
 def _run(command: List[str]) -> None:
     """Run a compiler command; if it fails, keep its output in a file."""
     process = subprocess.Popen(
@@ -397,9 +416,16 @@ def main(argv: Optional[List[str]] = None) -> None:
     parser.add_argument(
         "--force", action="store_true", help="compile even libraries that are up to date"
     )
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="compile the GPU kernels too where there is no GPU, as for a container's image",
+    )
     arguments = parser.parse_args(argv)
     for build in (build_core_library, build_operation_library):
         print(os.path.relpath(build(force=arguments.force)))  # noqa: T201
+    if not arguments.gpu and not has_cuda_driver():
+        return
     try:
         for build_gpu in (build_device_count_library, build_gpu_operation_library):
             path = build_gpu(force=arguments.force)

@@ -9,6 +9,7 @@ from mesh_renderer.build import (
     build_device_count_library,
     build_gpu_operation_library,
     build_operation_library,
+    has_cuda_driver,
 )
 from utils.errors import InputError
 from utils.tf_compat import Tensor, tf
@@ -25,7 +26,7 @@ def load_operations() -> Any:
         InputError: the operations are not compiled, and cannot be.
     """
     compiled = tf.load_op_library(build_operation_library())
-    if tf.test.is_built_with_cuda() and _has_cuda_driver():
+    if tf.test.is_built_with_cuda() and has_cuda_driver():
         _load_gpu_kernels()
     _register_gradients(compiled)
     return compiled
@@ -41,15 +42,6 @@ def cuda_device_count() -> int:
     """
     path = build_device_count_library()
     return 0 if path is None else ctypes.CDLL(path).mesh_renderer_cuda_device_count()
-
-
-def _has_cuda_driver() -> bool:
-    """Return True if this machine has the driver that every use of a CUDA device needs."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _load_gpu_kernels() -> None:

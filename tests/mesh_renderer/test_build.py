@@ -75,20 +75,38 @@ def test_a_compiler_error_is_one_sentence_and_a_log(elsewhere):
     assert not glob.glob(str(elsewhere / "lib" / "*.so"))
 
 
+def forbid_compiling(monkeypatch):
+    monkeypatch.setattr(build, "_build", lambda *_: pytest.fail("compiled without need"))
+    monkeypatch.setattr(build, "_build_cuda", lambda *_: pytest.fail("compiled without need"))
+
+
+def printed_paths(capsys):
+    return [os.path.abspath(path) for path in capsys.readouterr().out.split()]
+
+
 def test_command_prints_the_paths_of_the_libraries(capsys, monkeypatch):
+    expected = [build.build_core_library(), build.build_operation_library()]
+    forbid_compiling(monkeypatch)
+    monkeypatch.setattr(build, "has_cuda_driver", lambda: False)
+    build.main([])
+    assert printed_paths(capsys) == expected
+
+
+@pytest.mark.slow
+def test_gpu_libraries_are_built_with_a_driver_or_where_they_are_wanted(capsys, monkeypatch):
     expected = [
         build.build_core_library(),
         build.build_operation_library(),
         build.build_device_count_library(),
         build.build_gpu_operation_library(),
     ]
-    monkeypatch.setattr(build, "_build", lambda *_: pytest.fail("compiled without need"))
-    monkeypatch.setattr(build, "_build_cuda", lambda *_: pytest.fail("compiled without need"))
+    forbid_compiling(monkeypatch)
+    monkeypatch.setattr(build, "has_cuda_driver", lambda: False)
+    build.main(["--gpu"])
+    assert printed_paths(capsys) == [path for path in expected if path is not None]
+    monkeypatch.setattr(build, "has_cuda_driver", lambda: True)
     build.main([])
-    printed = capsys.readouterr().out.split()
-    assert [os.path.abspath(path) for path in printed] == [
-        path for path in expected if path is not None
-    ]
+    assert printed_paths(capsys) == [path for path in expected if path is not None]
 
 
 def test_without_a_cuda_compiler_no_gpu_library_is_built(elsewhere, monkeypatch):
@@ -104,7 +122,7 @@ def test_a_failing_cuda_compiler_does_not_prevent_the_use_of_the_cpu(
 ):
     monkeypatch.setattr(build, "find_nvcc", lambda: shutil.which("false"))
     monkeypatch.setattr(build, "_build", lambda path, *_: None)
-    assert build.main([]) is None
+    assert build.main(["--gpu"]) is None
     printed = capsys.readouterr()
     assert len(printed.out.split()) == 2
     assert (
