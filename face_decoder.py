@@ -29,7 +29,7 @@ from mesh_renderer import camera
 from mesh_renderer.linear_model import evaluate_linear_model
 from mesh_renderer.posed_surface import pose_surface
 from mesh_renderer.render import render, render_clip_space
-from utils.tf_compat import Tensor, session_config, tf
+from utils.tf_compat import Tensor, inference_config, tf
 
 
 class Face(NamedTuple):
@@ -240,7 +240,7 @@ class FaceDecoder:
                 tf.float32, [None, sum(coefficient_sizes(model))], "coefficients"
             )
             self.face = decode_face(self.coefficients, model)
-        self.session = tf.Session(graph=self.graph, config=session_config())
+        self.session = tf.Session(graph=self.graph, config=inference_config())
 
     def build_rendering(self, image_size: int = IMAGE_SIZE) -> Rendering:
         """Return the :class:`Rendering` of tensors for an image size, built at the first call."""

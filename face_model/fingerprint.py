@@ -37,10 +37,9 @@ def approximate_fingerprint(model: FaceModel) -> Dict[str, Any]:
     pattern = np.cos(0.618 * np.arange(3 * model.vertex_count) ** 1.5)
     numbers, scales = [], []
     for column in columns:
-        column = np.asarray(column, np.float64)
-        # not a matrix product: threads of OpenBLAS may wait for ever while other threads compute
-        numbers.extend(np.sum(pattern[:, np.newaxis] * column, axis=0))
-        scales.extend(np.linalg.norm(column, axis=0))
+        # not matrix products: threads of OpenBLAS may wait for ever while other threads compute
+        numbers.extend(np.einsum("i,ij->j", pattern, column, dtype=np.float64))
+        scales.extend(np.sqrt(np.einsum("ij,ij->j", column, column, dtype=np.float64)))
     return {
         "counts": [
             model.vertex_count,

@@ -46,7 +46,7 @@ class View(NamedTuple):
 
 
 class Priors(NamedTuple):
-    """What a photo's objective adds to the losses of pixels."""
+    """Weights of the terms of a photo's objective beside the photometric loss."""
 
     landmark_weights: np.ndarray  # [68]
     identity: float  # weight of the squared coefficients, of all terms together

@@ -133,8 +133,9 @@ def merge_front_triangles(
         return triangles, np.full(len(triangles), PICTURE, np.uint8)
 
     front_triangles = np.asarray(front_triangles, np.int32).reshape(-1, 3)
-    keys = _vertex_set_keys(triangles)
-    front_keys = _vertex_set_keys(front_triangles)
+    count = int(max(triangles.max(initial=0), front_triangles.max(initial=0))) + 1
+    keys = _vertex_set_keys(triangles, count)
+    front_keys = _vertex_set_keys(front_triangles, count)
     extra = front_triangles[~np.isin(front_keys, keys)]
 
     layers = np.full(len(triangles) + len(extra), FRONT_MASK, np.uint8)
@@ -142,7 +143,15 @@ def merge_front_triangles(
     return np.concatenate([triangles, extra]), layers
 
 
-def _vertex_set_keys(triangles: np.ndarray) -> np.ndarray:
-    """Return one comparable value per triangle, the same for every order of its vertices."""
-    ordered = np.ascontiguousarray(np.sort(triangles, axis=1))
-    return ordered.view([("", ordered.dtype)] * 3).reshape(-1)
+def _vertex_set_keys(triangles: np.ndarray, count: int) -> np.ndarray:
+    """Return one comparable value per triangle, the same for every order of its vertices.
+
+    Args:
+        triangles: [F, 3] int32.
+        count: number of vertices, or more.
+    """
+    ordered = np.sort(triangles, axis=1)
+    if count < 2**21:  # three numbers fit into one of 63 bits, which is compared ten times faster
+        low, middle, high = ordered.astype(np.int64).T
+        return (high * count + middle) * count + low
+    return np.ascontiguousarray(ordered).view([("", ordered.dtype)] * 3).reshape(-1)
