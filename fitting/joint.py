@@ -17,6 +17,18 @@ from fitting.objective import robust_scale_at
 from utils.workers import one_blas_thread
 
 PHOTOS_AT_ONCE = 8  # of one person that pass through the graph together
+# What photos share takes longer to settle.
+_PERSON_PACE = 3
+
+
+def person_steps(steps: int, photos: int) -> int:
+    """Return the number of steps of fitting for photos of one person.
+
+    Args:
+        steps: those of a single photo.
+        photos: their number.
+    """
+    return steps if photos == 1 else _PERSON_PACE * steps
 
 
 def shared_columns(model: FaceModel) -> np.ndarray:

@@ -33,6 +33,7 @@ from fitting.joint import (
     PHOTOS_AT_ONCE,
     OnePerson,
     PersonObjective,
+    person_steps,
     share_mean,
     shared_columns,
 )
@@ -49,8 +50,9 @@ from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import LANDMARK_COUNT
 
 DEFAULT_STEPS = 45
-# Steps from a network's prediction, which give nearly the same loss: benchmarks/network_start.py.
-REFINING_STEPS = 20
+# Steps from a network's prediction, which give nearly the same loss (benchmarks/network_start.py);
+# more fit the pixels of open mouths by expressions beyond those of faces.
+REFINING_STEPS = 12
 
 
 class FitSettings(NamedTuple):
@@ -111,7 +113,13 @@ class FaceFitter:
         elif start is None:
             start = self.fit_landmarks(observations)
         photos = PhotoObjective(self._build_objective(), self._decoder, observations)
-        return self._minimize(SeparatePhotos(photos), np.array(start, np.float32), photos, progress)
+        return self._minimize(
+            SeparatePhotos(photos),
+            np.array(start, np.float32),
+            photos,
+            self.settings.steps,
+            progress,
+        )
 
     def fit_person(
         self,
@@ -120,6 +128,8 @@ class FaceFitter:
         progress: Optional[Callable[[int], Any]] = None,
     ) -> FitResult:
         """Fit all photos of one person at once, with the same identity and albedo in each.
+
+        Several photos take three times the steps of one.
 
         Args:
             observations: list of :class:`FaceObservation`.
@@ -130,7 +140,8 @@ class FaceFitter:
         shared = shared_columns(self.model)
         start[:, shared] = start[0, shared]
         person = self._build_person(observations)
-        return self._minimize(OnePerson(person, self.model), start, person, progress)
+        steps = person_steps(self.settings.steps, len(observations))
+        return self._minimize(OnePerson(person, self.model), start, person, steps, progress)
 
     def choose_person_start(
         self,
@@ -283,6 +294,7 @@ class FaceFitter:
         problem: Union[SeparatePhotos, OnePerson],
         start: np.ndarray,
         photos: Union[PhotoObjective, PersonObjective],
+        steps: int,
         progress: Optional[Callable[[int], Any]],
     ) -> FitResult:
         """Minimize from start coefficients [B, 257], and return the result with its losses."""
@@ -291,7 +303,7 @@ class FaceFitter:
             start,
             self._lower,
             self._upper,
-            self.settings.steps,
+            steps,
             self._limit_mouth_close,
             progress,
         )

@@ -63,8 +63,9 @@ def add_reconstruction_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps",
         type=non_negative_int,
-        help="photometric steps of fitting; None: {}, or {} after a network; 0: keep the network's "
-        "prediction, or the fit to the landmarks, unchanged".format(DEFAULT_STEPS, REFINING_STEPS),
+        help="photometric steps of fitting, three times as many for several photos of a person; "
+        "None: {}, or {} after a network; 0: keep the network's prediction, or the fit to the "
+        "landmarks, unchanged".format(DEFAULT_STEPS, REFINING_STEPS),
     )
     parser.add_argument("--trust_graph", action="store_true", help=TRUST_GRAPH_HELP)
     add_scheduler_flag(parser)

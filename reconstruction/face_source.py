@@ -20,6 +20,7 @@ import numpy as np
 
 from face_decoder import FaceDecoder
 from face_model.model import FaceModel
+from fitting.joint import person_steps
 from geometry.camera import OVERLAY_SIZE
 from identity.strangers import Comparison
 from mesh.uv_unwrap import UVMap, unwrap_uv
@@ -225,13 +226,20 @@ class FaceSource(abc.ABC):
                 )
             _wait_for_writes(writes, report)
 
-    def progress_note(self, count: int, report: Report) -> Progress:
-        """Return a function that notes the step of fitting ``count`` faces on a report."""
+    def progress_note(self, count: int, report: Report, of_one_person: bool = False) -> Progress:
+        """Return a function that notes the step of fitting on a report.
+
+        Args:
+            count: number of faces.
+            report: the report.
+            of_one_person: whether they are fitted as one person.
+        """
+        steps = person_steps(self._steps, count) if of_one_person else self._steps
 
         def note(step: int) -> None:
             faces = "{} face{}".format(count, "" if count == 1 else "s")
-            text = "fitting {}, step {}/{}".format(faces, step, self._steps)
-            report.note(text, step / max(self._steps, 1))
+            text = "fitting {}, step {}/{}".format(faces, step, steps)
+            report.note(text, step / max(steps, 1))
 
         return note
 

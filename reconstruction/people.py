@@ -179,7 +179,7 @@ def _reconstruct(
     """Return the person of some faces; arguments of :func:`iterate_people`."""
     # 1. coefficients, and the face without expression
     model = source.model
-    found = source.find_person(faces, source.progress_note(len(faces), report))
+    found = source.find_person(faces, source.progress_note(len(faces), report, of_one_person=True))
     coefficients = np.where(shared_columns(model), found.coefficients[0], 0)
     shape, albedo = source.decode_mesh(coefficients)
 
