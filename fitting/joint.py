@@ -13,7 +13,7 @@ import numpy as np
 from face_model.coefficients import Coefficients, coefficient_sizes
 from face_model.model import FaceModel
 from fitting.descent import damped, hold
-from fitting.objective import robust_scale_at
+from fitting.robustness import robust_scale_at
 from utils.workers import one_blas_thread
 
 PHOTOS_AT_ONCE = 8  # of one person that pass through the graph together

@@ -10,6 +10,7 @@ from face_model.coefficients import coefficient_sizes, split_coefficients
 from fitting.curvature import Curvature, Priors, View
 from fitting.descent import damped, hold
 from fitting.landmarks import LandmarkFit, correspondence_weights
+from fitting.robustness import robust_scale_at, robust_weight
 from geometry.camera import IMAGE_SIZE, row_from_y_up
 from geometry.landmark_layout import (
     EYES,
@@ -23,9 +24,6 @@ from geometry.spherical_harmonics import spherical_harmonics
 from utils.tf_compat import Tensor, tf
 from utils.workers import one_blas_thread
 
-# Gray levels at which a pixel keeps a quarter of its weight: at the first step, and after half of
-# them.
-FIRST_ROBUST_SCALE, LAST_ROBUST_SCALE = 250.0, 150.0
 # Terms that count as far as the 68 landmarks are uncertain: weight of the five points' mean squared
 # distance (that of the 68 is 277 / 68 on average), and of priors that keep pixels alone from
 # producing grimaces.
@@ -119,7 +117,7 @@ class Objective:
         mask = (
             rendering.front_mask
             * self._attention
-            * _robust_weight(self._photo, rendering.image, self.robust_scale * self._scale_shares)
+            * robust_weight(self._photo, rendering.image, self.robust_scale * self._scale_shares)
         )
         self.view = (face.world_shape, face.normals, face.albedo, rendering.image, mask)
         parts = split_coefficients(decoder.coefficients, coefficient_sizes(decoder.model))
@@ -285,15 +283,6 @@ class SeparatePhotos:
         return solve
 
 
-def robust_scale_at(fraction: float) -> float:
-    """Return the gray levels at which a pixel keeps a quarter of its weight.
-
-    Args:
-        fraction: 0..1 of all steps.
-    """
-    return FIRST_ROBUST_SCALE + min(1.0, 2 * fraction) * (LAST_ROBUST_SCALE - FIRST_ROBUST_SCALE)
-
-
 def _correspondence(observation: FaceObservation) -> np.ndarray:
     """Return how reliably each landmark corresponds to its vertex, [68]."""
     if observation.fit is None:
@@ -338,9 +327,3 @@ def _scale_shares(observation: FaceObservation) -> np.ndarray:
 
     share = np.clip((height - _FOREHEAD[0]) / (_FOREHEAD[1] - _FOREHEAD[0]), 0, 1)
     return (1 - share * (1 - _FOREHEAD_SCALE)).astype(np.float32)
-
-
-def _robust_weight(photo: Tensor, rendered: Tensor, scale: Tensor) -> Tensor:
-    """Geman-McClure weight of each pixel, [B, H, W, 1]: 1 / (1 + (r / scale)^2)^2, no gradient."""
-    squared = tf.reduce_sum(tf.square(photo - rendered), axis=-1, keepdims=True)
-    return tf.stop_gradient(1.0 / tf.square(1.0 + squared / tf.square(scale)))

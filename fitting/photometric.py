@@ -40,12 +40,12 @@ from fitting.joint import (
 from fitting.landmarks import LandmarkFit, LandmarkFitter, correspondence_weights
 from fitting.lighting import sample_skin, solve_light_and_albedo
 from fitting.objective import (
-    LAST_ROBUST_SCALE,
     FaceObservation,
     Objective,
     PhotoObjective,
     SeparatePhotos,
 )
+from fitting.robustness import LAST_ROBUST_SCALE
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import LANDMARK_COUNT
 

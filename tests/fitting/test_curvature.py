@@ -12,8 +12,9 @@ from fitting import curvature
 from fitting.curvature import Curvature, Priors, View, normal_derivatives
 from fitting.descent import damped, hold
 from fitting.joint import OnePerson, shared_columns
-from fitting.objective import FIRST_ROBUST_SCALE, PhotoObjective, SeparatePhotos
+from fitting.objective import PhotoObjective, SeparatePhotos
 from fitting.photometric import FaceFitter, FitSettings
+from fitting.robustness import FIRST_ROBUST_SCALE
 from tests.fitting.test_photometric import make_observation
 from tests.paths import TOY_MODEL
 

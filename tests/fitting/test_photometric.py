@@ -9,8 +9,9 @@ from benchmarks.random_faces import sample_coefficients
 from evaluation.protocol import normalized_mean_error
 from face_decoder import FaceDecoder
 from face_model import read_face_model
-from fitting.objective import FIRST_ROBUST_SCALE, FaceObservation, PhotoObjective
+from fitting.objective import FaceObservation, PhotoObjective
 from fitting.photometric import FaceFitter, FitSettings
+from fitting.robustness import FIRST_ROBUST_SCALE
 from geometry.camera import IMAGE_SIZE
 from geometry.similarity import fit_similarity
 from tests.paths import TOY_MODEL
