@@ -107,7 +107,7 @@ def _cells(row: Row) -> Tuple[str, ...]:
         return row["name"], "**not measured**: " + row["failed"], "", "", "", ""
     verdict = "" if row.get("reached", True) else ", **not reached**"
     if "value" in row:
-        sign = "at most" if row["unit"] in ("s", "ms") else "at least"
+        sign = "at least" if row["unit"].endswith("/s") else "at most"
         return (
             row["name"],
             "{:.3g} {}".format(row["value"], row["unit"]),
