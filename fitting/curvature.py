@@ -142,18 +142,12 @@ class Curvature:
         ).astype(np.float32)
 
         # 3. by each part of the coefficients
-        to_model = rotation[0].T
-        shape = (view.world[vertices] - parts.translation).dot(to_model)
-        turned = normals.dot(to_model)
         derivatives = np.zeros((len(vertices), 3, len(coefficients)), np.float32)
         part = self._slices()
-        derivatives[..., : part[1].stop] = np.matmul(
-            by_world.dot(to_model), self._shape_basis[chosen]
-        ) + np.matmul(by_normal.dot(to_model), self._normal_basis[chosen])
+        turning = view.world[vertices] - parts.translation
+        self._add_turning(derivatives, by_world, turning, self._shape_basis[chosen], rotation)
+        self._add_turning(derivatives, by_normal, normals, self._normal_basis[chosen], rotation)
         derivatives[..., part[2]] = self._albedo_basis[chosen] * shading[:, :, np.newaxis]
-        by_angles = [np.stack([of.dot(r) for r in rotation[1:]], axis=2) for of in (shape, turned)]
-        derivatives[..., part[3]] = np.matmul(by_world, by_angles[0])
-        derivatives[..., part[3]] += np.matmul(by_normal, by_angles[1])
         for channel in range(3):
             first = part[4].start + SH_COUNT * channel
             derivatives[:, channel, first : first + SH_COUNT] = (
@@ -191,17 +185,35 @@ class Curvature:
         world = view.world[self._landmarks]
         parts = split_coefficients(coefficients[np.newaxis], self._sizes)
         rotation = rotation_with_derivatives(parts.angles[0].astype(np.float64)).astype(np.float32)
-        to_model = rotation[0].T
         by_world = project_derivatives(world).astype(np.float32)
-        shape = (world - parts.translation).dot(to_model)
-
-        part = self._slices()
         derivatives = np.zeros((LANDMARK_COUNT, 2, len(coefficients)), np.float32)
-        derivatives[..., : part[1].stop] = np.matmul(by_world.dot(to_model), self._landmark_basis)
-        by_angles = np.stack([shape.dot(r) for r in rotation[1:]], axis=2)
-        derivatives[..., part[3]] = np.matmul(by_world, by_angles)
-        derivatives[..., part[5]] = by_world
+        turning = world - parts.translation
+        self._add_turning(derivatives, by_world, turning, self._landmark_basis, rotation)
+        derivatives[..., self._slices()[5]] = by_world
         return derivatives
+
+    def _add_turning(
+        self,
+        derivatives: np.ndarray,
+        by_vector: np.ndarray,
+        vectors: np.ndarray,
+        basis: np.ndarray,
+        rotation: np.ndarray,
+    ) -> None:
+        """Add derivatives by shape and angles, through vectors that turn with the head, in place.
+
+        Args:
+            derivatives: [S, D, 257].
+            by_vector: [S, D, 3] derivatives by the vectors in the world.
+            vectors: [S, 3] positions from the head's center, or normals, in the world.
+            basis: [S, 3, K] their derivatives by identity and expression, in model space.
+            rotation: [4, 3, 3], see ``geometry.rotation.rotation_with_derivatives``.
+        """
+        part, to_model = self._slices(), rotation[0].T
+        derivatives[..., : part[1].stop] += np.matmul(by_vector.dot(to_model), basis)
+        resting = vectors.dot(to_model)
+        by_angles = np.stack([resting.dot(turn) for turn in rotation[1:]], axis=2)
+        derivatives[..., part[3]] += np.matmul(by_vector, by_angles)
 
     def _slices(self) -> Tuple[slice, ...]:
         """Return the columns of each part of the coefficients."""
