@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 
 import losses
-from benchmarks.random_faces import sample_coefficients
-from face_decoder import FaceDecoder
-from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes
 from fitting import curvature
 from fitting.curvature import Curvature, Priors, View, normal_derivatives
@@ -16,23 +13,8 @@ from fitting.objective import PhotoObjective, SeparatePhotos
 from fitting.photometric import FaceFitter, FitSettings
 from fitting.robustness import FIRST_ROBUST_SCALE
 from tests.fitting.test_photometric import make_observation
-from tests.paths import TOY_MODEL
 
 NO_PIXELS = losses.LossWeights(photometric=0.0)
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    decoder = FaceDecoder(read_face_model(TOY_MODEL))
-    yield decoder
-    decoder.close()
-
-
-@pytest.fixture(scope="module")
-def truth(decoder):
-    coefficients = sample_coefficients(decoder.model, 2, 4)
-    coefficients[:, 80:144] *= 0.3
-    return decoder.decode(coefficients)
 
 
 @pytest.fixture(scope="module")

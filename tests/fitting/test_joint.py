@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from benchmarks.random_faces import sample_coefficients
-from face_decoder import FaceDecoder
-from face_model import read_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from fitting import joint, photometric
 from fitting.joint import shared_columns
@@ -13,16 +11,8 @@ from fitting.objective import PhotoObjective
 from fitting.photometric import FaceFitter, FitSettings
 from geometry.similarity import fit_similarity
 from tests.fitting.test_photometric import make_observation
-from tests.paths import TOY_MODEL
 
 SCALE = 200.0  # robust, gray levels
-
-
-@pytest.fixture(scope="module")
-def decoder():
-    decoder = FaceDecoder(read_face_model(TOY_MODEL))
-    yield decoder
-    decoder.close()
 
 
 @pytest.fixture(scope="module")

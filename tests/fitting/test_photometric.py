@@ -17,20 +17,6 @@ from geometry.similarity import fit_similarity
 from tests.paths import TOY_MODEL
 
 
-@pytest.fixture(scope="module")
-def decoder():
-    decoder = FaceDecoder(read_face_model(TOY_MODEL))
-    yield decoder
-    decoder.close()
-
-
-@pytest.fixture(scope="module")
-def truth(decoder):
-    coefficients = sample_coefficients(decoder.model, 2, 4)
-    coefficients[:, 80:144] *= 0.3
-    return decoder.decode(coefficients)
-
-
 def make_observation(decoded, index):
     rgba = decoded.rendered[index]
     return FaceObservation(
