@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional, Tuple, Union
 import numpy as np
 
 from alignment.five_points import estimate_yaw_and_roll
-from geometry.landmark_layout import five_from_68
+from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
 
 # Distance from the five points, in distances from eyes to mouth. On 20 photos up to 37 degrees
 # of yaw the mean of the five was .02 to .07 (95% of the single ones below .076); on two profiles,
@@ -112,6 +112,29 @@ def network_presence(noise: np.ndarray) -> float:
 def network_certainty(noise: np.ndarray) -> np.ndarray:
     """Return the confidence in each landmark by the noise that the network gives, [68], 0..1."""
     return _falling(noise, _NOISE)
+
+
+def confirmed_presence(presence: float, noise: np.ndarray, agreement: np.ndarray) -> float:
+    """Return the trust in the 478 points, as far as the landmark network confirms them, 0..1.
+
+    Args:
+        presence: 0..1, what their network says.
+        noise: [68] of the landmark network.
+        agreement: [68] of its points with others of the face, see :func:`landmark_confidence`.
+    """
+    doubt = network_presence(noise) * (1 - agreement[INNER_LANDMARKS].mean())
+    return float(presence * (1 - doubt))
+
+
+def fitted_confidence(agreement: np.ndarray, noise: np.ndarray, presence: float) -> np.ndarray:
+    """Return the confidence in the 68 landmarks of a fitted face, [68].
+
+    Args:
+        agreement: [68] of the landmark network's points with the fitted face.
+        noise: [68] of that network.
+        presence: 0..1, see :func:`confirmed_presence`.
+    """
+    return agreement * network_certainty(noise) * max(network_presence(noise), presence)
 
 
 def _agreement(landmarks: np.ndarray, five_points: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ import numpy as np
 from alignment.align import Alignment
 from alignment.dense_landmarks import DenseLandmarks
 from alignment.landmark_confidence import (
+    confirmed_presence,
+    fitted_confidence,
     landmark_confidence,
-    network_certainty,
-    network_presence,
 )
 from alignment.landmark_network import open_landmark_network
 from alignment.locate import FaceLocation, FaceLocator
@@ -127,9 +127,8 @@ class ModelFaceLocator:
         # 2. the landmarks of the fitted face; they are doubtful where the landmark network, which
         # sees the whole face, has other ones
         landmarks = flip_y(seen.fit.landmarks)
-        confidence = landmark_confidence(seen.points, five_from_68(landmarks), yaw=None)
-        confidence *= network_certainty(seen.noise)
-        confidence *= max(network_presence(seen.noise), seen.presence)
+        agreement = landmark_confidence(seen.points, five_from_68(landmarks), yaw=None)
+        confidence = fitted_confidence(agreement, seen.noise, seen.presence)
         return FittedLocation(
             location.alignment,
             location.five_points,
@@ -159,8 +158,7 @@ class ModelFaceLocator:
         crops = alignment.crop[np.newaxis]
         points, noise = (values[0] for values in open_landmark_network().predict_both_ways(crops))
         agreement = landmark_confidence(points, alignment.to_crop(dense.five_points()), yaw=None)
-        doubt = network_presence(noise) * (1 - agreement[INNER_LANDMARKS].mean())
-        presence = float(dense.presence * (1 - doubt))
+        presence = confirmed_presence(dense.presence, noise, agreement)
 
         # 2. the fit to both
         fit = self._fitter.fit(

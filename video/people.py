@@ -10,9 +10,9 @@ import numpy as np
 
 from alignment.align import crop_to_photo_matrix, photo_to_crop
 from alignment.landmark_confidence import (
+    confirmed_presence,
+    fitted_confidence,
     landmark_confidence,
-    network_certainty,
-    network_presence,
 )
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.dense_points import dense_points
@@ -237,9 +237,8 @@ def frame_trust(seen: np.ndarray, fitted: np.ndarray, noise: np.ndarray, presenc
         presence: 0..1, of the 478 points.
     """
     agreement = landmark_confidence(seen, five_from_68(fitted), yaw=None)
-    present = network_presence(noise)
-    presence *= 1 - present * (1 - agreement[INNER_LANDMARKS].mean())
-    confidence = agreement * network_certainty(noise) * max(present, presence)
+    presence = confirmed_presence(presence, noise, agreement)
+    confidence = fitted_confidence(agreement, noise, presence)
     return float(confidence[INNER_LANDMARKS].mean())
 
 
