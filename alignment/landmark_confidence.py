@@ -118,7 +118,7 @@ def confirmed_presence(presence: float, noise: np.ndarray, agreement: np.ndarray
     """Return the trust in the 478 points, as far as the landmark network confirms them, 0..1.
 
     Args:
-        presence: 0..1, what their network says.
+        presence: 0..1, of their network alone.
         noise: [68] of the landmark network.
         agreement: [68] of its points with others of the face, see :func:`landmark_confidence`.
     """
