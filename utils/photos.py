@@ -40,7 +40,11 @@ MAX_PIXELS = 150 * 10**6  # a larger file is a mistake or an attack; half a GB a
 _LONGEST_STEM = 200  # bytes, of 255 that file systems allow
 MIN_SIDE = 32  # pixels; too small a picture for face detectors and crops
 # Names of files made from a photo: its name, a part, and then a suffix for their kind.
-_PART = re.compile(r"(.+)_(?:face\d+|refined|neutral|expression|mesh|photo)$")
+_PARTS = (
+    "face[0-9]+ refined neutral expression head flame mesh texture albedo_map normal_map photo "
+    "overlay geometry albedo normals depth landmarks relit frontal frontal_hidden turntable frames"
+)
+_PART = re.compile("(.+)_(?:{})$".format(_PARTS.replace(" ", "|")))
 # Largest samples of 8, 10, 12, 14, 16 and 31 bits; cameras and scanners store them in 16 or more.
 _TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0, 2147483647.0)
 _ROWS = 256  # scaled at once
