@@ -190,6 +190,7 @@ class Cluster(LoneWorker):
         self._instances = 0  # collective operations of the graph
         self._board: Optional[Board] = None
         self._call: Optional[threading.Thread] = None  # the last one that waited for the others
+        self._has_failed = False  # an exchange with the others
         self.average = self._average
 
     def name(self, index: Optional[int] = None) -> str:
@@ -376,6 +377,7 @@ class Cluster(LoneWorker):
 
     def explain(self, error: Exception) -> None:
         """Raise an InputError with the cause of a failed exchange, another worker's end."""
+        self._has_failed = True
         start = time.monotonic()
         while time.monotonic() - start < SILENCE + _VERDICT:
             self._require_members()
@@ -391,8 +393,11 @@ class Cluster(LoneWorker):
         self._require_board().update(step=step, checkpoint=checkpoint)
 
     def close(self, session: Any) -> None:
-        """Close the session; one that still waits for a lost worker ends with the process."""
-        if self._call is not None and self._call.is_alive():
+        """Close the session; one that waits for a lost worker, or failed, ends with the process.
+
+        TensorFlow still holds parts of a failed exchange, and closing it then may crash.
+        """
+        if self._has_failed or (self._call is not None and self._call.is_alive()):
             return
         thread = threading.Thread(target=session.close, daemon=True)
         thread.start()
