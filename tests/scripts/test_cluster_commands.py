@@ -1,7 +1,9 @@
 """The commands with --scheduler: the bytes of one machine, also when a worker dies meanwhile."""
 
 import importlib
+import itertools
 import os
+import shutil
 import threading
 import time
 
@@ -97,6 +99,19 @@ def test_demo_with_a_worker_that_dies(capsys, cluster, photos, tmp_path):
     thread.join()
     assert killed and summary == "9 faces reconstructed, 9 of them doubtful, 1 skipped"
     assert len(files) == 9 * 4 + 1 and "index.html" in files
+
+
+def test_people(capsys, cluster, photos, tmp_path):
+    """Each person is a unit of work, with all of their photos."""
+    for person, numbers in (("anna", "01"), ("bert", "245")):
+        (tmp_path / "people" / person).mkdir(parents=True)
+        for number, end in itertools.product(numbers, (".png", ".txt")):
+            path = os.path.join(photos, "photo{}{}".format(number, end))
+            shutil.copy(path, str(tmp_path / "people" / person))
+    arguments = ("--input", tmp_path / "people", "--keep_all", *FIT)
+    summary, files = compare(capsys, cluster, "demo", tmp_path, *arguments)
+    assert summary.startswith("5 faces reconstructed")
+    assert {"anna/anna.mat", "anna/anna.glb", "bert/bert.mat", "index.html"} < set(files)
 
 
 def test_meshes_and_pictures(capsys, cluster, photos, tmp_path):
