@@ -108,31 +108,89 @@ def test_the_table_has_a_row_for_each_frame(outcome):
     assert np.ptp(roll) == pytest.approx(np.ptp(wanted), rel=0.15)
 
 
-def test_the_mesh_is_animated_at_the_times_of_the_frames(outcome):
-    document, data = read_glb(str(outcome[1] / "me.glb"))
+def read_animation(path):
+    """Return the document of a .glb, the times of its animation, and path -> values [T, n]."""
+    document, data = read_glb(str(path))
 
-    def keys(index):
+    def read(index):
         accessor = document["accessors"][index]
         view = document["bufferViews"][accessor["bufferView"]]
         start = view["byteOffset"]
         return np.frombuffer(data[start : start + view["byteLength"]], "<f4")
 
     (animation,) = document["animations"]
+    paths = {channel["target"]["path"]: channel["sampler"] for channel in animation["channels"]}
+    times = read(animation["samplers"][0]["input"])
+    values = {
+        name: read(animation["samplers"][i]["output"]).reshape(len(times), -1)
+        for name, i in paths.items()
+    }
+    return document, times, values
+
+
+def test_the_mesh_is_animated_at_the_times_of_the_frames(outcome):
+    document, times, values = read_animation(outcome[1] / "me.glb")
     targets = document["meshes"][0]["extras"]["targetNames"]
     assert len(targets) == len(set(targets)) == len(document["meshes"][0]["weights"])
     assert {name[0].upper() + name[1:] for name in targets[:52]} == set(HEADER[2:54])
-    paths = {channel["target"]["path"]: channel["sampler"] for channel in animation["channels"]}
-    assert set(paths) == {"rotation", "translation", "weights"}
-    outputs = {path: keys(animation["samplers"][i]["output"]) for path, i in paths.items()}
-    np.testing.assert_allclose(keys(animation["samplers"][0]["input"]), TIMES, atol=1e-3)
-    weights = outputs["weights"].reshape(14, len(targets))
+    assert set(values) == {"rotation", "translation", "weights"}
+    np.testing.assert_allclose(times, TIMES, atol=1e-3)
+    weights = values["weights"]
+    assert weights.shape == (14, len(targets))
     assert weights[:, :52].min() >= 0 and weights[:, :52].max() <= 1
     assert np.ptp(weights, axis=0).max() > 0.01
-    quaternions = outputs["rotation"].reshape(14, 4)
-    np.testing.assert_allclose(np.linalg.norm(quaternions, axis=1), 1, atol=1e-5)
-    places = outputs["translation"].reshape(14, 3)
+    np.testing.assert_allclose(np.linalg.norm(values["rotation"], axis=1), 1, atol=1e-5)
+    places = values["translation"]
     assert np.all(places[:, 2] < -0.3) and np.ptp(places[:, 0]) > 0.005  # before the camera
     assert document["cameras"][0]["perspective"]["aspectRatio"] == pytest.approx(320 / 240)
+
+
+# Arguments: folder of npm packages, the .glb, times in seconds. Prints what the head looks like.
+PLAYER = """import fs from "fs";
+const [modules, path, ...times] = process.argv.slice(2);
+const THREE = await import(modules + "/three/build/three.module.js");
+const { GLTFLoader } = await import(modules + "/three/examples/jsm/loaders/GLTFLoader.js");
+globalThis.self = globalThis;
+const loader = new GLTFLoader();
+loader.register((parser) => {  // there are no pictures without a browser
+  parser.loadTexture = () => Promise.resolve(new THREE.Texture());
+  return { name: "without pictures" };
+});
+const bytes = fs.readFileSync(path);
+const gltf = await loader.parseAsync(
+  bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength), "");
+let head;
+gltf.scene.traverse((node) => { if (node.morphTargetInfluences) head = node; });
+const mixer = new THREE.AnimationMixer(gltf.scene);
+mixer.clipAction(gltf.animations[0]).play();
+const states = times.map((time) => {
+  mixer.setTime(Number(time));
+  return { weights: [...head.morphTargetInfluences], rotation: head.quaternion.toArray(),
+           translation: head.position.toArray() };
+});
+const names = Object.keys(head.morphTargetDictionary);
+const duration = gltf.animations[0].duration;
+console.log(JSON.stringify({ names, duration, states }));
+"""
+
+
+def test_three_js_plays_the_animation(outcome, tmp_path):
+    """At the frames the head is as the file says, between them in between."""
+    node, modules = shutil.which("node"), os.environ.get("NODE_PATH", "")
+    if not node or not os.path.isdir(os.path.join(modules, "three")):
+        pytest.skip("node or the npm package three is not here (NODE_PATH)")
+    document, times, values = read_animation(outcome[1] / "me.glb")
+    (tmp_path / "player.mjs").write_text(PLAYER)
+    moments = [repr(float(time)) for time in times[:-1]] + [repr(float(times[2:4].mean()))]
+    command = [node, str(tmp_path / "player.mjs"), modules, str(outcome[1] / "me.glb")]
+    played = json.loads(subprocess.check_output(command + moments, universal_newlines=True))
+    assert played["names"] == document["meshes"][0]["extras"]["targetNames"]
+    assert played["duration"] == pytest.approx(float(times[-1]), abs=1e-5)
+    for name in ("weights", "rotation", "translation"):
+        found = np.array([state[name] for state in played["states"]])
+        np.testing.assert_allclose(found[:-1], values[name][:-1], atol=1e-4)
+        between = values[name][2:4].mean(axis=0)
+        np.testing.assert_allclose(found[-1], between, atol=1e-3)
 
 
 def test_khronos_validator_finds_nothing(outcome):
