@@ -50,8 +50,10 @@ from utils.lock import output_folder
 from utils.paths import OUTPUT_DIR
 from utils.photos import Photo
 from utils.report import Report
-from video.clips import open_clip, require_video_library, split_clips
+from video.clips import Frame, Watch, open_clip, require_video_library, split_clips
 from video.frame_files import FrameFiles
+from video.live import LiveFace
+from video.preview import PreviewWindow, open_preview
 from video.processing import ClipProcessor, describe_doubts, describe_result
 
 
@@ -78,6 +80,12 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         type=positive_float,
         default=10.0,
         help="length of the recording of a camera; Ctrl-C ends it before",
+    )
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="show the faces laid into the frames of clips in a window: of a camera while it is "
+        "recorded (closing the window ends the recording), of files while they are drawn",
     )
     parser.add_argument(
         "--page",
@@ -141,12 +149,21 @@ def write_faces(
 def _reconstruct_clips(paths: List[str], source: FaceSource, arguments: argparse.Namespace) -> int:
     """Write the files of clips; return the exit status."""
     mat_fields = FrameFiles(source).fields if arguments.frame_files else None
-    processor = ClipProcessor(source, arguments.all_faces, mat_fields, arguments.quiet)
+    window = open_preview("Deep3D GCN-ResNet") if arguments.preview else None
+    processor = ClipProcessor(
+        source, arguments.all_faces, mat_fields, arguments.quiet, window.show if window else None
+    )
     report = Report(None, "clip", "reconstructed", quiet=True)
     with output_folder(arguments.output, photos=[Photo(path, path) for path in paths]):
         for path in paths:
             try:
-                clip = open_clip(path, arguments.frames, arguments.output, arguments.seconds)
+                clip = open_clip(
+                    path,
+                    arguments.frames,
+                    arguments.output,
+                    arguments.seconds,
+                    _show_live(window, source) if window else None,
+                )
                 result = processor.run(clip, arguments.output)
             except InputError as error:
                 report.skip(path, error)
@@ -156,9 +173,24 @@ def _reconstruct_clips(paths: List[str], source: FaceSource, arguments: argparse
             doubts = describe_doubts(result.people)
             if doubts:
                 report.doubt(doubts)
+    if window:
+        window.close()
     report.close()
     print("{}, results in {}".format(report.summary(), arguments.output))
     return 0 if report.done_count else 1
+
+
+def _show_live(window: PreviewWindow, source: FaceSource) -> Watch:
+    """Return a function that shows a camera's frames, with the face laid in, in a window."""
+    live: Optional[LiveFace] = None
+
+    def watch(frame: Frame) -> bool:
+        nonlocal live
+        live = live or LiveFace(source)
+        window.show(live.draw(frame))
+        return window.is_open
+
+    return watch
 
 
 def _reconstruct_people(

@@ -8,6 +8,7 @@ import abc
 import contextlib
 import os
 import re
+import threading
 from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -26,6 +27,7 @@ _DEFAULT_RATE = 30.0  # frames a second, where a file does not say
 _SMALLEST_STEP = 1e-3  # seconds between frames whose times do not rise
 
 Damage = Callable[[str], Any]  # takes a sentence that names a damaged frame
+Watch = Callable[["Frame"], bool]
 
 
 class Frame(NamedTuple):
@@ -107,7 +109,11 @@ def _is_animated(path: str) -> bool:
 
 
 def open_clip(
-    path: str, folder_rate: Optional[float] = None, folder: str = "", seconds: float = 10.0
+    path: str,
+    folder_rate: Optional[float] = None,
+    folder: str = "",
+    seconds: float = 10.0,
+    watch: Optional[Watch] = None,
 ) -> Clip:
     """Return the clip of a path; a camera is recorded first.
 
@@ -116,6 +122,8 @@ def open_clip(
         folder_rate: frames a second of a folder.
         folder: where the recording of a camera is kept.
         seconds: length of that recording.
+        watch: gets the newest frame whenever it is free while a camera is recorded; False ends the
+            recording.
 
     Raises:
         InputError: the clip is missing or damaged, or PyAV is not installed.
@@ -123,9 +131,11 @@ def open_clip(
     if os.path.isdir(path):
         return _FolderClip(path, folder_rate or _DEFAULT_RATE)
     require_video_library(path)
-    if _CAMERA.match(path):
-        path = _record_camera(path, folder, seconds)
-    return _VideoClip(path)
+    if not _CAMERA.match(path):
+        return _VideoClip(path)
+    clip = _VideoClip(_record_camera(path, folder, seconds, watch))
+    clip.name = path.replace(":", "")  # the recording stays beside NAME.mp4
+    return clip
 
 
 def require_video_library(path: str) -> None:
@@ -254,13 +264,14 @@ class _VideoClip(Clip):
         return "{}: frame {} {}".format(self.path, index, problem)
 
 
-def _record_camera(name: str, folder: str, seconds: float) -> str:
+def _record_camera(name: str, folder: str, seconds: float, watch: Optional[Watch]) -> str:
     """Record a camera of Linux into ``camera0_recording.mp4``; return that path.
 
     Args:
         name: ``camera:0`` and so on.
         folder: where the recording is kept.
         seconds: its length; Ctrl-C ends it before.
+        watch: see :func:`open_clip`.
 
     Raises:
         InputError: the camera cannot be opened, or gives no picture.
@@ -276,18 +287,83 @@ def _record_camera(name: str, folder: str, seconds: float) -> str:
         raise InputError(
             "{}: {} cannot be opened ({}); connect a camera".format(name, device, error.strerror)
         ) from error
-    first: Optional[float] = None
-    with camera, overlay_writer(path, None, _DEFAULT_RATE) as writer:
-        with contextlib.suppress(KeyboardInterrupt):
-            for picture in camera.decode(video=0):
-                now = float(picture.time or 0.0)
-                first = now if first is None else first
-                if now - first > seconds:
-                    break
-                writer.write(picture.to_ndarray(format="rgb24"), now - first)
-    if first is None:
+    recording = _Recording(camera, path, seconds)
+    with contextlib.suppress(KeyboardInterrupt):
+        recording.start()
+        for frame in recording.newest_frames():
+            if watch and not watch(frame):
+                break
+    if not recording.finish():
         raise InputError("{}: {} gives no picture; connect a camera".format(name, device))
     return path
+
+
+class _Recording(threading.Thread):
+    """Writes the pictures of a camera into a file.
+
+    Args:
+        camera: opened PyAV container, which is closed at the end.
+        path: of the file.
+        seconds: its length.
+    """
+
+    def __init__(self, camera: Any, path: str, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self._camera, self._path, self._seconds = camera, path, seconds
+        self._changed = threading.Condition()
+        self._newest: Optional[Frame] = None
+        self._is_over = False
+        self._error: Optional[Exception] = None
+
+    def run(self) -> None:
+        """Record; the thread's own function."""
+        try:
+            self._record()
+        except Exception as error:  # of the camera or of the disk; it belongs to the caller
+            self._error = error
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+
+    def _record(self) -> None:
+        first: Optional[float] = None
+        with self._camera, overlay_writer(self._path, None, _DEFAULT_RATE) as writer:
+            for number, picture in enumerate(self._camera.decode(video=0)):
+                now = float(picture.time or 0.0)
+                first = now if first is None else first
+                if now - first > self._seconds or self._is_over:
+                    return
+                frame = Frame(number, now - first, picture.to_ndarray(format="rgb24"))
+                writer.write(frame.pixels, frame.seconds)
+                with self._changed:
+                    self._newest = frame
+                    self._changed.notify_all()
+
+    def newest_frames(self) -> Iterator[Frame]:
+        """Yield the newest frame whenever there is another one, until the end."""
+        last: Optional[Frame] = None
+        while True:
+            with self._changed:
+                while self._newest is last and not self._is_over:
+                    self._changed.wait()
+                if self._is_over or self._newest is None:
+                    return
+                last = self._newest
+            yield last
+
+    def finish(self) -> bool:
+        """End the recording; return whether it has any frame.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        with self._changed:
+            self._is_over = True
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._newest is not None
 
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:

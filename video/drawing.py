@@ -1,6 +1,6 @@
 """Faces laid into frames: drawn at the pixels of the frame, and only within the box of the face."""
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
@@ -73,11 +73,9 @@ class FacePainter:
         drawn = self._pipeline.draw_windows(
             _coefficients(faces), np.array(windows), width * factor, height * factor
         )
-        copied: Dict[int, bool] = {}
+        for picture in {face.picture for face in faces}:
+            pictures[picture] = pictures[picture].copy()
         for face, (first, _), rgba in zip(faces, boxes, drawn):
-            if not copied.setdefault(face.picture, False):
-                pictures[face.picture] = pictures[face.picture].copy()
-                copied[face.picture] = True
             _composite(pictures[face.picture], rgba, first, factor)
 
     def _lay_in_crops(

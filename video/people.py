@@ -1,7 +1,7 @@
 """From tracks to people: who is who, their identity and albedo, and their motion.
 
-Identity and albedo come from the frames that show a person best, by the pipeline for photos, as a
-robust mean. Pose, expression and light then belong to each frame.
+Identity and albedo come from the frames that show a person best, fitted together as photos of one
+person are. Pose, expression and light then belong to each frame.
 """
 
 from typing import Any, List, NamedTuple, Optional, Sequence
@@ -29,7 +29,6 @@ from video.motion import Motion, Person, leave_crop
 from video.tracking import Candidate, Sighting, Track
 
 _BEST_FRAMES = 6  # that give identity and albedo
-_ROUNDS = 5  # of the robust mean
 _LONGEST_GAP = 0.35  # seconds within a continuous motion
 _WORST_ERROR = 3.0  # multiple of the usual error of the fit at which a frame keeps a quarter
 _LIGHT_STIFFNESS = 0.03  # of the light of the best frames, relative to the precision of the samples
@@ -39,10 +38,10 @@ _IRISES = 10  # the last of the 478 points
 
 
 class FoundPerson(NamedTuple):
-    """A person, and the reconstruction of the frame that shows them best."""
+    """A person, and the frames that show them best."""
 
     person: Person
-    best: Any  # reconstruction.face.Reconstruction
+    best: List[Any]  # reconstruction.face.Reconstruction of each of these frames, the best first
 
 
 def find_people(
@@ -136,95 +135,89 @@ def _find_person(
     candidates: List[Candidate] = [one for track in tracks for one in track.candidates]
     candidates = sorted(candidates, key=lambda one: -one.score)[:_BEST_FRAMES]
     faces = [pipeline.locate_dense(name, path, one.pixels, one.dense) for one in candidates]
-    (coefficients,) = work.recall("best", lambda: [pipeline.find_coefficients(faces)])
-    found = pipeline.decode(faces, coefficients)
+    (coefficients,) = work.recall("best", lambda: [pipeline.find_person(faces).coefficients])
     parts = split_coefficients(
-        np.array([one.coefficients for one in found], np.float64),
-        coefficient_sizes(pipeline.model),
+        np.asarray(coefficients, np.float64), coefficient_sizes(pipeline.model)
     )
-    identity, albedo = robust_mean(parts.identity), robust_mean(parts.albedo)
+    identity, albedo = parts.identity[0], parts.albedo[0]
 
     # 2. each frame
     light = np.median(parts.gamma, axis=0)
     motion = Motion(
-        *work.recall("motion", lambda: fit_motion(tracks, pipeline.model, identity, albedo, light))
+        *work.recall(
+            "motion",
+            lambda: MotionFitter(pipeline.model, identity, albedo, light).fit(tracks),
+        )
     )
-    return FoundPerson(Person(name, identity, albedo, motion), found[0])
+    best = pipeline.decode(faces, coefficients)
+    return FoundPerson(Person(name, identity, albedo, motion), best)
 
 
-def robust_mean(rows: np.ndarray) -> np.ndarray:
-    """Return the mean [C] of rows [B, C], with Geman and McClure's weights for whole rows."""
-    mean = np.median(rows, axis=0)
-    for _ in range(_ROUNDS):
-        distances = np.linalg.norm(rows - mean, axis=1)
-        scale = 2 * max(float(np.median(distances)), 1e-6)
-        weights = 1 / (1 + (distances / scale) ** 2) ** 2
-        mean = weights.dot(rows) / weights.sum()
-    return mean
-
-
-def fit_motion(
-    tracks: Sequence[Track],
-    model: FaceModel,
-    identity: np.ndarray,
-    albedo: np.ndarray,
-    light: np.ndarray,
-) -> Motion:
-    """Return the motion of a person in all frames of some tracks, not yet smooth.
+class MotionFitter:
+    """Finds the motion of one person.
 
     Args:
-        tracks: tracks without a common frame.
         model: the ``FaceModel``.
         identity: [identities].
         albedo: [albedos].
         light: [27] usual light, for frames that say little about it.
     """
-    # 1. the points in the crop of each frame
-    sightings = sorted(
-        (one for track in tracks for one in track.sightings), key=lambda one: one.frame
-    )
-    places = [(one.trans_params, one.degrees) for one in sightings]
-    points = FramePoints(
-        np.stack([flip_y(photo_to_crop(s.dense, *p)) for s, p in zip(sightings, places)]),
-        np.stack([flip_y(photo_to_crop(s.landmarks, *p)) for s, p in zip(sightings, places)]),
-        network_confidence(np.stack([one.noise for one in sightings])),
-        _predicted(sightings, model),
-    )
-    fit = PersonFitter(model, identity).fit(points)
 
-    # 2. poses in the picture
-    poses = [
-        leave_crop(crop_to_photo_matrix(*place), angles, translation)
-        for place, angles, translation in zip(places, fit.angles, fit.translation)
-    ]
-    rotation, position, size = (np.array(column) for column in zip(*poses))
+    def __init__(
+        self, model: FaceModel, identity: np.ndarray, albedo: np.ndarray, light: np.ndarray
+    ) -> None:
+        self._model = model
+        self._fitter = PersonFitter(model, identity)
+        self._lights = LightSolver(model, identity, albedo, light)
 
-    # 3. continuous parts, confidence and light
-    seconds = np.array([one.seconds for one in sightings])
-    shots = {id(one): track.shot for track in tracks for one in track.sightings}
-    shot = np.array([shots[id(one)] for one in sightings])
-    breaks = (np.diff(seconds) > _LONGEST_GAP) | (np.diff(shot) != 0)
-    excess = fit.error / (_WORST_ERROR * np.median(fit.error))
-    presence = np.array([one.presence for one in sightings])
-    colors = np.stack([one.colors for one in sightings])
-    trust = np.array(
-        [
-            frame_trust(points.landmarks[i], fit.landmarks[i], one.noise, one.presence)
-            for i, one in enumerate(sightings)
+    def fit(self, tracks: Sequence[Track]) -> Motion:
+        """Return the motion in all frames of tracks without a common frame, not yet smooth."""
+        # 1. the points in the crop of each frame
+        sightings = sorted(
+            (one for track in tracks for one in track.sightings), key=lambda one: one.frame
+        )
+        places = [(one.trans_params, one.degrees) for one in sightings]
+        points = FramePoints(
+            np.stack([flip_y(photo_to_crop(s.dense, *p)) for s, p in zip(sightings, places)]),
+            np.stack([flip_y(photo_to_crop(s.landmarks, *p)) for s, p in zip(sightings, places)]),
+            network_confidence(np.stack([one.noise for one in sightings])),
+            _predicted(sightings, self._model),
+        )
+        fit = self._fitter.fit(points)
+
+        # 2. poses in the picture
+        poses = [
+            leave_crop(crop_to_photo_matrix(*place), angles, translation)
+            for place, angles, translation in zip(places, fit.angles, fit.translation)
         ]
-    )
-    return Motion(
-        frames=np.array([one.frame for one in sightings]),
-        seconds=seconds,
-        segments=np.concatenate([[0], np.cumsum(breaks)]),
-        confidence=presence / (1 + excess**2) ** 2,
-        rotation=rotation,
-        position=position,
-        size=size,
-        expression=fit.expression,
-        light=solve_lights(model, identity, albedo, fit.angles, colors, light),
-        trust=trust,
-    )
+        rotation, position, size = (np.array(column) for column in zip(*poses))
+
+        # 3. continuous parts, confidence and light
+        seconds = np.array([one.seconds for one in sightings])
+        shots = {id(one): track.shot for track in tracks for one in track.sightings}
+        shot = np.array([shots[id(one)] for one in sightings])
+        breaks = (np.diff(seconds) > _LONGEST_GAP) | (np.diff(shot) != 0)
+        excess = fit.error / (_WORST_ERROR * np.median(fit.error))
+        presence = np.array([one.presence for one in sightings])
+        colors = np.stack([one.colors for one in sightings])
+        trust = np.array(
+            [
+                frame_trust(points.landmarks[i], fit.landmarks[i], one.noise, one.presence)
+                for i, one in enumerate(sightings)
+            ]
+        )
+        return Motion(
+            frames=np.array([one.frame for one in sightings]),
+            seconds=seconds,
+            segments=np.concatenate([[0], np.cumsum(breaks)]),
+            confidence=presence / (1 + excess**2) ** 2,
+            rotation=rotation,
+            position=position,
+            size=size,
+            expression=fit.expression,
+            light=self._lights.solve(fit.angles, colors),
+            trust=trust,
+        )
 
 
 def frame_trust(seen: np.ndarray, fitted: np.ndarray, noise: np.ndarray, presence: float) -> float:
@@ -251,41 +244,46 @@ def _predicted(sightings: Sequence[Sighting], model: FaceModel) -> Optional[np.n
     return np.concatenate([parts.angles, parts.translation, parts.expression], axis=1)
 
 
-def solve_lights(
-    model: FaceModel,
-    identity: np.ndarray,
-    albedo: np.ndarray,
-    angles: np.ndarray,
-    colors: np.ndarray,
-    usual: np.ndarray,
-) -> np.ndarray:
-    """Return the light of each frame, [T, 27], by least squares on the colors at the 478 points.
+class LightSolver:
+    """Finds the light of frames by least squares on the colors at the 478 points.
 
     Args:
         model: the ``FaceModel``.
         identity: [identities].
         albedo: [albedos].
-        angles: [T, 3] of the head, radians.
-        colors: [T, 478, 3] RGB, 0..255.
-        usual: [27] light to which the solution is drawn.
+        usual: [27] light to which the solutions are drawn.
     """
-    # 1. albedo and normals of the resting face at the points
-    vertices = dense_points(model).vertices[:-_IRISES]
-    normals = surface_normals(neutral_shape(model, identity), model.triangles)[vertices]
-    rows = (3 * vertices[:, np.newaxis] + np.arange(3)).reshape(-1)
-    skin = model.mean_albedo[vertices] + model.albedo_basis[rows].dot(albedo).reshape(-1, 3)
 
-    # 2. each frame
-    prior = usual.reshape(3, SH_COUNT).copy()
-    prior[:, 0] += AMBIENT_OFFSET
-    lights = []
-    for turn, seen in zip(angles, colors[:, :-_IRISES].astype(np.float64)):
-        posed = normals.dot(rotation_with_derivatives(turn)[0])
-        weights = np.maximum(posed[:, 2] - _SEEN, 0.0)
-        lights.append(_solve_light(harmonics_array(posed), skin, seen, weights, prior))
-    result = np.array(lights)
-    result[:, :, 0] -= AMBIENT_OFFSET
-    return result.reshape(len(result), -1)
+    def __init__(
+        self, model: FaceModel, identity: np.ndarray, albedo: np.ndarray, usual: np.ndarray
+    ) -> None:
+        # Albedo and normals of the resting face at the points.
+        vertices = dense_points(model).vertices[:-_IRISES]
+        normals = surface_normals(neutral_shape(model, identity), model.triangles)
+        self._normals = normals[vertices]
+        rows = (3 * vertices[:, np.newaxis] + np.arange(3)).reshape(-1)
+        offsets = model.albedo_basis[rows].dot(albedo).reshape(-1, 3)
+        self._skin = model.mean_albedo[vertices] + offsets
+        self._prior = usual.reshape(3, SH_COUNT).copy()
+        self._prior[:, 0] += AMBIENT_OFFSET
+
+    def solve(self, angles: np.ndarray, colors: np.ndarray) -> np.ndarray:
+        """Return the light of each frame, [T, 27].
+
+        Args:
+            angles: [T, 3] of the head, radians.
+            colors: [T, 478, 3] RGB, 0..255.
+        """
+        lights = []
+        for turn, seen in zip(angles, colors[:, :-_IRISES].astype(np.float64)):
+            posed = self._normals.dot(rotation_with_derivatives(turn)[0])
+            weights = np.maximum(posed[:, 2] - _SEEN, 0.0)
+            lights.append(
+                _solve_light(harmonics_array(posed), self._skin, seen, weights, self._prior)
+            )
+        result = np.array(lights)
+        result[:, :, 0] -= AMBIENT_OFFSET
+        return result.reshape(len(result), -1)
 
 
 def _solve_light(

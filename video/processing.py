@@ -18,7 +18,7 @@ from geometry.camera import CAMERA_DISTANCE
 from mesh.gltf import write_rig
 from mesh.gltf_animation import Animation
 from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
-from mesh.texture_baking import bake_texture
+from mesh.person_texture import PersonTexture, person_texture_size
 from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_data import encode_face_data
 from utils.atomic import atomic_path, remove_partial_files, write_atomically
@@ -64,6 +64,7 @@ class ClipProcessor:
         all_faces: everybody in a clip, not only the person seen most.
         mat_fields: writes ``NAME_frames/NAME_000001.mat`` of each frame with its fields; None: not.
         quiet: hide the progress bars.
+        show: gets each frame with the faces laid in, [H, W, 3] uint8 RGB; None: not.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class ClipProcessor:
         all_faces: bool = False,
         mat_fields: Optional[MatFields] = None,
         quiet: bool = False,
+        show: Optional[Callable[[np.ndarray], Any]] = None,
     ) -> None:
         self._pipeline = pipeline
+        self._show = show
         self._model: FaceModel = pipeline.model
         self._all_faces = all_faces
         self._mat_fields = mat_fields
@@ -159,7 +162,7 @@ class ClipProcessor:
         drawn = ahead_in_thread(self._draw_frames(rest, people, os.path.dirname(path)), _AHEAD)
         while True:
             some = itertools.islice(drawn, _PIECE)
-            piece = encode_piece(_counted(some, report), clip.frame_rate)
+            piece = encode_piece(self._shown(some, report), clip.frame_rate)
             if not piece:
                 break
             work.write_piece(number, piece)
@@ -170,6 +173,16 @@ class ClipProcessor:
         with overlay_writer(path, clip.sound_path, clip.frame_rate) as writer:
             for i in range(number):
                 writer.write_piece(work.read_piece(i))
+
+    def _shown(
+        self, frames: Iterator[Tuple[np.ndarray, float]], report: Report
+    ) -> Iterator[Tuple[np.ndarray, float]]:
+        """Yield frames, after showing and counting them."""
+        for picture, seconds in frames:
+            if self._show:
+                self._show(picture)
+            yield picture, seconds
+            report.step()
 
     def _draw_frames(
         self, frames: Iterator[Frame], people: Sequence[Person], folder: str
@@ -236,8 +249,8 @@ class ClipProcessor:
         # 3. mesh at rest, its texture, and the animation
         if self._uv_map is None:
             self._uv_map = unwrap_uv(model)
-        resting = found.best._replace(
-            coefficients=_resting_coefficients(found.best.coefficients, person),
+        resting = found.best[0]._replace(
+            coefficients=_resting_coefficients(found.best[0].coefficients, person),
             world_shape=_resting_shape(person, model),
         )
         rig = make_rig(resting, model)
@@ -247,11 +260,20 @@ class ClipProcessor:
             rig._replace(morph_targets=targets),
             model.triangles,
             self._uv_map.coordinates,
-            bake_texture(found.best, model, self._uv_map),
+            self._bake_texture(found.best),
             person.name,
             make_animation(motion, target_weights(motion, targets, model), size),
         )
         return [stem + ".csv", stem + "_frames.json", stem + ".glb"]
+
+    def _bake_texture(self, frames: Sequence[Any]) -> np.ndarray:
+        """Return the texture of a person without light, from the frames that show them best."""
+        largest = min(frames, key=lambda one: one.face.alignment.trans_params[2])
+        size = person_texture_size(largest, self._model, self._uv_map)
+        texture = PersonTexture(self._model, self._uv_map, size)
+        for frame in frames:
+            texture.add(frame)
+        return texture.bake(frames[0].albedo)
 
 
 def describe_result(path: str, result: ClipResult) -> str:
@@ -371,14 +393,6 @@ def _resting_shape(person: Person, model: FaceModel) -> np.ndarray:
     """Return the person's vertices at rest in model space, [N, 3] dm."""
     center = model.mean_shape.mean(axis=0, dtype=np.float64)
     return neutral_shape(model, person.identity) - center
-
-
-def _counted(
-    frames: Iterator[Tuple[np.ndarray, float]], report: Report
-) -> Iterator[Tuple[np.ndarray, float]]:
-    for frame in frames:
-        yield frame
-        report.step()
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[List[Frame]]:

@@ -7,9 +7,11 @@ A series x of observations y minimizes
 a smoothing spline at the frames' own times. Its response 1 / (1 + (frequency / f)^4) has no phase:
 nothing lags. The weights r fall where the series bends more than its noise does (Geman & McClure's
 weights, found by repetition), so blinks and starts of movements stay as they are.
+
+A series whose future is not known yet is smoothed by :class:`OneEuroFilter`.
 """
 
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from scipy.linalg import solveh_banded
@@ -21,6 +23,7 @@ _BEND = 3.0  # bends of this multiple of those that noise causes keep a quarter 
 _NEAR = 5  # observations around a bend that are smoothed less, lest lines with corners result
 _LEAST_BENDING = 1e-6  # weight of the sharpest bends; a positive one keeps the equations solvable
 _LEAST_WEIGHT = 1e-6  # of observations
+_SPEED_CUTOFF = 1.0  # Hz, of the speeds of the one-euro filter; the authors' choice
 
 
 def smooth_series(
@@ -144,3 +147,47 @@ def _solve(
             product = stiffness * rows[first] * rows[second]
             banded[2 - (second - first), second : count - 2 + second] += product
     return solveh_banded(banded, data * values, overwrite_ab=True, check_finite=False)
+
+
+class OneEuroFilter:
+    """Makes a series smooth while it arrives; the quicker it changes, the less.
+
+    Casiez, Roussel & Vogel, "1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in
+    Interactive Systems" (CHI 2012).
+
+    Args:
+        cutoff: Hz, of a low-pass filter for values at rest.
+        slope: additional Hz for each unit of speed, 1 / the unit of the values.
+        together: whether the channels change together, as those of a quaternion do.
+    """
+
+    def __init__(self, cutoff: float, slope: float, together: bool = False) -> None:
+        self._cutoff, self._slope, self._together = cutoff, slope, together
+        self._seconds: Optional[float] = None
+        self._value: np.ndarray = np.zeros(0)
+        self._speed: np.ndarray = np.zeros(0)
+
+    def smooth(self, seconds: float, values: np.ndarray) -> np.ndarray:
+        """Return the smooth values [C] at a time, for observed ones [C].
+
+        Args:
+            seconds: later than the time of the last call.
+            values: [C] observed ones.
+        """
+        if self._seconds is None:
+            self._seconds, self._value = seconds, np.asarray(values, np.float64)
+            self._speed = np.zeros_like(self._value)
+            return self._value
+        step = seconds - self._seconds
+        change = (values - self._value) / step
+        self._speed = self._speed + _share(_SPEED_CUTOFF, step) * (change - self._speed)
+        speed = np.linalg.norm(self._speed) if self._together else np.abs(self._speed)
+        share = _share(self._cutoff + self._slope * speed, step)
+        self._seconds, self._value = seconds, self._value + share * (values - self._value)
+        return self._value
+
+
+def _share(cutoff: Any, step: float) -> Any:
+    """Return the share of the newest value in a low-pass filter, 0..1."""
+    turn = 2 * np.pi * cutoff * step
+    return turn / (turn + 1)

@@ -23,9 +23,9 @@ from video.clips import Frame
 from video.finished_work import FinishedWork
 from video.shots import ShotDetector
 
-_LEAST_PRESENCE = 0.5  # of a tracked face; detection asks for more
+LEAST_PRESENCE = 0.5  # of a tracked face; detection asks for more
 _LARGEST_OVERLAP = 0.3  # intersection over union of two faces
-_PAUSE = 5  # frames between searches while there is no face
+PAUSE = 5  # frames between searches while there is no face
 _EVERY_SECONDS = 1.0  # between searches for further faces
 _LONGEST_GAP = 0.5  # seconds over which a lost face is found again
 _FEWEST_FRAMES = 3  # of a track
@@ -164,7 +164,7 @@ class FaceTracker:
         for track in self._active:
             dense = self._follow(frame, track.last)
             twin = any(_overlap(dense, other) > _LARGEST_OVERLAP for _, other in found)
-            if dense.presence < _LEAST_PRESENCE or twin or not _is_inside(dense, frame.pixels):
+            if dense.presence < LEAST_PRESENCE or twin or not is_inside(dense, frame.pixels):
                 self._lost.append(track)
                 self._next_search = frame.number
             else:
@@ -204,12 +204,12 @@ class FaceTracker:
         self, frame: Frame, known: List[DenseLandmarks]
     ) -> List[Tuple[Track, DenseLandmarks]]:
         """Return the faces that a search adds to the known ones, with new or found tracks."""
-        self._last_search, self._next_search = frame.seconds, frame.number + _PAUSE
+        self._last_search, self._next_search = frame.seconds, frame.number + PAUSE
         if not self._all_faces and known:
             return []
         added = []
         for dense in self._detect(frame):
-            if dense.presence < _LEAST_PRESENCE:
+            if dense.presence < LEAST_PRESENCE:
                 continue
             if any(_overlap(dense, one) > _LARGEST_OVERLAP for one in known):
                 continue
@@ -272,22 +272,8 @@ class FaceTracker:
         points, noise, *predicted = self._work.recall("look", asked.answer)
         rows: Any = predicted[0] if predicted else [None] * len(points)
         for one, in_crop, deviation, row in zip(asked.pending, points, noise, rows):
-            alignment, dense = one.alignment, one.dense
-            places = np.rint(alignment.to_crop(dense.points)).astype(int)
-            across, down = np.clip(places, 0, IMAGE_SIZE - 1).T
             one.track.sightings.append(
-                Sighting(
-                    one.frame.number,
-                    one.frame.seconds,
-                    dense.points.astype(np.float32),
-                    dense.presence,
-                    alignment.to_photo(in_crop).astype(np.float32),
-                    deviation.astype(np.float32),
-                    alignment.crop[down, across],
-                    alignment.trans_params,
-                    alignment.degrees,
-                    row,
-                )
+                make_sighting(one.frame, one.dense, one.alignment, in_crop, deviation, row)
             )
             self._propose(one, in_crop)
 
@@ -311,6 +297,46 @@ class FaceTracker:
             one.track.add_candidate(Candidate(float(score), one.frame.seconds, pixels, dense))
 
 
+def make_sighting(
+    frame: Frame,
+    dense: DenseLandmarks,
+    alignment: Alignment,
+    landmarks: np.ndarray,
+    noise: np.ndarray,
+    predicted: Optional[np.ndarray],
+) -> Sighting:
+    """Return the :class:`Sighting` of a face in a frame.
+
+    Args:
+        frame: the frame.
+        dense: the 478 points in it.
+        alignment: the crop of the face.
+        landmarks: [68, 2] of the landmark network, pixels of the crop, y down.
+        noise: [68] standard deviations of these.
+        predicted: [257] of the coefficient network, or None.
+    """
+    places = np.rint(alignment.to_crop(dense.points)).astype(int)
+    across, down = np.clip(places, 0, IMAGE_SIZE - 1).T
+    return Sighting(
+        frame.number,
+        frame.seconds,
+        dense.points.astype(np.float32),
+        dense.presence,
+        alignment.to_photo(landmarks).astype(np.float32),
+        noise.astype(np.float32),
+        alignment.crop[down, across],
+        alignment.trans_params,
+        alignment.degrees,
+        predicted,
+    )
+
+
+def is_inside(dense: DenseLandmarks, pixels: np.ndarray) -> bool:
+    """Return True if the middle of a face lies in the picture."""
+    middle = dense.points.mean(axis=0)
+    return bool(np.all(middle >= 0) and np.all(middle < pixels.shape[1::-1]))
+
+
 def _cut_region(
     pixels: np.ndarray, alignment: Alignment, dense: DenseLandmarks
 ) -> Tuple[np.ndarray, DenseLandmarks]:
@@ -332,9 +358,3 @@ def _overlap(one: DenseLandmarks, other: DenseLandmarks) -> float:
     common = float(np.prod(np.maximum(high - low, 0)))
     areas = [float(np.prod(box[1] - box[0])) for box in boxes]
     return common / max(sum(areas) - common, 1e-6)
-
-
-def _is_inside(dense: DenseLandmarks, pixels: np.ndarray) -> bool:
-    """Return True if the middle of a face lies in the picture."""
-    middle = dense.points.mean(axis=0)
-    return bool(np.all(middle >= 0) and np.all(middle < pixels.shape[1::-1]))

@@ -14,7 +14,7 @@ from geometry.rotation import rotation_with_derivatives
 from tests.toy_reconstruction import toy_face_model
 from video.frame_fit import FramePoints, PersonFitter
 from video.motion import Motion, Person, Placer, enter_crop, leave_crop, smooth_motion
-from video.people import robust_mean, solve_lights
+from video.people import LightSolver
 
 PICTURE = np.zeros((400, 500, 3), np.uint8)
 
@@ -137,20 +137,9 @@ def test_light_is_found_from_the_colors_of_the_points():
     parts.angles[0] = (0.1, 0.2, 0.0)
     decoder = FaceDecoder(model)
     colors = decoder.decode(coefficients).colors[0, dense_points(model).vertices]
-    found = solve_lights(
-        model,
-        parts.identity[0],
-        parts.albedo[0],
-        parts.angles,
-        np.clip(colors, 0, 255).astype(np.uint8)[np.newaxis],
-        np.zeros(27),
-    )
+    solver = LightSolver(model, parts.identity[0], parts.albedo[0], np.zeros(27))
+    seen = np.clip(colors, 0, 255).astype(np.uint8)[np.newaxis]
+    found = solver.solve(parts.angles, seen)
     parts.gamma[:] = found
     again = decoder.decode(coefficients).colors[0, dense_points(model).vertices]
     assert np.median(np.abs(again - colors)) < 6  # gray levels
-
-
-def test_a_robust_mean_ignores_a_stranger():
-    rows = np.random.RandomState(0).normal(1.0, 0.1, (6, 80))
-    rows[2] = -3.0
-    assert np.abs(robust_mean(rows) - 1).max() < 0.3
