@@ -187,7 +187,7 @@ def write_faces(
                 flame,
             )
 
-    write_photos_and_people(setup, arguments, report, write)
+    write_photos_and_people(setup, arguments, report, write, head)
 
 
 def find_expressions(

@@ -74,6 +74,33 @@ def extend_face(reconstruction: Any, model: FaceModel, whole: WholeHead) -> Any:
         model: its face model.
         whole: :func:`make_whole_head` of that model.
     """
+    # 1. vertices
+    count = model.vertex_count
+    world = extend_shape(reconstruction, model, whole)
+
+    # 2. colors
+    skin = _plain_skin(reconstruction.albedo, model)
+    share = whole.face_share[:, np.newaxis]
+    albedo = np.tile(skin, (len(world), 1))
+    albedo[:count] += share[:count] * (reconstruction.albedo - skin)
+    face = reconstruction.face._replace(name=reconstruction.face.name + SUFFIX)
+    extended = reconstruction._replace(
+        face=face, world_shape=world, albedo=albedo.astype(np.float32)
+    )
+    colors = skin * light_on_face(extended, whole.model)
+    colors[:count] += share[:count] * (reconstruction.colors - colors[:count])
+    return extended._replace(colors=colors.astype(np.float32))
+
+
+def extend_shape(reconstruction: Any, model: FaceModel, whole: WholeHead) -> np.ndarray:
+    """Return the vertices of the whole head of a face, [N + M, 3] float32 dm, in its pose.
+
+    Args:
+        reconstruction: ``reconstruction.face.Reconstruction``, of a refined mesh too, or a
+            ``reconstruction.people.Person``.
+        model: its face model.
+        whole: :func:`make_whole_head` of that model.
+    """
     # 1. vertices by the coefficients
     coefficients = np.asarray(reconstruction.coefficients, np.float64)[np.newaxis]
     parts = split_coefficients(coefficients, coefficient_sizes(model))
@@ -90,19 +117,7 @@ def extend_face(reconstruction: Any, model: FaceModel, whole: WholeHead) -> Any:
     weights *= (1 - ramp(distances[:, :1], 0, _RIM_REACH)) / weights.sum(axis=1, keepdims=True)
     world[count:] += np.einsum("nk,nkj->nj", weights, moved[nearest])
     world[:count] = reconstruction.world_shape
-
-    # 3. colors
-    skin = _plain_skin(reconstruction.albedo, model)
-    share = whole.face_share[:, np.newaxis]
-    albedo = np.tile(skin, (len(world), 1))
-    albedo[:count] += share[:count] * (reconstruction.albedo - skin)
-    face = reconstruction.face._replace(name=reconstruction.face.name + SUFFIX)
-    extended = reconstruction._replace(
-        face=face, world_shape=world.astype(np.float32), albedo=albedo.astype(np.float32)
-    )
-    colors = skin * light_on_face(extended, whole.model)
-    colors[:count] += share[:count] * (reconstruction.colors - colors[:count])
-    return extended._replace(colors=colors.astype(np.float32))
+    return world.astype(np.float32)
 
 
 def head_texture(

@@ -24,7 +24,7 @@ from mesh.texture_baking import bake_texture
 from mesh.uv_unwrap import UVMap, unwrap_uv
 from reconstruction.face import LocatedFace, Reconstruction, mesh_variants
 from reconstruction.look_ahead import SHOWN_FACES
-from reconstruction.people import Person
+from reconstruction.people import Person, describe_photos
 from utils.atomic import atomic_path
 from utils.drawing import encode_jpeg
 
@@ -59,6 +59,7 @@ p { color: #9aa1ac; margin: 0; }
 figure { margin: 0 0 20px; padding: 12px; background: #1d2026; border-radius: 14px; }
 figcaption { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: center; margin: 0 4px 10px; }
 figcaption b { font-weight: 600; flex: 1 1 auto; overflow-wrap: anywhere; }
+figcaption span { color: #9aa1ac; overflow-wrap: anywhere; }
 .choice { display: inline-flex; border-radius: 8px; overflow: hidden; background: #2a2e36; }
 button { font: 13px system-ui, sans-serif; color: #b9c0ca; background: none; border: 0; padding: 6px 12px; }
 button[aria-pressed=true] { background: #4a7bd0; color: #fff; }
@@ -101,7 +102,7 @@ _FIGURE = """<figure>
 
 
 _PERSON_HEAD = """<figure>
-<figcaption><b>{name}</b>{choices}</figcaption>
+<figcaption><b>{name}</b><span>{photos}</span>{choices}</figcaption>
 <div class="person">
 <canvas tabindex="0" aria-label="mesh of {name}, arrow keys turn it"></canvas>
 <div class="photos">
@@ -179,7 +180,9 @@ class ResultPage:
             np.asarray(texture.resize((_PERSON_TEXTURE_SIZE,) * 2, Image.LANCZOS))
         )
         head = _PERSON_HEAD.format(
-            name=html.escape(person.name), choices=_choice("look", ("photo", "clay"), 0)
+            name=html.escape(person.name),
+            photos=html.escape(describe_photos(person)),
+            choices=_choice("look", ("photo", "clay"), 0),
         )
         rest = _PERSON_REST.format(variants=json.dumps([variant]))
         self.figures.append(Figure("person", head, rest))

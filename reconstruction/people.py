@@ -15,6 +15,8 @@ from mesh.morph_targets import make_rig
 from mesh.obj_ply import write_textured_obj
 from mesh.person_texture import PersonTexture, person_texture_size
 from mesh.uv_unwrap import UVMap
+from mesh.whole_head import SUFFIX as HEAD_SUFFIX
+from mesh.whole_head import WholeHead, extend_shape, head_texture
 from reconstruction.face import LocatedFace, Reconstruction
 from reconstruction.face_source import FaceSource
 from utils.atomic import atomic_path
@@ -41,7 +43,11 @@ class Person(NamedTuple):
 
 
 def write_people(
-    setup: Any, arguments: Any, report: Report, on_photo: Callable[[Reconstruction], Any]
+    setup: Any,
+    arguments: Any,
+    report: Report,
+    on_photo: Callable[[Reconstruction], Any],
+    head: Optional[WholeHead] = None,
 ) -> Iterator[Person]:
     """Reconstruct all people of a command, write their files, and yield them.
 
@@ -50,6 +56,7 @@ def write_people(
         arguments: the parsed flags; ``output`` and ``keep_all`` are used.
         report: a ``Report``; see :func:`iterate_people`.
         on_photo: callable taking the ``Reconstruction`` of each photo.
+        head: ``mesh.whole_head.make_whole_head(...)`` to write the whole heads too, or None.
     """
     if not setup.people:
         return
@@ -58,13 +65,17 @@ def write_people(
         setup.source, setup.people, uv_map, report, on_photo, arguments.keep_all
     )
     for person in people:
-        write_person(person, setup.model, uv_map, arguments.output)
-        report.message(_summarize(person))
+        write_person(person, setup.model, uv_map, arguments.output, head)
+        report.message("{}: {}".format(os.path.basename(person.name), describe_photos(person)))
         yield person
 
 
 def write_photos_and_people(
-    setup: Any, arguments: Any, report: Report, write: Callable[[Reconstruction], Any]
+    setup: Any,
+    arguments: Any,
+    report: Report,
+    write: Callable[[Reconstruction], Any],
+    head: Optional[WholeHead] = None,
 ) -> None:
     """Reconstruct all photos and people of a command, and write the files of the people.
 
@@ -73,25 +84,24 @@ def write_photos_and_people(
         arguments: the parsed flags; ``batch_size``, ``output`` and ``keep_all`` are used.
         report: a ``Report``, which counts the photos.
         write: callable that writes the files of the ``Reconstruction`` of each photo.
+        head: see :func:`write_people`.
     """
     for faces in setup.source.iterate_batches(setup.photos, arguments.batch_size, report):
         for reconstruction in setup.source.reconstruct(faces):
             write(reconstruction)
             report.step()
-    for _ in write_people(setup, arguments, report, write):
+    for _ in write_people(setup, arguments, report, write, head):
         pass
 
 
-def _summarize(person: Person) -> str:
-    """Return a line about a person, for the user."""
-    line = "{}: {} photo{}".format(
-        os.path.basename(person.name), len(person.photos), "" if len(person.photos) == 1 else "s"
-    )
+def describe_photos(person: Person) -> str:
+    """Return the number of a person's photos, and those that were left out, in words."""
+    words = "{} photo{}".format(len(person.photos), "" if len(person.photos) == 1 else "s")
     if person.left_out:
-        line += ", {} of somebody else left out ({})".format(
+        words += ", {} of somebody else left out ({})".format(
             len(person.left_out), join_first(person.left_out)
         )
-    return line
+    return words
 
 
 def iterate_people(
@@ -214,27 +224,49 @@ def _by_resolution(faces: Sequence[LocatedFace]) -> List[int]:
     return sorted(range(len(faces)), key=lambda i: scales[i])
 
 
-def write_person(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -> List[str]:
+def write_person(
+    person: Person,
+    model: FaceModel,
+    uv_map: UVMap,
+    folder: str,
+    head: Optional[WholeHead] = None,
+) -> List[str]:
     """Write the files of a person, each atomically.
 
     ``NAME.mat`` holds numbers, ``NAME_neutral.obj`` with its material and texture the face without
     expression, ``NAME.glb`` the same with the model's named expressions as morph targets.
+    ``NAME_head_neutral.obj`` and ``NAME_head.glb`` are those of the whole head.
 
     Args:
         person: the :class:`Person`.
         model: the ``FaceModel`` it was made with.
         uv_map: ``mesh.uv_unwrap.unwrap_uv`` of the model.
         folder: folder to write to; it is made if missing.
+        head: see :func:`write_people`.
 
     Returns:
         The paths written.
     """
     # 1. numbers
-    stem = os.path.join(folder, person.name)
-    with atomic_path(stem + ".mat") as temporary, open(temporary, "wb") as file:
+    path = os.path.join(folder, person.name + ".mat")
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
         write_mat(file, build_person_fields(person, model))
 
-    # 2. the textured mesh
+    # 2. meshes
+    paths = [path] + _write_meshes(person, model, uv_map, folder)
+    if head:
+        extended = person._replace(
+            name=person.name + HEAD_SUFFIX,
+            world_shape=extend_shape(person, model, head),
+            texture=head_texture(person.texture, person.texture, None, model, head),
+        )
+        paths += _write_meshes(extended, head.model, head.uv_map, folder)
+    return paths
+
+
+def _write_meshes(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -> List[str]:
+    """Write the textured mesh of a person and the animatable one; return the paths."""
+    stem = os.path.join(folder, person.name)
     paths = write_textured_obj(
         stem + "_neutral.obj",
         person.world_shape,
@@ -242,8 +274,6 @@ def write_person(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -
         uv_map.coordinates,
         person.texture,
     )
-
-    # 3. the animatable mesh
     write_rig(
         stem + ".glb",
         make_rig(person, model),
@@ -252,7 +282,7 @@ def write_person(person: Person, model: FaceModel, uv_map: UVMap, folder: str) -
         person.texture,
         os.path.basename(person.name),
     )
-    return [stem + ".mat"] + paths + [stem + ".glb"]
+    return paths + [stem + ".glb"]
 
 
 def build_person_fields(person: Person, model: FaceModel) -> Dict[str, Any]:

@@ -118,6 +118,7 @@ def test_the_page_shows_all_photos_beside_one_head(outcome):
         text = file.read()
     assert text.count("<canvas") == 1 and text.count("<figure>") == 1
     assert text.count('class="overlay"') == len(NAMES)
+    assert "5 photos, 1 of somebody else left out (anna/zoe)" in text
 
 
 @pytest.mark.parametrize(
@@ -168,3 +169,27 @@ def test_every_face_of_a_persons_photo_is_refused(people, tmp_path):
     process = run("demo.py", "--input", people, "--all_faces", "--output", tmp_path / "out")
     assert process.returncode == 1 and process.stderr.startswith("error: --all_faces: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_whole_head_of_the_person_is_written(people, outcome, tmp_path):
+    trimesh = pytest.importorskip("trimesh")
+    flags = ("--formats", "ply", "--head", "--coefficients", outcome[1])
+    process = run("obj.py", "--input", people, "--output", tmp_path, *flags)
+    assert process.returncode == 0, process.stderr
+    names = os.listdir(str(tmp_path / "anna"))
+    assert {"plain_head.ply", "anna_head.glb", "anna_head_neutral.obj"} <= set(names)
+    assert "anna_head.mat" not in names
+
+    # The face comes first, with its texture; all of it is closed around the back.
+    (face,), (head,) = (
+        trimesh.load(str(tmp_path / "anna" / name), process=False).geometry.values()
+        for name in ("anna.glb", "anna_head.glb")
+    )
+    count = len(face.vertices)
+    assert len(head.vertices) > count + 1000
+    np.testing.assert_allclose(head.vertices[:count], face.vertices, atol=1e-6)
+    assert np.ptp(head.vertices[:, 2]) > 1.3 * np.ptp(face.vertices[:, 2])
+    colors = [
+        np.asarray(mesh.visual.to_color().vertex_colors, float)[:count, :3] for mesh in (face, head)
+    ]
+    assert np.median(np.abs(colors[0] - colors[1])) < 3  # gray levels; the rim fades into skin
