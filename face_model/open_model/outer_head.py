@@ -4,7 +4,7 @@ Its vertices are a linear function of the base mesh's vertices, as those of the 
 (``head_mesh``); along the rim of the face it uses the face's own vertices.
 """
 
-from typing import NamedTuple
+from typing import List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -72,7 +72,7 @@ def build_outer_mesh(base: BaseMesh, neutral: np.ndarray, face: HeadMesh) -> Out
     on_rim, own = number >= 0, number < 0
     face_count, own_count = len(face.part), int(own.sum())
     number[own] = face_count + np.arange(own_count)
-    triangles = number[np.searchsorted(used, triangles)]
+    triangles = _without_corners(number[np.searchsorted(used, triangles)], face_count)
     operator = second.operator.dot(first.operator).tocsr()[used]
     operator, rim_operator = operator[own], operator[on_rim]
 
@@ -99,6 +99,43 @@ def build_outer_mesh(base: BaseMesh, neutral: np.ndarray, face: HeadMesh) -> Out
         pull=repeated.dot(pull[:, : len(rim)]),
         triangles=np.concatenate([triangles, fan + face_count]),
     )
+
+
+def _without_corners(triangles: np.ndarray, face_count: int) -> np.ndarray:
+    """Return triangles around the face of which none fills a corner of the face's rim.
+
+    The rim is a staircase of edges before it is straightened, and a triangle in its corner, with
+    all vertices on the rim, has no area afterwards. Its edge to the triangle beyond gives way to
+    one from the corner.
+
+    Args:
+        triangles: [F, 3]; vertices below ``face_count`` are on the rim.
+        face_count: number of vertices of the face.
+    """
+    result = [tuple(triangle) for triangle in triangles.tolist()]
+    owner = {edge: i for i, triangle in enumerate(result) for edge in _edges(triangle)}
+
+    # Twice, because beyond a corner another one may lie, which has to go first.
+    corners = np.flatnonzero((triangles < face_count).all(axis=1))
+    for i in np.tile(corners, 2):
+        if max(result[i]) >= face_count:
+            continue
+        for start, end in _edges(result[i]):
+            beyond = owner.get((end, start))
+            if beyond is None or max(result[beyond]) < face_count:
+                continue
+            (corner,) = set(result[i]) - {start, end}
+            (apex,) = set(result[beyond]) - {start, end}
+            del owner[start, end], owner[end, start]
+            for place, triangle in ((i, (end, corner, apex)), (beyond, (corner, start, apex))):
+                result[place] = triangle
+                owner.update((edge, place) for edge in _edges(triangle))
+            break
+    return np.array(result, triangles.dtype)
+
+
+def _edges(triangle: Sequence[int]) -> List[Tuple[int, int]]:
+    return [(triangle[k], triangle[(k + 1) % 3]) for k in range(3)]
 
 
 def _pull_shares(

@@ -373,6 +373,10 @@ def check_head(model, rest):
     for shape in (vertices, neutral_shape(whole, person)):
         lengths = np.linalg.norm(shape[edges[beside, 0]] - shape[edges[beside, 1]], axis=1)
         assert 0.005 < lengths.min() and lengths.max() < 0.3  # dm
+    assert rest.triangles.max(axis=1).min() >= model.vertex_count  # none lies in the rim
+    corners = vertices[rest.triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert np.linalg.norm(normals, axis=1).min() / 2 > 5e-5  # dm^2
 
 
 def connected(triangles):
