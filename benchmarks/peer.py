@@ -16,7 +16,6 @@ import numpy as np
 from utils.errors import InputError
 from utils.paths import CACHE_DIR, REPO_ROOT
 
-_PYTHON = os.path.join(CACHE_DIR, "peer", "bin", "python")
 _PACKAGES = (
     "tensorflow==1.12.0",
     "protobuf==3.19.6",
@@ -34,24 +33,39 @@ def peer_python():
     Raises:
         InputError: no Python 3.6, or an installation failed.
     """
-    ready = _PYTHON + ".ready"
-    wanted = "\n".join(_PACKAGES + (_MESH_RENDERER,))
-    if not os.path.exists(ready) or open(ready).read() != wanted:
-        for command in (
-            [_python36(), "-m", "venv", os.path.dirname(os.path.dirname(_PYTHON))],
-            # The pip of Python 3.6 selects packages that need a newer Python.
-            [_PYTHON, "-m", "pip", "install", "--quiet", "pip==21.3.1"],
-            [_PYTHON, "-m", "pip", "install", "--quiet"] + list(_PACKAGES),
-            [_PYTHON, "-m", "pip", "install", "--quiet", _MESH_RENDERER],
-        ):
-            if subprocess.call(command):
-                raise InputError(
-                    "The peer's environment could not be made: {!r} failed; leave the peer "
-                    "out with --no_peer.".format(" ".join(command))
-                )
-        with open(ready, "w") as file:
-            file.write(wanted)
-    return _PYTHON
+    # The pip of Python 3.6 selects packages that need a newer Python.
+    steps = (("pip==21.3.1",), _PACKAGES, (_MESH_RENDERER,))
+    return make_environment("peer", _python36, steps)
+
+
+def make_environment(name, find_python, steps):
+    """Return the interpreter of an environment under ``.cache``, making it first if need be.
+
+    Args:
+        name: of its folder.
+        find_python: callable that returns the interpreter of which it is made.
+        steps: packages, in the order of their installation.
+
+    Raises:
+        InputError: an installation failed.
+    """
+    folder = os.path.join(CACHE_DIR, name)
+    python = os.path.join(folder, "bin", "python")
+    ready = python + ".ready"
+    wanted = "\n".join(package for step in steps for package in step)
+    if os.path.exists(ready) and open(ready).read() == wanted:
+        return python
+    commands = [[find_python(), "-m", "venv", folder]]
+    commands += [[python, "-m", "pip", "install", "--quiet"] + list(step) for step in steps]
+    for command in commands:
+        if subprocess.call(command):
+            raise InputError(
+                "The environment .cache/{} could not be made: {!r} failed; leave the peer out "
+                "with --no_peer.".format(name, " ".join(command))
+            )
+    with open(ready, "w") as file:
+        file.write(wanted)
+    return python
 
 
 def _python36():
@@ -74,17 +88,21 @@ def _python36():
 
 
 class PeerProcess:
-    """A task of the published system in its own process; a context manager.
+    """A task of another system in its own process; a context manager.
 
     Args:
-        task: a key of ``peer_worker.TASKS``.
+        task: a key of the worker's ``TASKS``.
         scene: name -> array, input of the task.
+        python: interpreter; None: that of the published system.
+        worker: script; by default that of the published system.
 
     Attributes:
         pid: process id.
     """
 
-    def __init__(self, task, scene):
+    def __init__(self, task, scene, python=None, worker=_WORKER):
+        python = python or peer_python()
+        self._environment = os.path.dirname(os.path.dirname(python))
         self._folder = tempfile.TemporaryDirectory()
         self._result = os.path.join(self._folder.name, "result.npz")
         path = os.path.join(self._folder.name, "scene.npz")
@@ -92,7 +110,7 @@ class PeerProcess:
         self._log = os.path.join(self._folder.name, "log")  # TensorFlow 1.12 prints many warnings
         with open(self._log, "w") as log:
             self._process = subprocess.Popen(
-                [peer_python(), _WORKER, REPO_ROOT, task, path, self._result],
+                [python, worker, REPO_ROOT, task, path, self._result],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -125,8 +143,8 @@ class PeerProcess:
         answer = self._process.stdout.readline()
         if not answer:
             raise InputError(
-                "The published system ended early ({}); remove {} and try again.".format(
-                    self._last_words(), os.path.dirname(os.path.dirname(_PYTHON))
+                "The other system ended early ({}); remove {} and try again.".format(
+                    self._last_words(), self._environment
                 )
             )
         return answer

@@ -78,12 +78,17 @@ TASKS.update(
 )
 
 
-def main(repository, task, scene_path, result_path):
-    """Answer requests until standard input ends."""
+def main(tasks, repository, task, scene_path, result_path):
+    """Answer requests until standard input ends.
+
+    Args:
+        tasks: name -> callable taking a scene and returning the work.
+        repository, task, scene_path, result_path: the arguments of the process.
+    """
     sys.path.append(repository)  # last: our package mesh_renderer must not hide the peer's module
     with np.load(scene_path) as file:
         scene = dict(file)
-    work, result = TASKS[task](scene), {}
+    work, result = tasks[task](scene), {}
     for request in sys.stdin:
         start = time.perf_counter()
         if request.strip() == "save":
@@ -95,4 +100,4 @@ def main(repository, task, scene_path, result_path):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(TASKS, *sys.argv[1:])

@@ -7,7 +7,7 @@ import threading
 from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 SIGNALED_STATUS = 128  # by convention, a process that signal n ended exits with 128 + n
-_LATER = 0.05  # seconds after which a signal within a finalizer is sent again
+_LATER = 0.05  # seconds after which a signal within a finalizer or an import is sent again
 
 
 class InputError(Exception):
@@ -118,10 +118,12 @@ def _report(sentence: object) -> int:
 def _exit_by_signal(number: int, frame: Any) -> None:
     """Exit through an exception, so that no half-written file remains.
 
-    Python prints and ignores exceptions in finalizers; within one, the signal is sent again later.
+    Within a finalizer, where Python prints and ignores exceptions, and within an import, where
+    extension modules replace them by their own, the signal is sent again later.
     """
     while frame is not None:
-        if frame.f_code.co_name == "__del__":
+        code = frame.f_code
+        if code.co_name == "__del__" or code.co_filename.startswith("<frozen importlib"):
             threading.Timer(_LATER, os.kill, (os.getpid(), number)).start()
             return
         frame = frame.f_back

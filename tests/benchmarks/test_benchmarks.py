@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -167,9 +168,11 @@ def test_results_are_counted_while_they_are_removed(tmp_path, monkeypatch):
     assert sorted(os.listdir(str(tmp_path))) == ["photo2.mat", "photo2.obj"]
 
 
-def test_a_published_system_that_ends_early_is_told_with_its_exit_status(monkeypatch):
-    monkeypatch.setattr(peer, "peer_python", lambda: "false")
-    with peer.PeerProcess("demo", {}) as process:
+def test_another_system_that_ends_early_is_told_with_its_exit_status(tmp_path):
+    python = tmp_path / "peer" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(shutil.which("false"))
+    with peer.PeerProcess("demo", {}, str(python)) as process:
         process._process.wait()
-        with pytest.raises(InputError, match=r"ended early \(exit status 1\); remove .*peer"):
+        with pytest.raises(InputError, match=r"ended early \(exit status 1\); remove .*/peer and"):
             process.seconds()

@@ -120,6 +120,32 @@ def test_a_signal_within_a_finalizer_takes_effect_after_it(name, status):
     assert process.returncode == status and said == (b"stopped\n" if name == "SIGINT" else b"")
 
 
+@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_within_an_import_takes_effect_after_it(tmp_path, name, status):
+    """Extension modules of TensorFlow replace an exception by an ImportError of their own."""
+    (tmp_path / "extension.py").write_text(
+        "import os, signal, time\n"
+        "try:\n    os.kill(os.getpid(), signal.{})\n    time.sleep(0.1)\n"
+        "except BaseException:\n    raise ImportError('initialization failed') from None\n"
+        "print('imported', flush=True)\n".format(name)
+    )
+    code = (
+        "import importlib, signal, time\nfrom utils.errors import run_main\n"
+        "def main(argv):\n    importlib.import_module('extension')\n    time.sleep(60)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\nrun_main(main)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=REPO_ROOT,
+        env=dict(os.environ, PYTHONPATH=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    printed, said = process.communicate(timeout=30)
+    assert process.returncode == status and printed == b"imported\n"
+    assert said == (b"stopped\n" if name == "SIGINT" else b"")
+
+
 def test_sigterm_removes_what_is_half_written(tmp_path):
     code = (
         "import time\nfrom utils.atomic import atomic_path\nfrom utils.errors import run_main\n"
