@@ -7,6 +7,7 @@ import threading
 from typing import Any, Callable, Iterable, List, Optional, Sequence
 
 SIGNALED_STATUS = 128  # by convention, a process that signal n ended exits with 128 + n
+_signals: List[int] = []  # that have been turned into exceptions
 _LATER = 0.05  # seconds after which a signal within a finalizer or an import is sent again
 
 
@@ -83,6 +84,7 @@ def run_main(
             status or None for success.
         argv: argument of ``main``.
     """
+    del _signals[:]
     if threading.current_thread() is threading.main_thread():  # other threads may set no handlers
         signal.signal(signal.SIGTERM, _exit_by_signal)
         if signal.getsignal(signal.SIGINT) in (_end_by_interrupt, signal.default_int_handler):
@@ -103,8 +105,11 @@ def run_main(
     except MemoryError:
         status = _report("not enough memory; give fewer or smaller files at once")
     except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        status = SIGNALED_STATUS + signal.SIGINT
+        status = _report_signal(signal.SIGINT)
+    except Exception:
+        if not _signals:
+            raise
+        status = _report_signal(_signals[0])  # a library has replaced the signal's exception
     if argv is None:  # a script, which ends here: later signals have nothing to clean up
         _restore_default_signals()
     sys.exit(status or 0)
@@ -113,6 +118,12 @@ def run_main(
 def _report(sentence: object) -> int:
     sys.stderr.write("error: {}\n".format(printable(sentence)))
     return 1
+
+
+def _report_signal(number: int) -> int:
+    if number == signal.SIGINT:
+        sys.stderr.write("stopped\n")
+    return SIGNALED_STATUS + number
 
 
 def _exit_by_signal(number: int, frame: Any) -> None:
@@ -127,6 +138,7 @@ def _exit_by_signal(number: int, frame: Any) -> None:
             threading.Timer(_LATER, os.kill, (os.getpid(), number)).start()
             return
         frame = frame.f_back
+    _signals.append(number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(SIGNALED_STATUS + number)

@@ -146,6 +146,20 @@ def test_a_signal_within_an_import_takes_effect_after_it(tmp_path, name, status)
     assert said == (b"stopped\n" if name == "SIGINT" else b"")
 
 
+@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_whose_exception_is_replaced_ends_as_any_signal(name, status):
+    code = (
+        "import os, signal, time\nfrom utils.errors import run_main\n"
+        "def main(argv):\n    try:\n        os.kill(os.getpid(), signal.{})\n"
+        "        time.sleep(60)\n"
+        "    except BaseException:\n        raise SystemError('a result with an exception set')\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\nrun_main(main)\n"
+    ).format(name)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE)
+    said = process.communicate(timeout=30)[1]
+    assert process.returncode == status and said == (b"stopped\n" if name == "SIGINT" else b"")
+
+
 def test_sigterm_removes_what_is_half_written(tmp_path):
     code = (
         "import time\nfrom utils.atomic import atomic_path\nfrom utils.errors import run_main\n"
