@@ -53,7 +53,8 @@ class _LazyTensorFlow(types.ModuleType):
 def _import_tensorflow() -> Any:
     """Return the version-1 API of the installed TensorFlow, logging errors only."""
     if _LOG_LEVEL in os.environ:  # the user chose which messages to show
-        return _version_1_api(importlib.import_module("tensorflow"))
+        with hidden_modules("keras"):
+            return _version_1_api(importlib.import_module("tensorflow"))
     os.environ[_LOG_LEVEL] = "2"
     # TensorFlow 2.21 prints its greeting (oneDNN, missing CUDA) before it reads the log level,
     # and again when the first session looks for devices.
