@@ -171,7 +171,10 @@ class FacePipeline(FaceSource):
         return coefficients
 
     def find_person(
-        self, faces: Sequence[LocatedFace], progress: Optional[Progress] = None
+        self,
+        faces: Sequence[LocatedFace],
+        progress: Optional[Progress] = None,
+        with_confidence: bool = True,
     ) -> PersonCoefficients:
         """Return the coefficients of faces of one person, who has one identity and albedo.
 
@@ -180,13 +183,16 @@ class FacePipeline(FaceSource):
         Args:
             faces: faces that :meth:`locate` returned, one of each photo.
             progress: callable taking the number of finished fitting steps, or None.
+            with_confidence: weigh photos by C-Net, if it is there; it has an R-Net of its own.
         """
         # 1. each photo by itself, and the confidence in it
         self._warm_up.wait()
         crops = [face.alignment.crop for face in faces]
         predicted = confidence = None
-        if self._regressor is not None:
+        if self._regressor is not None and with_confidence:
             predicted, confidence = self._predict_person(crops)
+        elif self._regressor is not None:
+            predicted = self._regressor.predict(crops)
 
         # 2. the person
         if self._fitter is None:

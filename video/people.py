@@ -135,7 +135,9 @@ def _find_person(
     candidates: List[Candidate] = [one for track in tracks for one in track.candidates]
     candidates = sorted(candidates, key=lambda one: -one.score)[:_BEST_FRAMES]
     faces = [pipeline.locate_dense(name, path, one.pixels, one.dense) for one in candidates]
-    (coefficients,) = work.recall("best", lambda: [pipeline.find_person(faces).coefficients])
+    (coefficients,) = work.recall(
+        "best", lambda: [pipeline.find_person(faces, with_confidence=False).coefficients]
+    )
     parts = split_coefficients(
         np.asarray(coefficients, np.float64), coefficient_sizes(pipeline.model)
     )
