@@ -20,9 +20,12 @@ from utils.paths import REPO_ROOT
 
 MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
 
-pytestmark = pytest.mark.skipif(
-    not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
+    ),
+]
 
 
 class Workshop:

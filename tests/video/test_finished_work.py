@@ -95,6 +95,7 @@ def start(arguments):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not os.path.isfile(MODEL), reason="the open face model is not built ('make face-model')"
 )
