@@ -8,6 +8,7 @@ code are those of the command, on all machines.
 
 import argparse
 import asyncio
+import atexit
 import concurrent.futures
 import contextlib
 import functools
@@ -348,6 +349,8 @@ def _import_dask() -> Any:
             "requirements/cluster.txt`"
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # The command closes its client itself; Dask would complain of one that a signal left half open.
+    atexit.unregister(getattr(dask.client, "_close_global_client", print))
     return dask
 
 

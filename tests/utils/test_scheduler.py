@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import subprocess
 import sys
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.dask_cluster import LocalDask, prepare_squares
 from utils import scheduler
 from utils.errors import InputError, log_notes
+from utils.paths import REPO_ROOT
 from utils.report import RecordedReport, Report
 
 
@@ -78,6 +80,18 @@ def test_without_scheduler_workers_or_dask_one_sentence_says_so(tmp_path, monkey
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match="pip install -r requirements/cluster.txt"):
         open_workers("tcp://127.0.0.1:9", tmp_path).__enter__()
+
+
+def test_a_client_that_a_signal_left_half_open_does_not_complain():
+    pytest.importorskip("distributed", reason="requirements/cluster.txt is not installed")
+    code = (
+        "from utils.scheduler import _import_dask\ndask = _import_dask()\n"
+        "class Client:\n    status, asynchronous = 'closing', False\n"
+        "    def close(self, timeout):\n        assert False, 'half open'\n"
+        "client = Client()\ndask.client._set_global_client(client)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE)
+    assert process.communicate()[1] == b"" and process.returncode == 0
 
 
 def test_a_recorded_report_repeats_all_that_was_told(capsys):
