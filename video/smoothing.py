@@ -23,6 +23,7 @@ _BEND = 3.0  # bends of this multiple of those that noise causes keep a quarter 
 _NEAR = 5  # observations around a bend that are smoothed less, lest lines with corners result
 _LEAST_BENDING = 1e-6  # weight of the sharpest bends; a positive one keeps the equations solvable
 _LEAST_WEIGHT = 1e-6  # of observations
+_SHORTEST_STEP = 1e-3  # seconds; cameras may give two frames one time
 _SPEED_CUTOFF = 1.0  # Hz, of the speeds of the one-euro filter; the authors' choice
 
 
@@ -171,14 +172,14 @@ class OneEuroFilter:
         """Return the smooth values [C] at a time, for observed ones [C].
 
         Args:
-            seconds: later than the time of the last call.
+            seconds: not before the time of the last call.
             values: [C] observed ones.
         """
         if self._seconds is None:
             self._seconds, self._value = seconds, np.asarray(values, np.float64)
             self._speed = np.zeros_like(self._value)
             return self._value
-        step = seconds - self._seconds
+        step = max(seconds - self._seconds, _SHORTEST_STEP)
         change = (values - self._value) / step
         self._speed = self._speed + _share(_SPEED_CUTOFF, step) * (change - self._speed)
         speed = np.linalg.norm(self._speed) if self._together else np.abs(self._speed)

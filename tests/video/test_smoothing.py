@@ -89,6 +89,12 @@ def test_the_live_filter_is_the_low_pass_of_its_cutoff():
     np.testing.assert_allclose(found, 1 - (1 - alpha) ** np.arange(300), atol=1e-12)
 
 
+def test_the_live_filter_takes_two_values_of_one_time():
+    live = OneEuroFilter(1.0, 1.0)
+    found = [live.smooth(seconds, np.ones(1) * seconds) for seconds in (0.0, 0.5, 0.5, 1.0)]
+    assert np.all(np.diff(np.ravel(found)) > 0) and found[-1] < 1
+
+
 def test_the_live_filter_is_quiet_at_rest_and_quick_in_motion():
     noise = np.random.RandomState(0).normal(0, 0.01, (300, 2))
     assert filtered(noise, 1.5, 4.0)[30:].std() < 0.6 * 0.01
