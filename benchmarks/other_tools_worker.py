@@ -15,21 +15,18 @@ def eos(scene):
 
     # 1. the face model
     triangles = scene["triangles"].tolist()
-    shape, expression = (
-        eos.morphablemodel.PcaModel(
-            mean, basis / np.sqrt(variances), variances[:, np.newaxis], triangles
+
+    def component_model(basis):
+        variances = np.sum(basis**2, axis=0)
+        return eos.morphablemodel.PcaModel(
+            scene["mean"], basis / np.sqrt(variances), variances[:, np.newaxis], triangles
         )
-        for mean, basis, variances in (
-            (
-                scene["mean"],
-                scene[part],
-                np.sum(scene[part] ** 2, axis=0),
-            )
-            for part in ("identity", "expression")
-        )
-    )
+
     model = eos.morphablemodel.MorphableModel(
-        shape, expression, eos.morphablemodel.PcaModel(), None
+        component_model(scene["identity"]),
+        component_model(scene["expression"]),
+        eos.morphablemodel.PcaModel(),
+        None,
     )
     faces = [
         [
@@ -44,7 +41,7 @@ def eos(scene):
     def work():
         found = []
         for face in faces:
-            mesh, pose, _, _ = eos.fitting.fit_shape_and_pose(
+            mesh, _, _, _ = eos.fitting.fit_shape_and_pose(
                 model, face, eos.core.LandmarkMapper(), size, size
             )
             found.append(np.asarray(mesh.vertices)[:, :3])

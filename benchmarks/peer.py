@@ -60,8 +60,8 @@ def make_environment(name, find_python, steps):
     for command in commands:
         if subprocess.call(command):
             raise InputError(
-                "The environment .cache/{} could not be made: {!r} failed; leave the peer out "
-                "with --no_peer.".format(name, " ".join(command))
+                "The environment .cache/{} could not be made: {!r} failed; mend the cause that it "
+                "printed, or leave the comparison out (--no_peer).".format(name, " ".join(command))
             )
     with open(ready, "w") as file:
         file.write(wanted)

@@ -350,7 +350,7 @@ def _import_dask() -> Any:
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     # The command closes its client itself; Dask would complain of one that a signal left half open.
-    atexit.unregister(getattr(dask.client, "_close_global_client", print))
+    atexit.unregister(dask.client._close_global_client)
     return dask
 
 

@@ -104,6 +104,19 @@ def test_once_a_script_is_done_signals_end_it_without_a_word():
     assert process.communicate()[1] == b"" and process.returncode == -signal.SIGINT
 
 
+def outcome_of(code, **variables):
+    """Run code in a process; return its status, stdout and stderr."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=REPO_ROOT,
+        env=dict(os.environ, **variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    printed, said = process.communicate(timeout=30)
+    return process.returncode, printed, said
+
+
 @pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_within_a_finalizer_takes_effect_after_it(name, status):
     """TensorFlow's sessions have finalizers; Python ignores what is raised in them."""
@@ -115,9 +128,7 @@ def test_a_signal_within_a_finalizer_takes_effect_after_it(name, status):
         "def main(argv):\n    session = Session()\n    del session\n    time.sleep(60)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\nrun_main(main)\n"
     ).format(name)
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE)
-    said = process.communicate(timeout=30)[1]
-    assert process.returncode == status and said == (b"stopped\n" if name == "SIGINT" else b"")
+    assert outcome_of(code) == (status, b"", b"stopped\n" if name == "SIGINT" else b"")
 
 
 @pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
@@ -134,16 +145,8 @@ def test_a_signal_within_an_import_takes_effect_after_it(tmp_path, name, status)
         "def main(argv):\n    importlib.import_module('extension')\n    time.sleep(60)\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\nrun_main(main)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=REPO_ROOT,
-        env=dict(os.environ, PYTHONPATH=str(tmp_path)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    printed, said = process.communicate(timeout=30)
-    assert process.returncode == status and printed == b"imported\n"
-    assert said == (b"stopped\n" if name == "SIGINT" else b"")
+    outcome = outcome_of(code, PYTHONPATH=str(tmp_path))
+    assert outcome == (status, b"imported\n", b"stopped\n" if name == "SIGINT" else b"")
 
 
 @pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
@@ -155,9 +158,7 @@ def test_a_signal_whose_exception_is_replaced_ends_as_any_signal(name, status):
         "    except BaseException:\n        raise SystemError('a result with an exception set')\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\nrun_main(main)\n"
     ).format(name)
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=REPO_ROOT, stderr=subprocess.PIPE)
-    said = process.communicate(timeout=30)[1]
-    assert process.returncode == status and said == (b"stopped\n" if name == "SIGINT" else b"")
+    assert outcome_of(code) == (status, b"", b"stopped\n" if name == "SIGINT" else b"")
 
 
 def test_sigterm_removes_what_is_half_written(tmp_path):
