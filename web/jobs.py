@@ -191,11 +191,8 @@ class JobQueue:
 
         # 3. the outcome, without the photos
         with self._changed:
+            shutil.rmtree(job.folder if job.is_unwanted else job.uploads, ignore_errors=True)
             job.state, job.message, job.last_seen = state, message, time.monotonic()
-            if job.is_unwanted:
-                shutil.rmtree(job.folder, ignore_errors=True)
-            else:
-                shutil.rmtree(job.uploads, ignore_errors=True)
 
     def _remove_expired(self) -> None:
         for job in list(self._jobs.values()):

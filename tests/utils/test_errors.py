@@ -42,7 +42,7 @@ def test_an_interrupt_during_the_imports_ends_in_one_line(tmp_path, script):
     )
     assert process.stdout.readline() == "importing\n"
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)
     assert (process.returncode, said) == (130, "stopped\n")
 
 
@@ -113,7 +113,7 @@ def outcome_of(code, **variables):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    printed, said = process.communicate(timeout=30)
+    printed, said = process.communicate(timeout=120)
     return process.returncode, printed, said
 
 
