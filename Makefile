@@ -177,5 +177,5 @@ test-tf1: setup setup-tf1
 	@TF1_PYTHON=$(TF1_PY) $(PY) -m pytest -s tests/house/test_tensorflow_exchange.py
 
 clean:
-	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache .mypy_cache mesh_renderer/lib $(OPEN_MODEL) $(OPEN_HEAD) $(FACE_NETWORKS) network/face_detector.pb
+	rm -rf $(VENV) $(TF1_VENV) .cache .pytest_cache .ruff_cache .mypy_cache mesh_renderer/lib $(OPEN_MODEL) $(OPEN_HEAD) $(FACE_NETWORKS) network/face_detector.pb network/*.tflite
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

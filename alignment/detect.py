@@ -15,7 +15,7 @@ from alignment.dlib_landmarks import LandmarkPredictor
 from alignment.landmark_confidence import network_presence
 from alignment.landmark_network import open_landmark_network
 from alignment.mediapipe_networks import DETECTOR_NETWORK, DETECTOR_OUTPUTS, OpenNetwork
-from alignment.square import Square
+from alignment.square import BLOCK_GAP, Square
 from geometry.landmark_layout import five_from_68
 from utils.errors import InputError
 from utils.installed import is_installed
@@ -246,7 +246,8 @@ def _letterbox(photo: np.ndarray, side: int) -> Tuple[np.ndarray, np.ndarray]:
     if side > _SIDES[0]:
         ratio = min(ratio, 1.0)
     size = [max(1, int(round(length * ratio))) for length in (width, height)]
-    shrunk = np.asarray(Image.fromarray(photo).resize(size, Image.BILINEAR), np.float32)
+    image = Image.fromarray(photo).resize(size, Image.BILINEAR, reducing_gap=BLOCK_GAP)
+    shrunk = np.asarray(image, np.float32)
     extent = max(_SIDES[0], -(-max(size) // _MULTIPLE) * _MULTIPLE)
     picture = np.full((extent, extent, 3), -1, np.float32)
     picture[: size[1], : size[0]] = shrunk / 127.5 - 1

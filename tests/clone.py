@@ -9,7 +9,7 @@ import sys
 import pytest
 import scipy.io
 
-from alignment.mediapipe_networks import DENSE_LANDMARK_NETWORK, DETECTOR_NETWORK
+from alignment.mediapipe_networks import DENSE_LANDMARK_NETWORK, DETECTOR_NETWORK, tflite_path
 from utils.paths import REPO_ROOT
 
 OPEN_MODEL = os.path.join(REPO_ROOT, "BFM", "open_face_model.mat")
@@ -27,8 +27,9 @@ class Clone:
         library = os.path.join(REPO_ROOT, "mesh_renderer", "lib")
         os.makedirs(library, exist_ok=True)
         os.symlink(library, self.path("mesh_renderer", "lib"))
-        for path in (DETECTOR_NETWORK, DENSE_LANDMARK_NETWORK):  # made by `make setup`, as that
-            os.symlink(path, self.path("network", os.path.basename(path)))
+        for graph in (DETECTOR_NETWORK, DENSE_LANDMARK_NETWORK):  # made by `make setup`, as that
+            for path in (graph, tflite_path(graph)):
+                os.symlink(path, self.path("network", os.path.basename(path)))
 
     def path(self, *names):
         return os.path.join(self.folder, *names)

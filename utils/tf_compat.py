@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 import types
+import warnings
 from typing import Any, Callable, Iterator, Set, Tuple
 
 from utils.errors import InputError
@@ -171,6 +172,25 @@ def inference_config() -> Any:
     rewriter.memory_optimization = type(rewriter).NO_MEM_OPT
     rewriter.meta_optimizer_iterations = type(rewriter).ONE
     return config
+
+
+def tflite_interpreter(model: bytes) -> Any:
+    """Return TensorFlow's interpreter of a TFLite model, for one thread.
+
+    It is None if this TensorFlow has no interpreter, as 1.12, and as a later 2.x may.
+
+    Args:
+        model: content of the file, known to be whole: the interpreter does not check it.
+    """
+    interpreter_class = getattr(getattr(tf, "lite", None), "Interpreter", None)
+    if interpreter_class is None:
+        return None
+    # It greets on stderr, and warns that it will be a package of its own.
+    with warnings.catch_warnings(), _stderr_held_back():
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = interpreter_class(model_content=model, num_threads=1)
+        interpreter.allocate_tensors()
+    return interpreter
 
 
 def use_bfloat16(config: Any) -> None:

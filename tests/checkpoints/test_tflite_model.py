@@ -1,6 +1,7 @@
 """TFLite models as TensorFlow graphs."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -41,6 +42,29 @@ def test_networks_agree_with_the_tflite_interpreter(source):
         for values, detail in zip(found, details):
             expected = interpreter.get_tensor(detail["index"]).ravel()
             np.testing.assert_allclose(values[index].ravel(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "source", mediapipe_networks._SOURCES, ids=lambda source: source.members[-1]
+)
+def test_interpreter_and_graph_of_a_network_agree(source):
+    network = mediapipe_networks.OpenNetwork(source.graph, source.outputs[:2])
+    size = SIZES[os.path.basename(source.members[-1])]
+    images = np.random.RandomState(0).rand(2, size, size, 3).astype(np.float32)
+    answers = network.run(images)
+    network._interpreter = None
+    for found, expected in zip(answers, network.run(images)):
+        np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_a_missing_or_damaged_tflite_file_is_named(tmp_path):
+    graph = str(tmp_path / "face_detector.pb")
+    shutil.copyfile(mediapipe_networks.DETECTOR_NETWORK, graph)
+    with pytest.raises(InputError, match="face_detector.tflite: missing; 'python -m"):
+        mediapipe_networks.OpenNetwork(graph, mediapipe_networks.DETECTOR_OUTPUTS)
+    (tmp_path / "face_detector.tflite").write_bytes(b"TFL3" * 9)
+    with pytest.raises(InputError, match="face_detector.tflite: damaged; 'python -m"):
+        mediapipe_networks.OpenNetwork(graph, mediapipe_networks.DETECTOR_OUTPUTS)
 
 
 def test_a_doubled_image_has_pixels_at_quarters():
