@@ -191,6 +191,9 @@ class FaceTracker:
         return self.tracks
 
     def _end(self, tracks: List[Track]) -> None:
+        """Finish tracks, after what the networks see of their last faces."""
+        if not tracks:
+            return
         self._look()
         self._note()
         self.tracks += [track for track in tracks if len(track.sightings) >= _FEWEST_FRAMES]
