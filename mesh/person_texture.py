@@ -8,7 +8,8 @@ Adelson, "A Multiresolution Spline with Application to Image Mosaics" (ACM TOG 1
 added one by one, so that memory does not grow with them.
 """
 
-from typing import Any
+import itertools
+from typing import Any, Iterable, NamedTuple, Optional
 
 import numpy as np
 import scipy.ndimage
@@ -16,6 +17,7 @@ import scipy.ndimage
 from face_model import FaceModel
 from mesh.texture_baking import (
     LARGEST_TEXTURE,
+    Texels,
     agreeing_weight,
     complete_texture,
     draw_map,
@@ -25,8 +27,10 @@ from mesh.texture_baking import (
     texture_size,
 )
 from mesh.uv_unwrap import UVMap
+from utils.workers import map_in_threads
 
 _LARGEST = LARGEST_TEXTURE // 2  # pixels; the sums of all photos need as much memory as a photo
+_THREADS = 4  # at most; each holds a photo's part
 _BLOCK = 8  # texels
 _BAND = 1 / 64.0  # coarser colors are averaged; standard deviation, in widths of the texture
 # Distance of colors from the face model's, in gray levels around a texel, at which a photo keeps a
@@ -52,6 +56,43 @@ def person_texture_size(reconstruction: Any, model: FaceModel, uv_map: UVMap) ->
     return min(texture_size(reconstruction, model, uv_map), _LARGEST)
 
 
+def bake_person_texture(
+    reconstructions: Iterable[Any],
+    model: FaceModel,
+    uv_map: UVMap,
+    albedo: np.ndarray,
+    size: Optional[int] = None,
+) -> np.ndarray:
+    """Return the texture of a person, [T, T, 3] uint8 RGB; texels that no photo shows are filled.
+
+    Args:
+        reconstructions: ``reconstruction.face.Reconstruction`` of each photo with the person's
+            albedo, the one with the most pixels on the face first; consumed in this thread, a few
+            ahead of the photos that are added.
+        model: the face model.
+        uv_map: texture coordinates of the model.
+        albedo: [N, 3] RGB, 0..255, of the person.
+        size: width T of the texture, a power of two; None for that of the first photo.
+    """
+    rest = iter(reconstructions)
+    first = next(rest)
+    size = size or person_texture_size(first, model, uv_map)
+    texture = PersonTexture(model, uv_map, size)
+    for part in map_in_threads(texture.look_at, itertools.chain([first], rest), _THREADS):
+        texture.add(part)
+    return texture.bake(albedo)
+
+
+class _Part(NamedTuple):
+    """A photo's part in a texture."""
+
+    texels: Texels
+    weight: np.ndarray  # [T, T] 0..1
+    quality: np.ndarray  # [T, T] 0..1
+    coarse: np.ndarray  # [T, T, 3] difference from the albedo, in even light
+    fine: np.ndarray  # [T, T, 3] likewise
+
+
 class PersonTexture:
     """Collects the photos of a person and bakes their texture.
 
@@ -72,8 +113,8 @@ class PersonTexture:
         )
         self._texels: Any = None  # Texels of the last photo: its places are those of the texture
 
-    def add(self, reconstruction: Any) -> None:
-        """Add a photo.
+    def look_at(self, reconstruction: Any) -> _Part:
+        """Return a photo's part in the texture, for :meth:`add`; several threads may do this.
 
         Args:
             reconstruction: ``reconstruction.face.Reconstruction`` with the person's albedo.
@@ -97,16 +138,20 @@ class PersonTexture:
 
         # 4. two bands
         coarse = _blur(difference, weight, self._size * _BAND)
-        fine = difference - coarse
+        quality = np.maximum(quality, _LEAST_QUALITY * weight)
+        return _Part(texels, weight, quality, coarse, difference - coarse)
+
+    def add(self, part: _Part) -> None:
+        """Add a photo's part."""
         for total, band, sums, power in (
-            (self._coarse_total, coarse, self._coarse, _COARSE_POWER),
-            (self._fine_total, fine, self._fine, _FINE_POWER),
+            (self._coarse_total, part.coarse, self._coarse, _COARSE_POWER),
+            (self._fine_total, part.fine, self._fine, _FINE_POWER),
         ):
-            share = np.maximum(quality, _LEAST_QUALITY * weight) ** power
+            share = part.quality**power
             total += share
             sums += share[..., np.newaxis] * band
-        np.maximum(self._weight, weight, out=self._weight)
-        self._texels = texels
+        np.maximum(self._weight, part.weight, out=self._weight)
+        self._texels = part.texels
 
     def bake(self, albedo: np.ndarray) -> np.ndarray:
         """Return the texture, [T, T, 3] uint8 RGB; texels that no photo shows are filled.

@@ -13,7 +13,7 @@ from fitting.joint import shared_columns
 from mesh.gltf import write_rig
 from mesh.morph_targets import make_rig
 from mesh.obj_ply import write_textured_obj
-from mesh.person_texture import PersonTexture, person_texture_size
+from mesh.person_texture import bake_person_texture
 from mesh.uv_unwrap import UVMap
 from mesh.whole_head import SUFFIX as HEAD_SUFFIX
 from mesh.whole_head import WholeHead, extend_shape, head_texture
@@ -194,24 +194,22 @@ def _reconstruct(
     shape, albedo = source.decode_mesh(coefficients)
 
     # 2. the photos, one by one, and the texture from all of them
-    texture: Optional[PersonTexture] = None
-    for i in _by_resolution(faces):
-        face = faces[i]._replace(photo=read_photo(faces[i].photo_path))
-        (result,) = source.decode([face], found.coefficients[i : i + 1])
-        if texture is None:
-            size = texture_size or person_texture_size(result, model, uv_map)
-            texture = PersonTexture(model, uv_map, size)
-        report.note("texture of {} from {}".format(os.path.basename(name), result.face.name))
-        texture.add(result)
-        on_photo(result)
-        report.step()
-    assert texture is not None
+    def results() -> Iterator[Reconstruction]:
+        for i in _by_resolution(faces):
+            face = faces[i]._replace(photo=read_photo(faces[i].photo_path))
+            (result,) = source.decode([face], found.coefficients[i : i + 1])
+            report.note("texture of {} from {}".format(os.path.basename(name), result.face.name))
+            on_photo(result)
+            report.step()
+            yield result
+
+    texture = bake_person_texture(results(), model, uv_map, albedo, texture_size)
     return Person(
         name=name,
         coefficients=coefficients,
         world_shape=shape,
         albedo=albedo,
-        texture=texture.bake(albedo),
+        texture=texture,
         photos=tuple(face.name for face in faces),
         left_out=tuple(face.name for face in left_out),
         confidence=found.confidence,

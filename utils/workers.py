@@ -1,5 +1,6 @@
 """Worker processes: start-up, threads of linear algebra, and memory."""
 
+import collections
 import contextlib
 import ctypes
 import functools
@@ -7,11 +8,13 @@ import os
 import queue
 import signal
 import threading
-from typing import Any, ContextManager, Iterable, Iterator, TypeVar
+from concurrent import futures
+from typing import Any, Callable, ContextManager, Deque, Iterable, Iterator, TypeVar
 
 import threadpoolctl
 
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 # Variables by which TensorFlow and linear algebra limit their threads.
 _THREAD_LIMITS = (
@@ -137,6 +140,27 @@ def one_blas_thread() -> ContextManager[Any]:
 def _blas_libraries() -> threadpoolctl.ThreadpoolController:
     """Find the BLAS libraries of numpy and scipy once; the search takes some milliseconds."""
     return threadpoolctl.ThreadpoolController()
+
+
+def map_in_threads(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], most: int
+) -> Iterator[_Result]:
+    """Yield a function's results in the order of its arguments, by a thread for each processor.
+
+    Args:
+        function: may be called by several threads at once.
+        items: its arguments, taken in the calling thread, as many ahead as there are threads.
+        most: number of threads.
+    """
+    count = min(os.cpu_count() or 1, most)
+    waiting: Deque[Any] = collections.deque()
+    with futures.ThreadPoolExecutor(count) as executor:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) == count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def ahead_in_thread(items: Iterable[_Item], count: int) -> Iterator[_Item]:

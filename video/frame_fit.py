@@ -7,8 +7,6 @@ other, so no error drifts from frame to frame; they are solved together, as batc
 matrices.
 """
 
-import os
-from concurrent import futures
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -31,7 +29,7 @@ from fitting.landmarks import (
 )
 from geometry.camera import CAMERA_DISTANCE, FOCAL_LENGTH, PRINCIPAL_POINT
 from geometry.rotation import rotation_with_derivatives
-from utils.workers import one_blas_thread
+from utils.workers import map_in_threads, one_blas_thread
 
 # Fewer than for a photo, as the network guides them; the first ones only tell which points count.
 _POSE_STEPS, _FIRST_STEPS, _STEPS = 10, 3, 14
@@ -123,9 +121,8 @@ class PersonFitter:
                 None if points.predicted is None else points.predicted[rows],
             )
             batches.append(some)
-        threads = min(os.cpu_count() or 1, _MOST_THREADS)
-        with one_blas_thread(), futures.ThreadPoolExecutor(threads) as executor:
-            parts = list(executor.map(self._fit_batch, batches))
+        with one_blas_thread():
+            parts = list(map_in_threads(self._fit_batch, batches, _MOST_THREADS))
         return FrameFit(*(np.concatenate(columns) for columns in zip(*parts)))
 
     def _fit_batch(self, points: FramePoints) -> FrameFit:

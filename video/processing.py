@@ -18,7 +18,7 @@ from geometry.camera import CAMERA_DISTANCE
 from mesh.gltf import write_rig
 from mesh.gltf_animation import Animation
 from mesh.morph_targets import METERS_PER_DM, REMAINDER, make_rig
-from mesh.person_texture import PersonTexture, person_texture_size
+from mesh.person_texture import bake_person_texture
 from mesh.uv_unwrap import unwrap_uv
 from reconstruction.face_data import encode_face_data
 from utils.atomic import atomic_path, remove_partial_files, write_atomically
@@ -29,7 +29,7 @@ from utils.tf_compat import tf
 from utils.version import VERSION, git_revision
 from utils.workers import ahead_in_thread
 from video.clips import Clip, Frame
-from video.drawing import FacePainter, PlacedFace
+from video.drawing import FacePainter, Overlay, PlacedFace
 from video.finished_work import FinishedWork
 from video.live_link import encode_table
 from video.motion import Motion, Person, Placement, Placer, smooth_motion
@@ -159,7 +159,8 @@ class ClipProcessor:
         report.step(min(number * _PIECE, count))
         frames = ahead_in_thread(clip.read_frames(lambda sentence: None), _AHEAD)
         rest = itertools.islice(frames, number * _PIECE, None)
-        drawn = ahead_in_thread(self._draw_frames(rest, people, os.path.dirname(path)), _AHEAD)
+        batches = ahead_in_thread(self._draw_faces(rest, people, os.path.dirname(path)), 2)
+        drawn = _lay_in(batches)
         while True:
             some = itertools.islice(drawn, _PIECE)
             piece = encode_piece(self._shown(some, report), clip.frame_rate)
@@ -184,10 +185,10 @@ class ClipProcessor:
             yield picture, seconds
             report.step()
 
-    def _draw_frames(
+    def _draw_faces(
         self, frames: Iterator[Frame], people: Sequence[Person], folder: str
-    ) -> Iterator[Tuple[np.ndarray, float]]:
-        """Yield frames with the faces laid in, and their times."""
+    ) -> Iterator[Tuple[List[Frame], List[Tuple[int, Overlay]]]]:
+        """Yield batches of frames, and the faces to lay in with the numbers of their frames."""
         placers = [Placer(self._model, person) for person in people]
         painter = FacePainter(self._pipeline, people)
         rows = [
@@ -210,16 +211,15 @@ class ClipProcessor:
                 if frame.number in rows[person]
             ]
 
-            # 2. their faces, laid in
-            pictures = [frame.pixels for frame in batch]
+            # 2. their faces
+            overlays: List[Tuple[int, Overlay]] = []
             for first in range(0, len(faces), _BATCH):
                 some = faces[first : first + _BATCH]
-                painter.lay_in(pictures, some)
-                for face in some:
-                    name, frame = people[face.person].name, batch[face.picture]
-                    self._write_mat(name, frame, face.placement, folder)
-            for frame, picture in zip(batch, pictures):
-                yield picture, frame.seconds
+                overlays += zip((face.picture for face in some), painter.draw(some))
+            for face in faces:
+                name, frame = people[face.person].name, batch[face.picture]
+                self._write_mat(name, frame, face.placement, folder)
+            yield batch, overlays
 
     def _write_mat(self, name: str, frame: Frame, placement: Placement, folder: str) -> None:
         if self._mat_fields is None:
@@ -253,6 +253,7 @@ class ClipProcessor:
             coefficients=_resting_coefficients(found.best[0].coefficients, person),
             world_shape=_resting_shape(person, model),
         )
+        frames = sorted(found.best, key=lambda one: one.face.alignment.trans_params[2])
         rig = make_rig(resting, model)
         targets = tuple(target for target in rig.morph_targets if target[0] != REMAINDER)
         write_rig(
@@ -260,20 +261,11 @@ class ClipProcessor:
             rig._replace(morph_targets=targets),
             model.triangles,
             self._uv_map.coordinates,
-            self._bake_texture(found.best),
+            bake_person_texture(frames, model, self._uv_map, found.best[0].albedo),
             person.name,
             make_animation(motion, target_weights(motion, targets, model), size),
         )
         return [stem + ".csv", stem + "_frames.json", stem + ".glb"]
-
-    def _bake_texture(self, frames: Sequence[Any]) -> np.ndarray:
-        """Return the texture of a person without light, from the frames that show them best."""
-        largest = min(frames, key=lambda one: one.face.alignment.trans_params[2])
-        size = person_texture_size(largest, self._model, self._uv_map)
-        texture = PersonTexture(self._model, self._uv_map, size)
-        for frame in frames:
-            texture.add(frame)
-        return texture.bake(frames[0].albedo)
 
 
 def describe_result(path: str, result: ClipResult) -> str:
@@ -393,6 +385,18 @@ def _resting_shape(person: Person, model: FaceModel) -> np.ndarray:
     """Return the person's vertices at rest in model space, [N, 3] dm."""
     center = model.mean_shape.mean(axis=0, dtype=np.float64)
     return neutral_shape(model, person.identity) - center
+
+
+def _lay_in(
+    batches: Iterator[Tuple[List[Frame], List[Tuple[int, Overlay]]]],
+) -> Iterator[Tuple[np.ndarray, float]]:
+    """Yield frames with their faces laid in, and their times."""
+    for batch, overlays in batches:
+        pictures = [frame.pixels for frame in batch]
+        for number, overlay in overlays:
+            pictures[number] = overlay(pictures[number])
+        for frame, picture in zip(batch, pictures):
+            yield picture, frame.seconds
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[List[Frame]]:

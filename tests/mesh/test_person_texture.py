@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mesh.person_texture import PersonTexture, person_texture_size
+from mesh.person_texture import bake_person_texture, person_texture_size
 from mesh.texture_baking import look_up_texels
 from mesh.uv_unwrap import unwrap_uv
 from tests.toy_reconstruction import toy_face_model, toy_reconstruction
@@ -36,10 +36,7 @@ def photo_of(shading, hidden=False):
 
 
 def bake(model, uv_map, photos):
-    texture = PersonTexture(model, uv_map, SIZE)
-    for photo in photos:
-        texture.add(photo)
-    return texture.bake(photos[0].albedo).astype(float)
+    return bake_person_texture(photos, model, uv_map, photos[0].albedo, SIZE).astype(float)
 
 
 def face_of(model, uv_map):
