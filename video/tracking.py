@@ -287,14 +287,19 @@ class FaceTracker:
 
     def _propose(self, one: _Pending, landmarks: np.ndarray) -> None:
         """Offer a frame as one of the best of its track."""
+        # 1. presence, size and sharpness, before the yaw, which takes longest
         five_points = one.dense.five_points()
         in_crop = one.alignment.to_crop(five_points)
         agreement = landmark_confidence(landmarks, in_crop, yaw=None)[INNER_LANDMARKS].mean()
-        yaw, _ = estimate_yaw_and_roll(five_points)
         height = np.linalg.norm(five_points[:2].mean(axis=0) - five_points[3:].mean(axis=0))
         sharpness = float(np.abs(np.diff(one.alignment.crop[..., 1].astype(np.float32))).mean())
-        score = one.dense.presence * agreement * np.exp(-((yaw / 40.0) ** 2))
-        score *= min(1.0, height / _LARGE) * sharpness
+        score = one.dense.presence * agreement * min(1.0, height / _LARGE) * sharpness
+        if not one.track.would_keep(score, one.frame.seconds):
+            return
+
+        # 2. the yaw
+        yaw, _ = estimate_yaw_and_roll(five_points)
+        score *= np.exp(-((yaw / 40.0) ** 2))
         if one.track.would_keep(score, one.frame.seconds):
             pixels, dense = _cut_region(one.frame.pixels, one.alignment, one.dense)
             one.track.add_candidate(Candidate(float(score), one.frame.seconds, pixels, dense))
