@@ -64,8 +64,10 @@ class FacePipeline(FaceSource):
         self._regressor = None
         with futures.ThreadPoolExecutor(max_workers=1) as executor:
             decoder_built = executor.submit(FaceDecoder, model)
+            warm_ups = []
             if network.weights and network.method != "fit":
                 self._regressor = CoefficientRegressor(network.weights, model, allow_any_op)
+                warm_ups.append(_BackgroundRun(self._predict_nothing, warm_up))
             self._locator.check_networks()
             decoder = decoder_built.result()
 
@@ -87,7 +89,7 @@ class FacePipeline(FaceSource):
         self._person_regressor: Optional[CoefficientRegressor] = None
         self._network, self._allow_any_op = network, allow_any_op
         super().__init__(model, decoder, refiner, _describe(network), network.steps)
-        self._warm_up = _BackgroundRun(self._run_on_nothing if warm_up else lambda: None)
+        self._warm_ups = warm_ups + [_BackgroundRun(self._fit_nothing, warm_up)]
 
     def locate(self, photo: Photo, five_points: Optional[np.ndarray] = None) -> List[LocatedFace]:
         """Find and align the faces of one photo.
@@ -159,7 +161,7 @@ class FacePipeline(FaceSource):
             faces: faces that :meth:`locate` returned.
             progress: callable taking the number of finished fitting steps, or None.
         """
-        self._warm_up.wait()
+        self._wait_for_warm_up()
         coefficients: Any = None
         if self._regressor is not None:
             coefficients = self._regressor.predict([face.alignment.crop for face in faces])
@@ -186,7 +188,7 @@ class FacePipeline(FaceSource):
             with_confidence: weigh photos by C-Net, if it is there; it has an R-Net of its own.
         """
         # 1. each photo by itself, and the confidence in it
-        self._warm_up.wait()
+        self._wait_for_warm_up()
         crops = [face.alignment.crop for face in faces]
         predicted = confidence = None
         if self._regressor is not None and with_confidence:
@@ -234,10 +236,17 @@ class FacePipeline(FaceSource):
         """
         return self.embedder.compare([face.alignment.crop for face in faces])
 
-    def _run_on_nothing(self) -> None:
-        """Reconstruct dummy input: the first run of a TensorFlow graph takes up to a second."""
-        if self._regressor is not None:
-            self._regressor.predict(np.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8))
+    def _wait_for_warm_up(self) -> None:
+        for run in self._warm_ups:
+            run.wait()
+
+    def _predict_nothing(self) -> None:
+        """Predict for dummy input: the first run of a TensorFlow graph takes up to a second."""
+        assert self._regressor is not None
+        self._regressor.predict(np.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8))
+
+    def _fit_nothing(self) -> None:
+        """Decode and fit dummy input, likewise."""
         coefficients = np.zeros((1, sum(coefficient_sizes(self.model))), np.float32)
         self._decoder.decode(coefficients, overlay_size=OVERLAY_SIZE)
         if self._fitter is not None:
@@ -245,11 +254,16 @@ class FacePipeline(FaceSource):
 
 
 class _BackgroundRun:
-    """A function running once, in a thread of its own."""
+    """A function running once, in a thread of its own.
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    Args:
+        function: the function.
+        wanted: False for no run at all.
+    """
+
+    def __init__(self, function: Callable[[], Any], wanted: bool = True) -> None:
         executor = futures.ThreadPoolExecutor(max_workers=1)
-        self._future = executor.submit(function)
+        self._future = executor.submit(function if wanted else lambda: None)
         executor.shutdown(wait=False)
 
     def wait(self) -> None:
