@@ -25,7 +25,6 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
-import losses
 from benchmarks.people_models import (
     Population,
     fit_to_scan,
@@ -46,7 +45,7 @@ from face_model.coefficients import coefficient_sizes, split_coefficients
 from face_model.model import FaceModel
 from fitting.landmarks import LandmarkFitter
 from fitting.objective import FaceObservation
-from fitting.photometric import FaceFitter, FitSettings
+from fitting.photometric import FIT_WEIGHTS, FaceFitter, FitSettings
 from geometry.camera import flip_y
 from reconstruction.face import LocatedFace
 from reconstruction.network_choice import NetworkRequest, choose_networks
@@ -148,12 +147,12 @@ class Reconstructor:
         self._fitter = FaceFitter(decoder, FitSettings(network.steps))
         self._landmark_fitter = LandmarkFitter(model)
         self._stages = stages
-        weights = losses.LossWeights()
         self._variants = {
             "{} x {:g}".format(name, factor): FaceFitter(
                 decoder,
                 FitSettings(
-                    network.steps, weights._replace(**{name: factor * getattr(weights, name)})
+                    network.steps,
+                    FIT_WEIGHTS._replace(**{name: factor * getattr(FIT_WEIGHTS, name)}),
                 ),
             )
             for name, factor in (VARIANTS if stages else ())

@@ -11,14 +11,13 @@ from fitting.curvature import Curvature, Priors, View
 from fitting.descent import damped, hold
 from fitting.landmarks import LandmarkFit, correspondence_weights
 from fitting.robustness import robust_scale_at, robust_weight
-from geometry.camera import IMAGE_SIZE, row_from_y_up
+from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import (
     EYES,
     FIVE_FROM_68,
     INNER_LANDMARKS,
     JAW,
     LANDMARK_COUNT,
-    five_from_68,
 )
 from geometry.spherical_harmonics import spherical_harmonics
 from utils.tf_compat import Tensor, tf
@@ -29,9 +28,6 @@ from utils.workers import one_blas_thread
 # producing grimaces.
 _FIVE_POINT_WEIGHT = 4.0
 _UNCERTAIN_EXPRESSION, _UNCERTAIN_IDENTITY = 200.0, 10.0
-# The classifier takes a fringe for skin, so that the albedo could learn to paint it: the robust
-# scale falls to a share between two heights above the eyes, in distances from mouth to eyes.
-_FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.15
 # Weights of landmarks of a fitted face. Pixels alone close an eye with dark lids or open one with
 # bright ones: the lids stay where the points of the photo are.
 _FITTED_JAW_WEIGHT, _FITTED_EYE_WEIGHT = 0.5, 20.0
@@ -49,6 +45,17 @@ class FaceObservation(NamedTuple):
     five_points: Optional[np.ndarray] = None  # [5, 2] crop pixels, y up
     # The fitted face whose landmarks these are; None for detected landmarks.
     fit: Optional[LandmarkFit] = None
+    # [224, 224] 0..1, see fitting.surroundings; None if nothing hides the face
+    surroundings: Optional[np.ndarray] = None
+
+    def attend(self, least: float = 0.0) -> np.ndarray:
+        """Return the weight of each pixel, [224, 224].
+
+        Args:
+            least: of a pixel that does not look like skin, unless it looks like the surroundings.
+        """
+        weights = np.maximum(self.attention, least)
+        return weights if self.surroundings is None else weights * (1 - self.surroundings)
 
 
 class Objective:
@@ -106,7 +113,6 @@ class Objective:
         self._five_points = tf.placeholder(tf.float32, [None, 5, 2], "five_points")
         self._uncertainty = tf.placeholder(tf.float32, [None], "uncertainty")
         self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
-        self._scale_shares = tf.placeholder(tf.float32, pixels + [1], "scale_shares")
         self.prior_share = tf.placeholder_with_default(1.0, [], "prior_share")
 
     def _build_loss(
@@ -117,7 +123,7 @@ class Objective:
         mask = (
             rendering.front_mask
             * self._attention
-            * robust_weight(self._photo, rendering.image, self.robust_scale * self._scale_shares)
+            * robust_weight(self._photo, rendering.image, self.robust_scale)
         )
         self.view = (face.world_shape, face.normals, face.albedo, rendering.image, mask)
         parts = split_coefficients(decoder.coefficients, coefficient_sizes(decoder.model))
@@ -166,11 +172,10 @@ class Objective:
         The caller adds ``robust_scale`` and the decoder's coefficients.
         """
         weights = losses.landmark_weights()
-        attention = np.stack([o.attention for o in observations])
+        attention = np.stack([o.attend(_ATTENTION_FLOOR) for o in observations])
         feed: Dict[Tensor, Any] = {
             self._photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
-            self._attention: np.maximum(attention, _ATTENTION_FLOOR)[..., np.newaxis],
-            self._scale_shares: np.stack([_scale_shares(o) for o in observations])[..., np.newaxis],
+            self._attention: attention[..., np.newaxis],
             self._landmarks: np.stack([o.landmarks for o in observations]),
             self._landmark_weights: np.stack(
                 [o.landmark_confidence * weights * _correspondence(o) for o in observations]
@@ -306,24 +311,3 @@ def _five_point_losses(landmarks: Tensor, five_points: Tensor) -> Tensor:
         axis=1,
     )
     return tf.reduce_mean(tf.reduce_sum(tf.square(predicted - five_points), axis=2), axis=1)
-
-
-def _scale_shares(observation: FaceObservation) -> np.ndarray:
-    """Return the share of the robust scale at each pixel, [224, 224] float32: less on the forehead.
-
-    A smaller scale excludes pixels that differ less, as a fringe does.
-    """
-    # 1. the direction from mouth to eyes
-    points = observation.five_points
-    if points is None:
-        points = five_from_68(observation.landmarks)
-    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-    upwards = eyes - mouth
-
-    # 2. the height of each pixel above the eyes along it, in distances from mouth to eyes
-    rows, columns = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
-    pixels = np.stack([columns, row_from_y_up(rows)], axis=2)
-    height = (pixels - eyes).dot(upwards) / max(upwards.dot(upwards), 1.0)
-
-    share = np.clip((height - _FOREHEAD[0]) / (_FOREHEAD[1] - _FOREHEAD[0]), 0, 1)
-    return (1 - share * (1 - _FOREHEAD_SCALE)).astype(np.float32)

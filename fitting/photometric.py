@@ -55,11 +55,16 @@ DEFAULT_STEPS = 45
 REFINING_STEPS = 12
 
 
+# The published weights, but for the prior of the albedo: in training, other photos show what hair
+# or a shadow hides in one; in a single photo the prior has to keep patches from such places.
+FIT_WEIGHTS = losses.LossWeights(albedo=0.3)
+
+
 class FitSettings(NamedTuple):
-    """Number of steps and weights of the losses; the default weights are the published ones."""
+    """Number of steps and weights of the losses."""
 
     steps: int = DEFAULT_STEPS  # of the photometric stage; 0 stops after the landmark fit
-    weights: losses.LossWeights = losses.LossWeights()
+    weights: losses.LossWeights = FIT_WEIGHTS
 
 
 class FitResult(NamedTuple):
@@ -283,7 +288,7 @@ class FaceFitter:
         parts = split_coefficients(result, self._sizes)  # views
         for i, observation in enumerate(observations):
             samples = sample_skin(
-                self.model, observation.crop, observation.attention, world[i], normals[i]
+                self.model, observation.crop, observation.attend(), world[i], normals[i]
             )
             gamma, albedo = solve_light_and_albedo(self.model, samples, harmonics[i])
             parts.gamma[i], parts.albedo[i] = gamma, albedo

@@ -15,6 +15,7 @@ from fitting.face_locator import FittedLocation, ModelFaceLocator
 from fitting.joint import share_mean
 from fitting.objective import FaceObservation
 from fitting.photometric import FaceFitter, FitSettings
+from fitting.surroundings import surroundings_share
 from gcn.refiner import MeshRefiner
 from geometry.camera import IMAGE_SIZE, OVERLAY_SIZE, flip_y
 from identity.features import FACE_NET_CHECKPOINT, load_identity_network
@@ -291,13 +292,15 @@ def _make_located_face(
 def make_observation(face: LocatedFace) -> FaceObservation:
     """Return a located face as the input of fitting: crop, skin mask, and points with y up."""
     alignment = face.alignment
+    landmarks = flip_y(alignment.to_crop(face.landmarks))
     return FaceObservation(
         crop=alignment.crop,
         attention=skin_mask(alignment.crop).astype(np.float32) / 255,
-        landmarks=flip_y(alignment.to_crop(face.landmarks)),
+        landmarks=landmarks,
         landmark_confidence=face.landmark_confidence,
         five_points=None if face.evidence is None else flip_y(face.evidence),
         fit=face.fit,
+        surroundings=surroundings_share(alignment.crop, landmarks),
     )
 
 
