@@ -13,7 +13,7 @@ from fitting.landmarks import LandmarkFit, correspondence_weights
 from fitting.robustness import robust_scale_at, robust_weight
 from geometry.camera import IMAGE_SIZE
 from geometry.landmark_layout import (
-    EYES,
+    EYES_AND_MOUTH,
     FIVE_FROM_68,
     INNER_LANDMARKS,
     JAW,
@@ -28,9 +28,9 @@ from utils.workers import one_blas_thread
 # producing grimaces.
 _FIVE_POINT_WEIGHT = 4.0
 _UNCERTAIN_EXPRESSION, _UNCERTAIN_IDENTITY = 200.0, 10.0
-# Weights of landmarks of a fitted face. Pixels alone close an eye with dark lids or open one with
-# bright ones: the lids stay where the points of the photo are.
-_FITTED_JAW_WEIGHT, _FITTED_EYE_WEIGHT = 0.5, 20.0
+# Weights of landmarks of a fitted face. Pixels alone close an eye with dark lids, open one with
+# bright ones, and part the lips in a beard: lids and lips stay where the points of the photo are.
+_FITTED_JAW_WEIGHT, _FITTED_FEATURE_WEIGHT = 0.5, 20.0
 # Least attention: brows, lips and irises belong to the face, but the classifier rejects them.
 _ATTENTION_FLOOR = 0.5
 
@@ -293,7 +293,7 @@ def _correspondence(observation: FaceObservation) -> np.ndarray:
     if observation.fit is None:
         return correspondence_weights()
     weights = np.ones(LANDMARK_COUNT)
-    weights[JAW], weights[EYES] = _FITTED_JAW_WEIGHT, _FITTED_EYE_WEIGHT
+    weights[JAW], weights[EYES_AND_MOUTH] = _FITTED_JAW_WEIGHT, _FITTED_FEATURE_WEIGHT
     return weights
 
 

@@ -9,6 +9,7 @@ from benchmarks.random_faces import sample_coefficients
 from evaluation.protocol import normalized_mean_error
 from face_decoder import FaceDecoder
 from face_model import read_face_model
+from fitting.landmarks import LandmarkFit
 from fitting.objective import FaceObservation, PhotoObjective
 from fitting.photometric import FaceFitter, FitSettings
 from fitting.robustness import FIRST_ROBUST_SCALE
@@ -137,6 +138,25 @@ def test_a_fringe_is_not_painted_on_the_forehead():
     assert forehead.sum() > 1000
     difference = fringed[forehead][:, :3].astype(float) - plain[forehead][:, :3]
     assert np.abs(difference).mean() < 10  # gray levels
+
+
+def test_a_beard_does_not_move_the_lips(decoder, truth):
+    """Lips stay where the fit to the landmarks has them, whatever the pixels around them."""
+    clean, parts = make_observation(truth, 0), np.split(truth.coefficients[0], [80, 144, 224, 227])
+    landmarks = clean.landmarks
+    fit = LandmarkFit(parts[0], parts[1], parts[3], parts[4][27:], landmarks, 0.0)
+    column, height = landmarks[48:68].mean(axis=0)
+    row, column = int(IMAGE_SIZE - height), int(column)
+    crop = clean.crop.copy()
+    beard = slice(row - 22, row + 45), slice(column - 40, column + 40)
+    crop[beard] = np.where(clean.attention[beard][..., np.newaxis] > 0, (40, 30, 25), 0)
+    lips = slice(row - 5, row + 8), slice(column - 22, column + 22)
+    crop[lips] = clean.crop[lips]
+
+    observation = clean._replace(crop=crop, fit=fit)
+    result = FaceFitter(decoder, FitSettings(20)).fit([observation], truth.coefficients[:1])
+    found = decoder.decode(result.coefficients).landmarks[0]
+    assert np.linalg.norm(found - landmarks, axis=1)[48:].max() < 1  # pixels
 
 
 def test_no_visible_face_gives_finite_coefficients(decoder):
