@@ -11,13 +11,14 @@ from fitting.curvature import Curvature, Priors, View
 from fitting.descent import damped, hold
 from fitting.landmarks import LandmarkFit, correspondence_weights
 from fitting.robustness import robust_scale_at, robust_weight
-from geometry.camera import IMAGE_SIZE
+from geometry.camera import IMAGE_SIZE, row_from_y_up
 from geometry.landmark_layout import (
     EYES_AND_MOUTH,
     FIVE_FROM_68,
     INNER_LANDMARKS,
     JAW,
     LANDMARK_COUNT,
+    five_from_68,
 )
 from geometry.spherical_harmonics import spherical_harmonics
 from utils.tf_compat import Tensor, tf
@@ -28,6 +29,9 @@ from utils.workers import one_blas_thread
 # producing grimaces.
 _FIVE_POINT_WEIGHT = 4.0
 _UNCERTAIN_EXPRESSION, _UNCERTAIN_IDENTITY = 200.0, 10.0
+# A blond fringe has the colors of skin, so that the albedo could learn to paint it: the robust
+# scale falls to a share between two heights above the eyes, in distances from mouth to eyes.
+_FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.15
 # Weights of landmarks of a fitted face. Pixels alone close an eye with dark lids, open one with
 # bright ones, and part the lips in a beard: lids and lips stay where the points of the photo are.
 _FITTED_JAW_WEIGHT, _FITTED_FEATURE_WEIGHT = 0.5, 20.0
@@ -113,6 +117,7 @@ class Objective:
         self._five_points = tf.placeholder(tf.float32, [None, 5, 2], "five_points")
         self._uncertainty = tf.placeholder(tf.float32, [None], "uncertainty")
         self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
+        self._scale_shares = tf.placeholder(tf.float32, pixels + [1], "scale_shares")
         self.prior_share = tf.placeholder_with_default(1.0, [], "prior_share")
 
     def _build_loss(
@@ -123,7 +128,7 @@ class Objective:
         mask = (
             rendering.front_mask
             * self._attention
-            * robust_weight(self._photo, rendering.image, self.robust_scale)
+            * robust_weight(self._photo, rendering.image, self.robust_scale * self._scale_shares)
         )
         self.view = (face.world_shape, face.normals, face.albedo, rendering.image, mask)
         parts = split_coefficients(decoder.coefficients, coefficient_sizes(decoder.model))
@@ -176,6 +181,7 @@ class Objective:
         feed: Dict[Tensor, Any] = {
             self._photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
             self._attention: attention[..., np.newaxis],
+            self._scale_shares: np.stack([_scale_shares(o) for o in observations])[..., np.newaxis],
             self._landmarks: np.stack([o.landmarks for o in observations]),
             self._landmark_weights: np.stack(
                 [o.landmark_confidence * weights * _correspondence(o) for o in observations]
@@ -311,3 +317,24 @@ def _five_point_losses(landmarks: Tensor, five_points: Tensor) -> Tensor:
         axis=1,
     )
     return tf.reduce_mean(tf.reduce_sum(tf.square(predicted - five_points), axis=2), axis=1)
+
+
+def _scale_shares(observation: FaceObservation) -> np.ndarray:
+    """Return the share of the robust scale at each pixel, [224, 224] float32: less on the forehead.
+
+    A smaller scale excludes pixels that differ less, as a fringe does.
+    """
+    # 1. the direction from mouth to eyes
+    points = observation.five_points
+    if points is None:
+        points = five_from_68(observation.landmarks)
+    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+    upwards = eyes - mouth
+
+    # 2. the height of each pixel above the eyes along it, in distances from mouth to eyes
+    rows, columns = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
+    pixels = np.stack([columns, row_from_y_up(rows)], axis=2)
+    height = (pixels - eyes).dot(upwards) / max(upwards.dot(upwards), 1.0)
+
+    share = np.clip((height - _FOREHEAD[0]) / (_FOREHEAD[1] - _FOREHEAD[0]), 0, 1)
+    return (1 - share * (1 - _FOREHEAD_SCALE)).astype(np.float32)

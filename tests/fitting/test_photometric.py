@@ -13,7 +13,6 @@ from fitting.landmarks import LandmarkFit
 from fitting.objective import FaceObservation, PhotoObjective
 from fitting.photometric import FaceFitter, FitSettings
 from fitting.robustness import FIRST_ROBUST_SCALE
-from fitting.surroundings import surroundings_share
 from geometry.camera import IMAGE_SIZE
 from geometry.similarity import fit_similarity
 from losses import LossWeights
@@ -128,11 +127,7 @@ def test_a_fringe_is_not_painted_on_the_forehead():
         crop = clean.crop.copy()
         crop[:top] = (110, 80, 45)
         fitter = FaceFitter(decoder, FitSettings(40))
-        observations = [
-            clean._replace(crop=picture, surroundings=surroundings_share(picture, clean.landmarks))
-            for picture in (clean.crop, crop)
-        ]
-        fits = [fitter.fit([observation]) for observation in observations]
+        fits = [fitter.fit([clean._replace(crop=picture)]) for picture in (clean.crop, crop)]
         plain, fringed = (decoder.decode(fit.coefficients).rendered[0, :top] for fit in fits)
     forehead = truth.front_mask[0, :top]
     assert forehead.sum() > 1000
