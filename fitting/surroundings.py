@@ -1,4 +1,4 @@
-"""Pixels of a crop that have the colors of what surrounds the face: hair, clothes, background.
+"""Pixels of a crop that have the colors around the face: of hair, clothes and background.
 
 Hair in front of a face has the colors of the hair beside it, which a general classifier of skin
 often takes for skin. So each photo is its own example: a histogram of colors of the middle of the

@@ -191,7 +191,7 @@ class FaceTracker:
         return self.tracks
 
     def _end(self, tracks: List[Track]) -> None:
-        """Finish tracks, after what the networks see of their last faces."""
+        """Finish tracks, once the networks have seen their last faces."""
         if not tracks:
             return
         self._look()
