@@ -135,7 +135,10 @@ class FacePipeline(FaceSource):
     @property
     def predictor(self) -> Optional[Callable[[np.ndarray], np.ndarray]]:
         """The coefficient network: crops [B, 224, 224, 3] to [B, 257]; None without one."""
-        return None if self._regressor is None else self._regressor.predict
+        if self._regressor is None:
+            return None
+        self._wait_for_warm_up()
+        return self._regressor.predict
 
     def locate_dense(
         self, name: str, path: str, pixels: np.ndarray, dense: DenseLandmarks

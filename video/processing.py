@@ -159,8 +159,8 @@ class ClipProcessor:
         report.step(min(number * _PIECE, count))
         frames = ahead_in_thread(clip.read_frames(lambda sentence: None), _AHEAD)
         rest = itertools.islice(frames, number * _PIECE, None)
-        batches = ahead_in_thread(self._draw_faces(rest, people, os.path.dirname(path)), 2)
-        drawn = _lay_in(batches)
+        batches = self._draw_faces(rest, people, os.path.dirname(path))
+        drawn = ahead_in_thread(_lay_in(batches), _AHEAD)
         while True:
             some = itertools.islice(drawn, _PIECE)
             piece = encode_piece(self._shown(some, report), clip.frame_rate)

@@ -5,7 +5,6 @@ the frame before give the square in which the landmark network looks next.
 """
 
 import functools
-from concurrent import futures
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -109,13 +108,6 @@ class _Pending(NamedTuple):
     alignment: Alignment
 
 
-class _Asked(NamedTuple):
-    """Faces about which the networks have been asked."""
-
-    pending: List[_Pending]
-    answer: Callable[[], List[np.ndarray]]  # waits for it
-
-
 class FaceTracker:
     """Tracks the largest face of each shot, or all faces.
 
@@ -136,7 +128,6 @@ class FaceTracker:
         work: Optional[FinishedWork] = None,
     ) -> None:
         self._work = work or FinishedWork()
-        self._executor = futures.ThreadPoolExecutor(max_workers=1)
         self._all_faces = all_faces
         self._predict = predict
         self._detector = FaceDetector()
@@ -146,7 +137,6 @@ class FaceTracker:
         self._active: List[Track] = []
         self._lost: List[Track] = []
         self._pending: List[_Pending] = []
-        self._asked: Optional[_Asked] = None
         self._next_search = 0
         self._last_search = -np.inf
         self.tracks: List[Track] = []
@@ -187,7 +177,6 @@ class FaceTracker:
         """Return all tracks, after the last frame."""
         self._end(self._active + self._lost)
         self._active, self._lost = [], []
-        self._executor.shutdown()
         return self.tracks
 
     def _end(self, tracks: List[Track]) -> None:
@@ -195,7 +184,6 @@ class FaceTracker:
         if not tracks:
             return
         self._look()
-        self._note()
         self.tracks += [track for track in tracks if len(track.sightings) >= _FEWEST_FRAMES]
 
     def _is_time_to_search(self, frame: Frame, is_tracking: bool) -> bool:
@@ -257,24 +245,15 @@ class FaceTracker:
             self._look()
 
     def _look(self) -> None:
-        """Ask the networks about the queued crops in a thread, and note the answers before."""
-        self._note()
+        """Ask the networks about the queued crops, and note their answers."""
         if not self._pending:
             return
-        crops = np.stack([one.alignment.crop for one in self._pending])
-        ask: Callable[[], List[np.ndarray]] = functools.partial(self._ask_networks, crops)
-        if not self._work.is_replaying:
-            ask = self._executor.submit(ask).result
-        self._asked, self._pending = _Asked(self._pending, ask), []
-
-    def _note(self) -> None:
-        """Note what the networks have seen in the crops that they were asked about."""
-        if self._asked is None:
-            return
-        asked, self._asked = self._asked, None
-        points, noise, *predicted = self._work.recall("look", asked.answer)
+        pending, self._pending = self._pending, []
+        crops = np.stack([one.alignment.crop for one in pending])
+        answers = self._work.recall("look", functools.partial(self._ask_networks, crops))
+        points, noise, *predicted = answers
         rows: Any = predicted[0] if predicted else [None] * len(points)
-        for one, in_crop, deviation, row in zip(asked.pending, points, noise, rows):
+        for one, in_crop, deviation, row in zip(pending, points, noise, rows):
             one.track.sightings.append(
                 make_sighting(one.frame, one.dense, one.alignment, in_crop, deviation, row)
             )
