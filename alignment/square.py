@@ -7,8 +7,8 @@ from PIL import Image
 
 from geometry.rotation import picture_rotation
 
-# Pictures that shrink by twice as much are averaged in blocks first: gray levels differ by half of
-# one, in a third of the time.
+# Pillow averages blocks of pixels first where a picture shrinks to half or less: gray levels change
+# by half a level, in a third of the time.
 BLOCK_GAP = 1.0
 
 

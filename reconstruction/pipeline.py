@@ -65,10 +65,11 @@ class FacePipeline(FaceSource):
         self._regressor = None
         with futures.ThreadPoolExecutor(max_workers=1) as executor:
             decoder_built = executor.submit(FaceDecoder, model)
-            warm_ups = []
+            self._warm_ups: List[_BackgroundRun] = []
             if network.weights and network.method != "fit":
                 self._regressor = CoefficientRegressor(network.weights, model, allow_any_op)
-                warm_ups.append(_BackgroundRun(self._predict_nothing, warm_up))
+                if warm_up:
+                    self._warm_ups.append(_BackgroundRun(self._predict_nothing))
             self._locator.check_networks()
             decoder = decoder_built.result()
 
@@ -90,7 +91,8 @@ class FacePipeline(FaceSource):
         self._person_regressor: Optional[CoefficientRegressor] = None
         self._network, self._allow_any_op = network, allow_any_op
         super().__init__(model, decoder, refiner, _describe(network), network.steps)
-        self._warm_ups = warm_ups + [_BackgroundRun(self._fit_nothing, warm_up)]
+        if warm_up:
+            self._warm_ups.append(_BackgroundRun(self._fit_nothing))
 
     def locate(self, photo: Photo, five_points: Optional[np.ndarray] = None) -> List[LocatedFace]:
         """Find and align the faces of one photo.
@@ -258,16 +260,11 @@ class FacePipeline(FaceSource):
 
 
 class _BackgroundRun:
-    """A function running once, in a thread of its own.
+    """A function running once, in a thread of its own."""
 
-    Args:
-        function: the function.
-        wanted: False for no run at all.
-    """
-
-    def __init__(self, function: Callable[[], Any], wanted: bool = True) -> None:
+    def __init__(self, function: Callable[[], Any]) -> None:
         executor = futures.ThreadPoolExecutor(max_workers=1)
-        self._future = executor.submit(function if wanted else lambda: None)
+        self._future = executor.submit(function)
         executor.shutdown(wait=False)
 
     def wait(self) -> None:

@@ -1,7 +1,6 @@
 """Faces laid into frames: drawn at the pixels of the frame, and only within the box of the face."""
 
-import functools
-from typing import Any, Callable, List, NamedTuple, Sequence, Tuple
+from typing import Any, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFilter
@@ -22,9 +21,6 @@ _LARGEST = (4 * IMAGE_SIZE) ** 2  # pixels of a box; larger faces are drawn smal
 # in others the opacity of the outermost pixels falls.
 _SMALL = OVERLAY_SIZE / IMAGE_SIZE
 _SHARP = 2.5  # frame pixels per crop pixel from which enlarged faces have twice the pixels
-
-# Returns a copy of a frame [H, W, 3] uint8 RGB with a face laid in.
-Overlay = Callable[[np.ndarray], np.ndarray]
 
 
 class PlacedFace(NamedTuple):
@@ -58,11 +54,6 @@ class FacePainter:
             pictures: frames [H, W, 3] uint8 RGB.
             faces: the faces, laid in in this order.
         """
-        for face, overlay in zip(faces, self.draw(faces)):
-            pictures[face.picture] = overlay(pictures[face.picture])
-
-    def draw(self, faces: Sequence[PlacedFace]) -> List[Overlay]:
-        """Draw faces; each of the results lays one of them into its frame."""
         # 1. boxes of one size in frames; turned and very large faces are drawn as crops
         boxes = [self._find_box(face) for face in faces]
         zooms = [_zoom(face.placement) for face in faces]
@@ -71,7 +62,8 @@ class FacePainter:
         width, height = (int(-(-extent // _STEP)) * _STEP for extent in extents)
         is_turned = any(face.placement.alignment.degrees for face in faces)
         if is_turned or width * height * factor**2 > _LARGEST:
-            return self._draw_crops(faces, max(zooms))
+            self._lay_in_crops(pictures, faces, max(zooms))
+            return
 
         # 2. the faces in them
         windows = [
@@ -81,19 +73,20 @@ class FacePainter:
         drawn = self._pipeline.draw_windows(
             _coefficients(faces), np.array(windows), width * factor, height * factor
         )
-        return [
-            functools.partial(_composite, rgba=rgba, first=first, factor=factor)
-            for rgba, (first, _) in zip(drawn, boxes)
-        ]
+        for picture in {face.picture for face in faces}:
+            pictures[picture] = pictures[picture].copy()
+        for face, (first, _), rgba in zip(faces, boxes, drawn):
+            _composite(pictures[face.picture], rgba, first, factor)
 
-    def _draw_crops(self, faces: Sequence[PlacedFace], zoom: float) -> List[Overlay]:
-        """Draw faces in their crops, which are resized when they are laid in."""
+    def _lay_in_crops(
+        self, pictures: List[np.ndarray], faces: Sequence[PlacedFace], zoom: float
+    ) -> None:
+        """Lay in faces that are drawn in their crops, then resized."""
         size = OVERLAY_SIZE * (2 if zoom > _SHARP else 1)
         drawn = self._pipeline.draw(_coefficients(faces), size)
-        return [
-            functools.partial(paste_crop, overlay=rgba, alignment=face.placement.alignment)
-            for rgba, face in zip(drawn, faces)
-        ]
+        for face, overlay in zip(faces, drawn):
+            picture = pictures[face.picture]
+            pictures[face.picture] = paste_crop(picture, overlay, face.placement.alignment)
 
     def _find_box(self, face: PlacedFace) -> Tuple[np.ndarray, np.ndarray]:
         """Return the first pixel [2] of the box around a face, and that behind its last one."""
@@ -139,11 +132,11 @@ def _window_in_crop(placement: Placement, first: np.ndarray, size: Tuple[int, in
     return [left, top, size[0] / scale[0], size[1] / scale[1]]
 
 
-def _composite(picture: np.ndarray, rgba: np.ndarray, first: np.ndarray, factor: int) -> np.ndarray:
-    """Return a frame with a drawn box laid over it.
+def _composite(picture: np.ndarray, rgba: np.ndarray, first: np.ndarray, factor: int) -> None:
+    """Lay a drawn box over a frame.
 
     Args:
-        picture: [H, W, 3] uint8 RGB.
+        picture: [H, W, 3] uint8 RGB, changed.
         rgba: [h, w, 4] uint8 RGBA, opaque in the face.
         first: [2] column and row of the box's first pixel in the frame; may lie outside.
         factor: pixels of the box along a pixel of the frame.
@@ -162,10 +155,8 @@ def _composite(picture: np.ndarray, rgba: np.ndarray, first: np.ndarray, factor:
     low = np.maximum(first, 0)
     high = np.minimum(first + image.size, picture.shape[1::-1])
     if np.any(high <= low):
-        return picture
+        return
     part = tuple(int(n) for n in np.concatenate([low - first, high - first]))
-    result = picture.copy()
-    under = result[low[1] : high[1], low[0] : high[0]]
+    under = picture[low[1] : high[1], low[0] : high[0]]
     below = Image.fromarray(np.ascontiguousarray(under))
     under[...] = np.asarray(Image.composite(drawn.crop(part), below, opacity.crop(part)))
-    return result

@@ -29,7 +29,7 @@ from utils.tf_compat import tf
 from utils.version import VERSION, git_revision
 from utils.workers import ahead_in_thread
 from video.clips import Clip, Frame
-from video.drawing import FacePainter, Overlay, PlacedFace
+from video.drawing import FacePainter, PlacedFace
 from video.finished_work import FinishedWork
 from video.live_link import encode_table
 from video.motion import Motion, Person, Placement, Placer, smooth_motion
@@ -159,8 +159,7 @@ class ClipProcessor:
         report.step(min(number * _PIECE, count))
         frames = ahead_in_thread(clip.read_frames(lambda sentence: None), _AHEAD)
         rest = itertools.islice(frames, number * _PIECE, None)
-        batches = self._draw_faces(rest, people, os.path.dirname(path))
-        drawn = ahead_in_thread(_lay_in(batches), _AHEAD)
+        drawn = ahead_in_thread(self._draw_frames(rest, people, os.path.dirname(path)), _AHEAD)
         while True:
             some = itertools.islice(drawn, _PIECE)
             piece = encode_piece(self._shown(some, report), clip.frame_rate)
@@ -185,10 +184,10 @@ class ClipProcessor:
             yield picture, seconds
             report.step()
 
-    def _draw_faces(
+    def _draw_frames(
         self, frames: Iterator[Frame], people: Sequence[Person], folder: str
-    ) -> Iterator[Tuple[List[Frame], List[Tuple[int, Overlay]]]]:
-        """Yield batches of frames, and the faces to lay in with the numbers of their frames."""
+    ) -> Iterator[Tuple[np.ndarray, float]]:
+        """Yield frames with the faces laid in, and their times."""
         placers = [Placer(self._model, person) for person in people]
         painter = FacePainter(self._pipeline, people)
         rows = [
@@ -211,15 +210,16 @@ class ClipProcessor:
                 if frame.number in rows[person]
             ]
 
-            # 2. their faces
-            overlays: List[Tuple[int, Overlay]] = []
+            # 2. their faces, laid in
+            pictures = [frame.pixels for frame in batch]
             for first in range(0, len(faces), _BATCH):
                 some = faces[first : first + _BATCH]
-                overlays += zip((face.picture for face in some), painter.draw(some))
-            for face in faces:
-                name, frame = people[face.person].name, batch[face.picture]
-                self._write_mat(name, frame, face.placement, folder)
-            yield batch, overlays
+                painter.lay_in(pictures, some)
+                for face in some:
+                    name, frame = people[face.person].name, batch[face.picture]
+                    self._write_mat(name, frame, face.placement, folder)
+            for frame, picture in zip(batch, pictures):
+                yield picture, frame.seconds
 
     def _write_mat(self, name: str, frame: Frame, placement: Placement, folder: str) -> None:
         if self._mat_fields is None:
@@ -385,18 +385,6 @@ def _resting_shape(person: Person, model: FaceModel) -> np.ndarray:
     """Return the person's vertices at rest in model space, [N, 3] dm."""
     center = model.mean_shape.mean(axis=0, dtype=np.float64)
     return neutral_shape(model, person.identity) - center
-
-
-def _lay_in(
-    batches: Iterator[Tuple[List[Frame], List[Tuple[int, Overlay]]]],
-) -> Iterator[Tuple[np.ndarray, float]]:
-    """Yield frames with their faces laid in, and their times."""
-    for batch, overlays in batches:
-        pictures = [frame.pixels for frame in batch]
-        for number, overlay in overlays:
-            pictures[number] = overlay(pictures[number])
-        for frame, picture in zip(batch, pictures):
-            yield picture, frame.seconds
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[List[Frame]]:

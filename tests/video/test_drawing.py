@@ -49,10 +49,9 @@ def place(pipeline, picture, scale, center=(250, 190), degrees=0.0):
 def test_faces_are_where_those_of_their_crops_are(pipeline, scale):
     picture = np.full((400, 500, 3), 30, np.uint8)
     face, person = place(pipeline, picture, scale)
-    painter, pictures = FacePainter(pipeline, [person]), [picture]
+    painter, pictures, expected = FacePainter(pipeline, [person]), [picture], [picture]
     painter.lay_in(pictures, [face])
-    (overlay,) = painter._draw_crops([face], 3.0)
-    expected = [overlay(picture)]
+    painter._lay_in_crops(expected, [face], 3.0)
     assert picture.max() == 30 and pictures[0].shape == picture.shape
     difference = np.abs(pictures[0].astype(int) - expected[0]).max(axis=2)
     is_drawn = np.any(expected[0] != 30, axis=2)
