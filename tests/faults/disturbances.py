@@ -12,6 +12,7 @@ from typing import Any, Optional
 
 from tests.faults.commands import COMMANDS, contents, emptied, incomplete, unfinished
 from tests.faults.processes import Fault, Process
+from training.cluster import ENVIRONMENT
 
 FINISHED_BEFORE = "finished before"  # the moment of the kill
 WORKER_LOST = "loss of a worker"  # a kind of kill, for commands that have workers
@@ -76,7 +77,7 @@ class Bench:
         if COMMANDS[self.name].workers == "dask":
             found = self._cluster.worker_ids()
         else:
-            found = process.children("tiny_training")
+            found = process.children(ENVIRONMENT)
         if not found:
             return False
         os.kill(dice.choice(found), signal.SIGKILL)

@@ -127,12 +127,13 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, number)
 
-    def children(self, word: str) -> List[int]:
-        """Return the processes that it has started whose command lines hold a word."""
+    def children(self, variable: str) -> List[int]:
+        """Return the processes that it has started with an environment variable."""
         found = []
         for path in glob.glob("/proc/{}/task/*/children".format(self.pid)):
             with contextlib.suppress(OSError), open(path) as file:
-                found += [int(pid) for pid in file.read().split() if word in _name(pid)]
+                pids = map(int, file.read().split())
+                found += [pid for pid in pids if has_variable(pid, variable)]
         return found
 
     def finish(self) -> "Process":
@@ -250,6 +251,15 @@ def _stat(pid):
     """Return the fields of /proc/PID/stat from the third, the state, on."""
     with open("/proc/{}/stat".format(pid)) as file:
         return file.read().rpartition(")")[2].split()
+
+
+def has_variable(pid: int, name: str) -> bool:
+    """Return whether a process's program began with an environment variable."""
+    try:
+        with open("/proc/{}/environ".format(pid), "rb") as file:
+            return any(each.startswith((name + "=").encode()) for each in file.read().split(b"\0"))
+    except OSError:  # it has ended
+        return False
 
 
 def _name(pid):
