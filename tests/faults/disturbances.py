@@ -11,8 +11,7 @@ import time
 from typing import Any, Optional
 
 from tests.faults.commands import COMMANDS, contents, emptied, incomplete, unfinished
-from tests.faults.processes import Fault, Process
-from training.cluster import ENVIRONMENT
+from tests.faults.processes import Fault, Process, workers_of
 
 FINISHED_BEFORE = "finished before"  # the moment of the kill
 WORKER_LOST = "loss of a worker"  # a kind of kill, for commands that have workers
@@ -77,7 +76,7 @@ class Bench:
         if COMMANDS[self.name].workers == "dask":
             found = self._cluster.worker_ids()
         else:
-            found = process.children(ENVIRONMENT)
+            found = workers_of(process.pid)
         if not found:
             return False
         os.kill(dice.choice(found), signal.SIGKILL)

@@ -19,6 +19,7 @@ import time
 import traceback
 from typing import Callable, List
 
+from training.cluster import ENVIRONMENT
 from utils.paths import REPO_ROOT
 from utils.tf_compat import tf
 
@@ -126,15 +127,6 @@ class Process:
         """Send a signal to the process, or as a terminal does to all of its group."""
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, number)
-
-    def children(self, variable: str) -> List[int]:
-        """Return the processes that it has started with an environment variable."""
-        found = []
-        for path in glob.glob("/proc/{}/task/*/children".format(self.pid)):
-            with contextlib.suppress(OSError), open(path) as file:
-                pids = map(int, file.read().split())
-                found += [pid for pid in pids if has_variable(pid, variable)]
-        return found
 
     def finish(self) -> "Process":
         """Wait for its end, and that of everything it started; returns itself.
@@ -253,13 +245,24 @@ def _stat(pid):
         return file.read().rpartition(")")[2].split()
 
 
-def has_variable(pid: int, name: str) -> bool:
-    """Return whether a process's program began with an environment variable."""
-    try:
-        with open("/proc/{}/environ".format(pid), "rb") as file:
-            return any(each.startswith((name + "=").encode()) for each in file.read().split(b"\0"))
-    except OSError:  # it has ended
-        return False
+def workers_of(pid: int) -> List[int]:
+    """Return the workers of training that a process has started.
+
+    Their environment tells them from its other helpers, which bear its own command line until
+    their programs begin.
+    """
+    found = []
+    for path in glob.glob("/proc/{}/task/*/children".format(pid)):
+        with contextlib.suppress(OSError), open(path) as file:
+            found += [child for child in map(int, file.read().split()) if _is_worker(child)]
+    return found
+
+
+def _is_worker(pid):
+    with contextlib.suppress(OSError), open("/proc/{}/environ".format(pid), "rb") as file:
+        variables = file.read().split(b"\0")
+        return any(each.startswith(ENVIRONMENT.encode() + b"=") for each in variables)
+    return False  # it has ended
 
 
 def _name(pid):

@@ -17,12 +17,11 @@ import pytest
 from checkpoints.variables import read_variables, variable_shapes
 from dataset.face_stream import FaceStream, build_batch_queue
 from dataset.processed_faces import find_faces
-from tests.faults.processes import has_variable
+from tests.faults.processes import workers_of
 from tests.paths import TOY_MODEL
 from tests.training.cluster_training import VARIABLE
 from tests.training_data import write_faces
 from training.cluster import (
-    ENVIRONMENT,
     Cluster,
     Membership,
     format_membership,
@@ -101,16 +100,6 @@ def wait_for_file(process, path):
         time.sleep(0.05)
 
 
-def workers_of(process):
-    """Return the workers that a process has started.
-
-    Their environment tells them from its other helpers, which bear its own command line until
-    their programs begin.
-    """
-    with open("/proc/{0}/task/{0}/children".format(process.pid)) as file:
-        return [pid for pid in map(int, file.read().split()) if has_variable(pid, ENVIRONMENT)]
-
-
 def two_hosts():
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
@@ -154,9 +143,9 @@ def test_lost_worker_is_named_and_a_restart_ends_with_the_same_bits(workshop):
     for number, kind in ((signal.SIGSTOP, "hangs"), (signal.SIGKILL, "was killed by signal 9")):
         process = start(workshop, "disturbed", "one_weight", "--resume", *endless)
         wait_for_file(process, workshop / "disturbed" / "iter_100.json")
-        while not workers_of(process):  # the second time, the file is there already
+        while not workers_of(process.pid):  # the second time, the file is there already
             time.sleep(0.05)
-        (worker,) = workers_of(process)
+        (worker,) = workers_of(process.pid)
         since = time.monotonic()
         os.kill(worker, number)
         status, said = finish(process)
@@ -224,7 +213,7 @@ def test_signal_to_one_worker_stops_all_after_the_same_step(workshop):
     flags = ("--steps", "100000", "--workers", "2")
     process = start(workshop, "signaled", "one_weight", *flags)
     wait_for_file(process, workshop / "signaled" / "iter_10.json")
-    (worker,) = workers_of(process)
+    (worker,) = workers_of(process.pid)
     os.kill(worker, signal.SIGTERM)
     status, said = finish(process)
     assert status == 143
