@@ -6,7 +6,8 @@ Files count vertices from 1 (MATLAB); everything in memory counts from 0. Only
 
 import hashlib
 import os
-from typing import Any, Mapping, NamedTuple, Optional, Sequence, Tuple
+import weakref
+from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -31,6 +32,10 @@ _FIELDS = (
     "keypoints",
     "skinmask",
 )
+
+
+# The arrays of the model whose fingerprint was computed last, and this fingerprint.
+_LAST_FINGERPRINT: List[Tuple[List[Any], str]] = []
 
 
 class FaceModel(NamedTuple):
@@ -81,13 +86,22 @@ class FaceModel(NamedTuple):
         return self.albedo_basis.shape[1]
 
     def fingerprint(self) -> str:
-        """Return 16 hexadecimal digits that change whenever the model's numbers do."""
+        """Return 16 hexadecimal digits that change whenever the model's numbers do.
+
+        Arrays of a model do not change in place: those of the last call are not read again.
+        """
+        arrays = [value for value in self if isinstance(value, np.ndarray)]
+        for known, found in _LAST_FINGERPRINT:
+            if all(reference() is array for reference, array in zip(known, arrays)):
+                return found
+
         digest = hashlib.sha256()
-        for value in self:
-            if isinstance(value, np.ndarray):
-                digest.update("{}{}".format(value.dtype.str, value.shape).encode())
-                digest.update(np.ascontiguousarray(value).data)
-        return digest.hexdigest()[:16]
+        for array in arrays:
+            digest.update("{}{}".format(array.dtype.str, array.shape).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        found = digest.hexdigest()[:16]
+        _LAST_FINGERPRINT[:] = [([weakref.ref(array) for array in arrays], found)]
+        return found
 
 
 def neutral_shape(model: FaceModel, identity: np.ndarray) -> np.ndarray:
