@@ -54,6 +54,15 @@ def approximate_fingerprint(model: FaceModel) -> Dict[str, Any]:
     }
 
 
+def describe_face_model(model: FaceModel) -> Dict[str, Any]:
+    """Return name and fingerprints of a model, for the records of what belongs to it."""
+    return {
+        "name": model.name,
+        "fingerprint": model.fingerprint(),
+        "sketch": approximate_fingerprint(model),
+    }
+
+
 def matches_fingerprint(model: FaceModel, fingerprint: Any) -> bool:
     """Return True if coefficients have the same meaning for a model as for the recorded one.
 

@@ -4,7 +4,8 @@ Two networks look at a face: one gives 478 points of what is visible, the other 
 hidden ones too, with their noise. Detected points follow the outline of a turned face and are wrong
 where it hides them; so they count as far as their network is sure, and as the other one, where it
 is sure itself, agrees. The face model that fits all of them best (``fitting.landmarks``) has 68
-landmarks too, each of which keeps its place on the face. Its five points give the final crop.
+landmarks too, each of which keeps its place on the face. Its five points give the final crop, and
+``fitting.identity_map`` tells from it who the person most likely is.
 """
 
 from typing import List, NamedTuple, Optional
@@ -21,6 +22,7 @@ from alignment.landmark_confidence import (
 from alignment.landmark_network import open_landmark_network
 from alignment.locate import FaceLocation, FaceLocator
 from face_model.model import FaceModel
+from fitting.identity_map import find_identity_map
 from fitting.landmarks import LandmarkFit, LandmarkFitter, network_confidence
 from geometry.camera import flip_y
 from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
@@ -43,7 +45,6 @@ class FittedLocation(NamedTuple):
 class _Look(NamedTuple):
     """What is seen in the crop of a face."""
 
-    fit: LandmarkFit
     points: np.ndarray  # [68, 2] of the landmark network, crop pixels, y down
     noise: np.ndarray  # [68] of these points, pixels
     presence: float  # 0..1, trust in the 478 points
@@ -56,13 +57,19 @@ class ModelFaceLocator:
         model: a ``FaceModel``.
         detector: one of ``alignment.detect.DETECTORS``.
         allow_any_op: see ``checkpoints.frozen_graph.load_frozen_graph``; of the landmark network.
+        expect_identity: whether fits have the expected identity, where a map of it is known.
     """
 
     def __init__(
-        self, model: FaceModel, detector: str = "auto", allow_any_op: bool = False
+        self,
+        model: FaceModel,
+        detector: str = "auto",
+        allow_any_op: bool = False,
+        expect_identity: bool = True,
     ) -> None:
         self._locator = FaceLocator(detector, allow_any_op)
         self._fitter = LandmarkFitter(model)
+        self._identity_map = find_identity_map(model) if expect_identity else None
 
     def check_networks(self) -> None:
         """Load all networks; errors of ``alignment.locate.FaceLocator.check_networks``."""
@@ -117,18 +124,25 @@ class ModelFaceLocator:
         # 1. crops: five points that are given stay, detected ones follow the fitted face, around
         # which a doubtful answer of the 478 points is replaced by another look
         evidence = location.alignment.five_points if location.source == "file" else None
-        seen = self._fit_in(location, evidence)
+        seen = self._look(location)
+        fit = self._fit_to(location, seen, evidence)
         if location.source == "detector":
-            in_photo = location.alignment.to_photo(flip_y(seen.fit.landmarks))
+            in_photo = location.alignment.to_photo(flip_y(fit.landmarks))
             dense = location.dense if seen.presence >= _SURE_PRESENCE else None
             location = self._locator.with_five_points(photo, five_from_68(in_photo), dense=dense)
-            seen = self._fit_in(location, None, seen.fit)
+            seen = self._look(location)
+            fit = self._fit_to(location, seen, None, fit)
 
         # 2. the landmarks of the fitted face; they are doubtful where the landmark network, which
         # sees the whole face, has other ones
-        landmarks = flip_y(seen.fit.landmarks)
+        landmarks = flip_y(fit.landmarks)
         agreement = landmark_confidence(seen.points, five_from_68(landmarks), yaw=None)
         confidence = fitted_confidence(agreement, seen.noise, seen.presence)
+
+        # 3. the person whom such a fit tells of, with pose and expression to match
+        if self._identity_map is not None:
+            expected = self._identity_map.expect(fit)
+            fit = self._fit_to(location, seen, evidence, fit, expected)
         return FittedLocation(
             location.alignment,
             location.five_points,
@@ -136,37 +150,42 @@ class ModelFaceLocator:
             confidence,
             float(confidence[INNER_LANDMARKS].mean()),
             evidence,
-            seen.fit,
+            fit,
         )
 
-    def _fit_in(
-        self,
-        location: FaceLocation,
-        five_points: Optional[np.ndarray],
-        start: Optional[LandmarkFit] = None,
-    ) -> _Look:
-        """Return what is seen in the crop of a location.
-
-        Args:
-            location: the face.
-            five_points: [5, 2] evidence in the crop, y down, or None.
-            start: an earlier fit to the face, or None.
-        """
+    @staticmethod
+    def _look(location: FaceLocation) -> _Look:
+        """Return the landmark network's points, and how far they confirm the 478 points."""
         assert location.dense is not None
-        # 1. the landmark network, and how far it confirms the 478 points
         alignment, dense = location.alignment, location.dense
         crops = alignment.crop[np.newaxis]
         points, noise = (values[0] for values in open_landmark_network().predict_both_ways(crops))
         agreement = landmark_confidence(points, alignment.to_crop(dense.five_points()), yaw=None)
-        presence = confirmed_presence(dense.presence, noise, agreement)
+        return _Look(points, noise, confirmed_presence(dense.presence, noise, agreement))
 
-        # 2. the fit to both
-        fit = self._fitter.fit(
-            flip_y(points),
-            network_confidence(noise),
+    def _fit_to(
+        self,
+        location: FaceLocation,
+        seen: _Look,
+        five_points: Optional[np.ndarray],
+        start: Optional[LandmarkFit] = None,
+        identity: Optional[np.ndarray] = None,
+    ) -> LandmarkFit:
+        """Return the fit to the points in the crop of a location.
+
+        Args:
+            location: the face.
+            seen: result of :meth:`_look`.
+            five_points: [5, 2] evidence in the crop, y down, or None.
+            start, identity: see ``LandmarkFitter.fit``.
+        """
+        assert location.dense is not None
+        return self._fitter.fit(
+            flip_y(seen.points),
+            network_confidence(seen.noise),
             None if five_points is None else flip_y(five_points),
-            flip_y(alignment.to_crop(dense.points)),
-            presence,
+            flip_y(location.alignment.to_crop(location.dense.points)),
+            seen.presence,
             start,
+            identity,
         )
-        return _Look(fit, points, noise, presence)

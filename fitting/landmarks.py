@@ -64,6 +64,8 @@ class LandmarkFit(NamedTuple):
     translation: np.ndarray  # [3] dm
     landmarks: np.ndarray  # [68, 2] of the fitted face, crop pixels, y up
     error: float  # root mean square of the weighted residuals, pixels of the crop
+    # Whether the identity is the expected one of faces with such points, see fitting.identity_map.
+    is_expected: bool = False
 
 
 class _Points(NamedTuple):
@@ -126,6 +128,7 @@ class LandmarkFitter:
         dense: Optional[np.ndarray] = None,
         presence: float = 1.0,
         start: Optional[LandmarkFit] = None,
+        identity: Optional[np.ndarray] = None,
     ) -> LandmarkFit:
         """Fit pose, identity and expression to one face.
 
@@ -140,13 +143,14 @@ class LandmarkFitter:
             presence: 0..1, their network's confidence that it sees a face: low on profiles, which
                 it sees wrongly.
             start: a fit to the face in a similar crop, where the search begins; None for none.
+            identity: [identities] to keep; pose and expression alone are fitted. None to fit it.
 
         Returns:
             A :class:`LandmarkFit`.
         """
         with one_blas_thread():
             weights = np.asarray(weights, np.float64)
-            return self._fit(landmarks, weights, five_points, dense, presence, start)
+            return self._fit(landmarks, weights, five_points, dense, presence, start, identity)
 
     def _fit(
         self,
@@ -156,6 +160,7 @@ class LandmarkFitter:
         dense: Optional[np.ndarray],
         presence: float,
         start: Optional[LandmarkFit],
+        identity: Optional[np.ndarray],
     ) -> LandmarkFit:
         # 1. rigid pose of the mean face, the best from three yaws or from that of the start
         others = points = self._collect(landmarks, weights, five_points)
@@ -166,29 +171,46 @@ class LandmarkFitter:
         pose = min(poses, key=lambda solution: solution[1])[0]
 
         # 2. pose, identity and expression together, within their bounds
-        prior = self._prior(weights, dense is not None)
+        prior, bounds = self._prior(weights, dense is not None), self._bounds
         shape = np.zeros(len(prior))
         if start is not None:
             shape = np.concatenate([start.identity, start.expression])
         solution = np.concatenate([pose, shape])
+        if identity is not None:
+            bounds = self._bounds_with(identity)
         if dense is None:
-            solution = self._solve(points, solution, prior)[0]
+            solution = self._solve(points, solution, prior, bounds=bounds)[0]
         else:
             for _ in range(_ROUNDS if start is None else 1):
                 trust = presence * self._visibility(solution)
                 points = _join(others, self._collect_dense(dense, trust))
-                solution = self._solve(points, solution, prior, _ROUGH)[0]
+                solution = self._solve(points, solution, prior, _ROUGH, bounds)[0]
                 kept = _without_outliers(points, solution)
-                solution = self._solve(kept, solution, prior)[0]
+                solution = self._solve(kept, solution, prior, bounds=bounds)[0]
 
         # 3. the parts of the solution, its landmarks and its error
-        angles, translation, identity, expression = np.split(
+        angles, translation, found_identity, expression = np.split(
             solution, [3, POSE_COUNT, POSE_COUNT + self._identity_count]
         )
         found = project(_world(self._mean, self._basis, solution)[0])
         squared = np.sum(_weighted_offsets(points, solution) ** 2)
         error = np.sqrt(squared / max(np.sum(points.noise_inverse**2), 1e-12))
-        return LandmarkFit(identity, expression, angles, translation, found, float(error))
+        return LandmarkFit(
+            found_identity,
+            expression,
+            angles,
+            translation,
+            found,
+            float(error),
+            is_expected=identity is not None,
+        )
+
+    def _bounds_with(self, identity: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+        """Return bounds that keep an identity."""
+        lower, upper = (bound.copy() for bound in self._bounds)
+        held = slice(POSE_COUNT, POSE_COUNT + self._identity_count)
+        lower[held] = upper[held] = np.clip(identity, lower[held], upper[held])
+        return lower, upper
 
     def _collect(
         self, landmarks: np.ndarray, weights: np.ndarray, five_points: Optional[np.ndarray]
@@ -219,6 +241,7 @@ class LandmarkFitter:
         start: np.ndarray,
         prior: Optional[np.ndarray] = None,
         tolerance: float = TOLERANCE,
+        bounds: Optional[Tuple[np.ndarray, np.ndarray]] = None,
     ) -> Tuple[np.ndarray, float]:
         """Minimize the squared residuals by projected Levenberg-Marquardt steps.
 
@@ -227,11 +250,12 @@ class LandmarkFitter:
             start: pose, followed by identity and expression or by nothing (the mean face).
             prior: [K] inverse standard deviations of identity and expression; None without them.
             tolerance: relative change of the cost, of the last step.
+            bounds: lowest and highest values of pose, identity and expression; None for the usual.
 
         Returns:
             The parameters, and half their squared residuals.
         """
-        lower, upper = (bound[: len(start)] for bound in self._bounds)
+        lower, upper = (bound[: len(start)] for bound in bounds or self._bounds)
         inverse = np.zeros(len(start))
         if prior is not None:
             inverse[POSE_COUNT:] = prior

@@ -35,6 +35,8 @@ _FOREHEAD, _FOREHEAD_SCALE = (0.3, 0.45), 0.15
 # Weights of landmarks of a fitted face. Pixels alone close an eye with dark lids, open one with
 # bright ones, and part the lips in a beard: lids and lips stay where the points of the photo are.
 _FITTED_JAW_WEIGHT, _FITTED_FEATURE_WEIGHT = 0.5, 20.0
+# Weight of the prior of identity about the expected one, which leaves two thirds of the variance.
+_EXPECTED_WEIGHT = 1.5
 # Least attention: brows, lips and irises belong to the face, but the classifier rejects them.
 _ATTENTION_FLOOR = 0.5
 
@@ -87,6 +89,7 @@ class Objective:
     ) -> None:
         self.weights = weights
         self.curvature = Curvature(decoder.model, weights)
+        self._identity_count = decoder.model.identity_count
         self._run = decoder.session.run
         self._photo_features = None  # tensor
         self._features = None  # placeholder, fed with the values of that tensor
@@ -119,6 +122,10 @@ class Objective:
         self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
         self._scale_shares = tf.placeholder(tf.float32, pixels + [1], "scale_shares")
         self.prior_share = tf.placeholder_with_default(1.0, [], "prior_share")
+        self._expected_identity = tf.placeholder(
+            tf.float32, [None, self._identity_count], "expected_identity"
+        )
+        self._identity_weight = tf.placeholder(tf.float32, [None], "identity_weight")
 
     def _build_loss(
         self, decoder: FaceDecoder, rendering: Rendering, weights: losses.LossWeights
@@ -133,7 +140,9 @@ class Objective:
         self.view = (face.world_shape, face.normals, face.albedo, rendering.image, mask)
         parts = split_coefficients(decoder.coefficients, coefficient_sizes(decoder.model))
         share = tf.sqrt(self.prior_share)  # the priors are quadratic
-        priors = parts._replace(identity=share * parts.identity, albedo=share * parts.albedo)
+        unexpected = parts.identity - self._expected_identity
+        unexpected *= tf.sqrt(self._identity_weight)[:, tf.newaxis]
+        priors = parts._replace(identity=share * unexpected, albedo=share * parts.albedo)
         return (
             weights.photometric * losses.photometric_losses(self._photo, rendering.image, mask)
             + weights.landmark
@@ -159,9 +168,10 @@ class Objective:
         """Return the weights of the terms beside the photometric one, of a row of a feed."""
         uncertainty = feed[self._uncertainty][row]
         weight, share = self.weights.regularization, feed[self.prior_share]
+        identity_weight = feed[self._identity_weight][row]
         return Priors(
             feed[self._landmark_weights][row],
-            weight * share * (1 + _UNCERTAIN_IDENTITY * uncertainty),
+            weight * share * identity_weight * (1 + _UNCERTAIN_IDENTITY * uncertainty),
             weight * (self.weights.expression + _UNCERTAIN_EXPRESSION * uncertainty),
             weight * share * self.weights.albedo,
             self.weights.reflectance * share,
@@ -190,10 +200,21 @@ class Objective:
                 [np.zeros((5, 2)) if o.five_points is None else o.five_points for o in observations]
             ),
             self._uncertainty: np.array([_uncertainty(o) for o in observations]),
+            self._expected_identity: np.stack([self._expectation(o) for o in observations]),
+            self._identity_weight: np.array(
+                [_EXPECTED_WEIGHT if _is_expected(o) else 1.0 for o in observations]
+            ),
         }
         if self._features is not None:
             feed[self._features] = self._run(self._photo_features, feed)
         return feed
+
+    def _expectation(self, observation: FaceObservation) -> np.ndarray:
+        """Return the center of the prior of identity, [identities]: the mean or expected face."""
+        if _is_expected(observation):
+            assert observation.fit is not None
+            return observation.fit.identity
+        return np.zeros(self._identity_count)
 
 
 class PhotoObjective:
@@ -292,6 +313,11 @@ class SeparatePhotos:
                 return np.linalg.solve(held, (gradient * free)[..., np.newaxis])[..., 0]
 
         return solve
+
+
+def _is_expected(observation: FaceObservation) -> bool:
+    """Return whether the prior of identity is centered at the face that the points tell of."""
+    return observation.fit is not None and observation.fit.is_expected
 
 
 def _correspondence(observation: FaceObservation) -> np.ndarray:

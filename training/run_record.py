@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping
 from dataset.processed_faces import FaceFolder
 from face_model import FaceModel
 from face_model.coefficients import coefficient_sizes
-from face_model.fingerprint import approximate_fingerprint
+from face_model.fingerprint import describe_face_model
 from training.options import TrainingOptions
 from utils.tf_compat import tf
 from utils.version import VERSION, git_revision
@@ -23,11 +23,7 @@ def describe_run(options: TrainingOptions, model: FaceModel) -> Dict[str, Any]:
     return {
         "options": dict(settings),
         "loss_weights": dict(weights._asdict()),
-        "face_model": {
-            "name": model.name,
-            "fingerprint": model.fingerprint(),
-            "sketch": approximate_fingerprint(model),
-        },
+        "face_model": describe_face_model(model),
         "coefficient_sizes": dict(coefficient_sizes(model)._asdict()),
         "version": VERSION,
         "git_revision": git_revision(),
