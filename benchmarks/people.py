@@ -10,8 +10,9 @@ share of the mean face's.
 
 With --stages, the table is one of variants of the default instead: where the identity is lost.
 
-Methods: the mean face; the landmarks alone; the network alone; the default, both refined by
-fitting; and, as the limit, our model fitted to the scan itself. Without --faces, people are our
+Methods: the mean face; our model fitted to the average of these people, for all of them; the
+landmarks alone; the network alone; the default, both refined by fitting; and, as the limit, our
+model fitted to the scan itself. Without --faces, people are our
 model's, deformed smoothly outside of its span.
 """
 
@@ -92,6 +93,8 @@ class ScanMeasure:
         self._population = population
         self._triangles = near_triangles(model)
         self._seven = model.landmarks[list(SEVEN_FROM_68)]
+        with one_blas_thread():
+            self._average = fit_to_scan(model, *population.scan(population.mean_identity))
 
     def measure(self, identity: np.ndarray, person: np.ndarray) -> Tuple[float, float]:
         """Return the median distance from a person's scan to a face, mm: (rigid, scaled).
@@ -120,11 +123,18 @@ class ScanMeasure:
         return rigid, scaled
 
     def measure_limits(self, person: np.ndarray) -> Dict[str, Tuple[float, float]]:
-        """Return the distances of the mean face, and of our model fitted to the scan itself."""
+        """Return the distances of faces that no photo tells of.
+
+        They are the mean face, and our model fitted to the people's average and to the scan itself.
+        """
         with one_blas_thread():
             fitted = fit_to_scan(self._model, *self._population.scan(person))
-        zeros = np.zeros(self._model.identity_count)
-        return {"mean face": self.measure(zeros, person), "limit": self.measure(fitted, person)}
+        faces = {
+            "mean face": np.zeros(self._model.identity_count),
+            "people's average": self._average,
+            "limit": fitted,
+        }
+        return {name: self.measure(face, person) for name, face in faces.items()}
 
 
 class Reconstructor:

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("igl")
 
 from benchmarks import same_person  # noqa: E402
+from benchmarks.people import ScanMeasure  # noqa: E402
 from benchmarks.people_models import (  # noqa: E402
     _deformed_population,
     fit_to_scan,
@@ -66,6 +67,22 @@ def test_a_model_is_found_again_in_its_own_scan(model, tmp_path):  # noqa: F811
         marks = shape[smooth.landmarks[list(SEVEN_FROM_68)]]
         medians.append(np.median(measure_distances(points, seven, mesh, marks).distances))
     assert medians[1] < 0.25 * medians[0]
+
+
+def test_the_average_of_the_people_is_compared_with(model, tmp_path):  # noqa: F811
+    """Of a person who is the average it is the limit; of others it is worse than the limit."""
+    smooth = smooth_model(model)
+    write_face_model(smooth, str(tmp_path / "model.mat"))
+    people = load_population(str(tmp_path / "model.mat"), smooth)
+    average = np.zeros(smooth.identity_count)
+    average[:2] = (2.0, -1.0)
+    people = people._replace(mean_identity=average)
+    measure = ScanMeasure(smooth, people)
+    limits = measure.measure_limits(average)
+    assert limits["people's average"] == limits["limit"]
+    assert limits["limit"][0] < 0.25 * limits["mean face"][0]
+    limits = measure.measure_limits(average + np.eye(len(average))[2] * 2)
+    assert limits["limit"][0] < 0.5 * limits["people's average"][0]
 
 
 @pytest.mark.parametrize("distance", [0.5, 1.0, 3.0])
