@@ -50,7 +50,7 @@ class PhotoPreprocessor:
         allow_any_op: bool = False,
     ) -> None:
         self._folder = folder
-        self._locator = ModelFaceLocator(model, detector, allow_any_op)
+        self._locator = ModelFaceLocator(model, detector, allow_any_op, expect_identity=False)
         self._keep_uncertain = keep_uncertain
 
     def check_networks(self) -> None:
