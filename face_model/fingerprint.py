@@ -5,7 +5,7 @@ differs, although every coefficient has the same effect within a hundredth of a 
 approximate fingerprint is compared with a tolerance instead.
 """
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import numpy as np
 
@@ -41,13 +41,7 @@ def approximate_fingerprint(model: FaceModel) -> Dict[str, Any]:
         numbers.extend(np.einsum("i,ij->j", pattern, column, dtype=np.float64))
         scales.extend(np.sqrt(np.einsum("ij,ij->j", column, column, dtype=np.float64)))
     return {
-        "counts": [
-            model.vertex_count,
-            model.triangle_count,
-            model.identity_count,
-            model.expression_count,
-            model.albedo_count,
-        ],
+        "counts": _counts(model),
         "landmarks": [int(vertex) for vertex in model.landmarks],
         "numbers": [float("{:.{}g}".format(value, _DIGITS)) for value in numbers],
         "scales": [float("{:.{}g}".format(value, _DIGITS)) for value in scales],
@@ -71,8 +65,10 @@ def matches_fingerprint(model: FaceModel, fingerprint: Any) -> bool:
         fingerprint: a result of :func:`approximate_fingerprint`; any other value matches no model.
     """
     try:
+        if _counts(model) != fingerprint["counts"]:
+            return False  # told without reading the model
         own = approximate_fingerprint(model)
-        if any(own[key] != fingerprint[key] for key in ("counts", "landmarks")):
+        if own["landmarks"] != fingerprint["landmarks"]:
             return False
         numbers = np.array(own["numbers"], np.float64)
         expected = np.array(fingerprint["numbers"], np.float64)
@@ -83,3 +79,13 @@ def matches_fingerprint(model: FaceModel, fingerprint: Any) -> bool:
         )
     except (TypeError, KeyError, ValueError):
         return False
+
+
+def _counts(model: FaceModel) -> List[int]:
+    return [
+        model.vertex_count,
+        model.triangle_count,
+        model.identity_count,
+        model.expression_count,
+        model.albedo_count,
+    ]
