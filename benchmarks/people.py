@@ -12,8 +12,8 @@ With --stages, the table is one of variants of the default instead: where the id
 
 Methods: the mean face; our model fitted to the average of these people, for all of them; the
 landmarks alone; the network alone; the default, both refined by fitting; and, as the limit, our
-model fitted to the scan itself. Without --faces, people are our
-model's, deformed smoothly outside of its span.
+model fitted to the scan itself. Without --faces, people are our model's, deformed smoothly outside
+of its span.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from alignment.landmark_confidence import (
 from alignment.landmark_network import open_landmark_network
 from alignment.locate import FaceLocation, FaceLocator
 from face_model.model import FaceModel
-from fitting.identity_map import find_identity_map
+from fitting.identity_map import find_identity_map, fit_parameters
 from fitting.landmarks import LandmarkFit, LandmarkFitter, network_confidence
 from geometry.camera import flip_y
 from geometry.landmark_layout import INNER_LANDMARKS, five_from_68
@@ -141,7 +141,7 @@ class ModelFaceLocator:
 
         # 3. the person whom such a fit tells of, with pose and expression to match
         if self._identity_map is not None:
-            expected = self._identity_map.expect(fit)
+            expected = self._identity_map.expect(fit_parameters(fit))
             fit = self._fit_to(location, seen, evidence, fit, expected)
         return FittedLocation(
             location.alignment,

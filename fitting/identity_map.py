@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from checkpoints.record import matches_face_model, read_record
+from checkpoints.record import matches_face_model, read_record, record_path
 from face_model.fingerprint import describe_face_model
 from face_model.model import FaceModel
 from fitting.landmarks import LandmarkFit
@@ -25,7 +25,6 @@ from utils.paths import NETWORK_DIR
 IDENTITY_MAPS = tuple(
     os.path.join(NETWORK_DIR, name) for name in ("identity_map.npz", "open_identity_map.npz")
 )
-RECORD_SUFFIX = ".json"
 # Ridge regression's weight of the squared coefficients of standardized parameters. The error on
 # other drawn faces is the same within half a percent from 30 to 300.
 _RIDGE = 100.0
@@ -37,9 +36,13 @@ class IdentityMap(NamedTuple):
     matrix: np.ndarray  # [parameters, identities]
     offset: np.ndarray  # [identities]
 
-    def expect(self, fit: LandmarkFit) -> np.ndarray:
-        """Return the mean identity of people with such a fit, [identities]."""
-        return self.offset + fit_parameters(fit).dot(self.matrix)
+    def expect(self, parameters: np.ndarray) -> np.ndarray:
+        """Return the mean identity of people with such a fit, [..., identities].
+
+        Args:
+            parameters: [..., parameters] of the fit, see :func:`fit_parameters`.
+        """
+        return self.offset + parameters.dot(self.matrix)
 
 
 def fit_parameters(fit: LandmarkFit) -> np.ndarray:
@@ -66,13 +69,13 @@ def learn_identity_map(parameters: np.ndarray, identities: np.ndarray) -> Identi
 
 
 def find_identity_map(model: FaceModel) -> Optional[IdentityMap]:
-    """Return the map of a face model, or None if none is there.
+    """Return the map of a face model, or None if no record beside a map names the model.
 
     Raises:
-        InputError: the file of a map of this face model is damaged.
+        InputError: a record names it, but the map is damaged or missing.
     """
     for path in IDENTITY_MAPS:
-        if os.path.isfile(path) and matches_face_model(read_record(path), model):
+        if matches_face_model(read_record(path), model):
             return read_identity_map(path, model)
     return None
 
@@ -81,8 +84,14 @@ def read_identity_map(path: str, model: FaceModel) -> IdentityMap:
     """Read the map of a face model.
 
     Raises:
-        InputError: the file is damaged, or of another shape.
+        InputError: the file is missing, damaged, or of another shape.
     """
+    if not os.path.isfile(path):
+        raise InputError(
+            "{}: missing; restore it, or remove {} to reconstruct without it".format(
+                path, os.path.basename(record_path(path))
+            )
+        )
     arrays = read_npz(path, IdentityMap._fields)
     count = model.identity_count
     parameters = count + model.expression_count + 6
@@ -113,4 +122,4 @@ def write_identity_map(
     arrays = {name: part.astype(np.float32) for name, part in identity_map._asdict().items()}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
-    write_json(path + RECORD_SUFFIX, dict(notes, face_model=describe_face_model(model)))
+    write_json(record_path(path), dict(notes, face_model=describe_face_model(model)))

@@ -188,6 +188,7 @@ class Objective:
         """
         weights = losses.landmark_weights()
         attention = np.stack([o.attend(_ATTENTION_FLOOR) for o in observations])
+        centers, identity_weights = zip(*(self._identity_prior(o) for o in observations))
         feed: Dict[Tensor, Any] = {
             self._photo: np.stack([o.crop[..., ::-1] for o in observations]).astype(np.float32),
             self._attention: attention[..., np.newaxis],
@@ -200,21 +201,22 @@ class Objective:
                 [np.zeros((5, 2)) if o.five_points is None else o.five_points for o in observations]
             ),
             self._uncertainty: np.array([_uncertainty(o) for o in observations]),
-            self._expected_identity: np.stack([self._expectation(o) for o in observations]),
-            self._identity_weight: np.array(
-                [_EXPECTED_WEIGHT if _is_expected(o) else 1.0 for o in observations]
-            ),
+            self._expected_identity: np.stack(centers),
+            self._identity_weight: np.array(identity_weights),
         }
         if self._features is not None:
             feed[self._features] = self._run(self._photo_features, feed)
         return feed
 
-    def _expectation(self, observation: FaceObservation) -> np.ndarray:
-        """Return the center of the prior of identity, [identities]: the mean or expected face."""
-        if _is_expected(observation):
-            assert observation.fit is not None
-            return observation.fit.identity
-        return np.zeros(self._identity_count)
+    def _identity_prior(self, observation: FaceObservation) -> Tuple[np.ndarray, float]:
+        """Return center [identities] and weight of the prior of identity.
+
+        The center is the mean face, or the expected one of a photo whose points tell of it.
+        """
+        fit = observation.fit
+        if fit is None or not fit.is_expected:
+            return np.zeros(self._identity_count), 1.0
+        return fit.identity, _EXPECTED_WEIGHT
 
 
 class PhotoObjective:
@@ -313,11 +315,6 @@ class SeparatePhotos:
                 return np.linalg.solve(held, (gradient * free)[..., np.newaxis])[..., 0]
 
         return solve
-
-
-def _is_expected(observation: FaceObservation) -> bool:
-    """Return whether the prior of identity is centered at the face that the points tell of."""
-    return observation.fit is not None and observation.fit.is_expected
 
 
 def _correspondence(observation: FaceObservation) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import List, NamedTuple, Optional, Sequence
 import numpy as np
 from tqdm import tqdm
 
+from alignment.landmark_network import LANDMARK_NETWORK
 from dataset.processed_faces import find_faces, read_coefficients, read_face
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes, split_coefficients
@@ -21,7 +22,6 @@ from face_model.model import FaceModel
 from fitting.face_locator import ModelFaceLocator
 from fitting.identity_map import (
     IDENTITY_MAPS,
-    IdentityMap,
     fit_parameters,
     learn_identity_map,
     write_identity_map,
@@ -82,7 +82,11 @@ def _look(folder: str, model: FaceModel, quiet: bool) -> _Looks:
         except InputError:
             continue
         if location.fit is None:
-            raise InputError("network/landmark68_detector.pb: remove it; the 478 points are needed")
+            raise InputError(
+                "{}: move it away; the map is of the 478 points that it replaces".format(
+                    LANDMARK_NETWORK
+                )
+            )
         parameters.append(fit_parameters(location.fit))
         rows.append(read_coefficients(folder, face.name, sum(sizes)))
     parts = split_coefficients(np.array(rows).reshape(-1, sum(sizes)), sizes)
@@ -98,7 +102,7 @@ def _print_errors(model: FaceModel, looks: _Looks) -> None:
     found = {
         "average of the others": np.tile(looks.identities[~tested].mean(axis=0), (len(fitted), 1)),
         "fit to points": fitted[:, : model.identity_count],
-        "expected identity": _expect(learned, fitted),
+        "expected identity": learned.expect(fitted),
     }
     within = looks.yaws[tested] <= _MAX_YAW
     print("distance of vertices, mm, of {} other faces".format(int(tested.sum())))  # noqa: T201
@@ -108,10 +112,6 @@ def _print_errors(model: FaceModel, looks: _Looks) -> None:
         distances = _front_distances(model, identities - looks.identities[tested])
         means = (distances[within].mean(), distances[~within].mean())
         print(head.format(name, *map("{:.2f}".format, means)))  # noqa: T201
-
-
-def _expect(identity_map: IdentityMap, parameters: np.ndarray) -> np.ndarray:
-    return identity_map.offset + parameters.dot(identity_map.matrix)
 
 
 def _front_distances(model: FaceModel, differences: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from fitting import identity_map
 from fitting.identity_map import (
     IdentityMap,
     find_identity_map,
+    fit_parameters,
     learn_identity_map,
     read_identity_map,
     write_identity_map,
@@ -45,7 +46,7 @@ def test_a_linear_relation_is_learned(random):
     parameters = 3 + random.standard_normal((3000, PARAMETERS)) * random.uniform(0.1, 2, PARAMETERS)
     matrix, offset = random.standard_normal((PARAMETERS, 80)), random.standard_normal(80)
     learned = learn_identity_map(parameters, parameters.dot(matrix) + offset)
-    expected = learned.expect(make_fit(parameters[0]))
+    expected = learned.expect(fit_parameters(make_fit(parameters[0])))
     # The ridge takes 100 of 3,100 parts of every effect.
     wanted = parameters[0].dot(matrix) + offset
     spread = np.std(parameters.dot(matrix), axis=0)
@@ -104,13 +105,15 @@ def test_a_written_map_is_found_for_its_model_only(model, folder, random):
     np.testing.assert_allclose(find_identity_map(model).offset, written.offset + 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("damage", ["cut", "shape", "nan", "integers", "missing"])
+@pytest.mark.parametrize("damage", ["cut", "shape", "nan", "integers", "missing", "lost"])
 def test_a_damaged_map_is_named(model, folder, random, damage):
     path, good = folder[0], random_map(random)
     write_identity_map(path, good, model)
     if damage == "cut":
         with open(path, "r+b") as file:
             file.truncate(1000)
+    elif damage == "lost":
+        os.remove(path)
     else:
         bad = {
             "shape": {"matrix": good.matrix[:, :79], "offset": good.offset},
