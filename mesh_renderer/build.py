@@ -50,13 +50,7 @@ _C_INTERFACE_SOURCES = (
     "paint/photograph.cc",
     "encode/png.cc",
 )
-_OPERATION_SOURCES = (
-    "rasterize/rasterize_triangles_op.cc",
-    "rasterize/interpolate_attributes_op.cc",
-    "decode/vertex_normals_op.cc",
-    "decode/posed_surface_op.cc",
-    "decode/linear_model_op.cc",
-)
+_OPERATION_SOURCES = ("operations.cc",)
 _GPU_OPERATION_SOURCES = (
     "rasterize/rasterize_triangles.cu",
     "rasterize/rasterize_triangles_gpu_op.cc",

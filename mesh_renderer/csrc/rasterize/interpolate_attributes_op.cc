@@ -68,7 +68,7 @@ d_barycentric_coordinates: [B, H, W, 3], 0 where the pixel is empty.
 )doc");
 
 // The core on TensorFlow's threads.
-struct CpuDevice {
+struct CpuInterpolation {
   static constexpr Memory kMemory = Memory::kHost;
 
   static Status Interpolate(OpKernelContext* context, const Geometry& geometry,
@@ -100,9 +100,9 @@ struct CpuDevice {
 };
 
 REGISTER_KERNEL_BUILDER(Name("MeshRendererInterpolateAttributes").Device(DEVICE_CPU),
-                        InterpolateAttributesOp<CpuDevice>);
+                        InterpolateAttributesOp<CpuInterpolation>);
 REGISTER_KERNEL_BUILDER(Name("MeshRendererInterpolateAttributesGrad").Device(DEVICE_CPU),
-                        InterpolateAttributesGradOp<CpuDevice>);
+                        InterpolateAttributesGradOp<CpuInterpolation>);
 
 }  // namespace
 }  // namespace mesh_renderer

@@ -103,7 +103,7 @@ d_clip_vertices: [B, N, 4]; the z column is 0, because visibility is held fixed.
 )doc");
 
 // The core on TensorFlow's threads.
-struct CpuDevice {
+struct CpuRasterizer {
   static constexpr Memory kMemory = Memory::kHost;
 
   static Status Rasterize(OpKernelContext* context, const Geometry& geometry, const uint8_t* layers,
@@ -141,9 +141,9 @@ struct CpuDevice {
 };
 
 REGISTER_KERNEL_BUILDER(Name("MeshRendererRasterizeTriangles").Device(DEVICE_CPU),
-                        RasterizeTrianglesOp<CpuDevice>);
+                        RasterizeTrianglesOp<CpuRasterizer>);
 REGISTER_KERNEL_BUILDER(Name("MeshRendererRasterizeTrianglesGrad").Device(DEVICE_CPU),
-                        RasterizeTrianglesGradOp<CpuDevice>);
+                        RasterizeTrianglesGradOp<CpuRasterizer>);
 
 }  // namespace
 }  // namespace mesh_renderer
