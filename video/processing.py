@@ -7,6 +7,7 @@ of each frame are kept, not its pixels, so memory hardly grows with the length o
 import itertools
 import os
 import time
+from concurrent import futures
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -125,12 +126,14 @@ class ClipProcessor:
             for one in found
         ]
 
-        # 3. files
+        # 3. files; the textures are baked while the overlay video is drawn
         paths = [os.path.join(folder, clip.name + ".mp4")]
         people = [one.person for one in found]
-        self._draw(clip, people, paths[0], report.done_count, work)
-        for one in found:
-            paths += self._write_person(one, clip, size, folder)
+        with futures.ThreadPoolExecutor(max_workers=1) as executor:
+            textures = executor.map(self._bake_texture, found)
+            self._draw(clip, people, paths[0], report.done_count, work)
+        for one, texture in zip(found, textures):
+            paths += self._write_person(one, texture, clip, size, folder)
         work.remove()
         seconds = time.monotonic() - start
         return ClipResult(people, report.done_count, len(report.skipped), seconds, paths)
@@ -230,8 +233,20 @@ class ClipProcessor:
             with open(temporary, "wb") as file:
                 write_mat(file, fields)
 
+    def _bake_texture(self, found: FoundPerson) -> np.ndarray:
+        """Return the texture [T, T, 3] uint8 RGB of a person."""
+        if self._uv_map is None:
+            self._uv_map = unwrap_uv(self._model)
+        frames = sorted(found.best, key=lambda one: one.face.alignment.trans_params[2])
+        return bake_person_texture(frames, self._model, self._uv_map, found.best[0].albedo)
+
     def _write_person(
-        self, found: FoundPerson, clip: Clip, size: Sequence[int], folder: str
+        self,
+        found: FoundPerson,
+        texture: np.ndarray,
+        clip: Clip,
+        size: Sequence[int],
+        folder: str,
     ) -> List[str]:
         """Write the tables and the animated mesh of a person; return their paths."""
         person, model = found.person, self._model
@@ -247,13 +262,10 @@ class ClipProcessor:
         write_atomically(stem + "_frames.json", trust)
 
         # 3. mesh at rest, its texture, and the animation
-        if self._uv_map is None:
-            self._uv_map = unwrap_uv(model)
         resting = found.best[0]._replace(
             coefficients=_resting_coefficients(found.best[0].coefficients, person),
             world_shape=_resting_shape(person, model),
         )
-        frames = sorted(found.best, key=lambda one: one.face.alignment.trans_params[2])
         rig = make_rig(resting, model)
         targets = tuple(target for target in rig.morph_targets if target[0] != REMAINDER)
         write_rig(
@@ -261,7 +273,7 @@ class ClipProcessor:
             rig._replace(morph_targets=targets),
             model.triangles,
             self._uv_map.coordinates,
-            bake_person_texture(frames, model, self._uv_map, found.best[0].albedo),
+            texture,
             person.name,
             make_animation(motion, target_weights(motion, targets, model), size),
         )

@@ -4,7 +4,7 @@ A face is detected where none is tracked, where it is lost, and at times; otherw
 the frame before give the square in which the landmark network looks next.
 """
 
-import functools
+from concurrent import futures
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -108,6 +108,13 @@ class _Pending(NamedTuple):
     alignment: Alignment
 
 
+class _Asked(NamedTuple):
+    """Faces at which the networks look."""
+
+    faces: List[_Pending]
+    answer: Callable[[], List[np.ndarray]]  # of the networks, once they have it
+
+
 class FaceTracker:
     """Tracks the largest face of each shot, or all faces.
 
@@ -137,6 +144,8 @@ class FaceTracker:
         self._active: List[Track] = []
         self._lost: List[Track] = []
         self._pending: List[_Pending] = []
+        self._asked: Optional[_Asked] = None
+        self._background = futures.ThreadPoolExecutor(max_workers=1)
         self._next_search = 0
         self._last_search = -np.inf
         self.tracks: List[Track] = []
@@ -177,6 +186,7 @@ class FaceTracker:
         """Return all tracks, after the last frame."""
         self._end(self._active + self._lost)
         self._active, self._lost = [], []
+        self._background.shutdown()
         return self.tracks
 
     def _end(self, tracks: List[Track]) -> None:
@@ -184,6 +194,7 @@ class FaceTracker:
         if not tracks:
             return
         self._look()
+        self._note()
         self.tracks += [track for track in tracks if len(track.sightings) >= _FEWEST_FRAMES]
 
     def _is_time_to_search(self, frame: Frame, is_tracking: bool) -> bool:
@@ -245,15 +256,27 @@ class FaceTracker:
             self._look()
 
     def _look(self) -> None:
-        """Ask the networks about the queued crops, and note their answers."""
+        """Ask the networks about the queued crops, in the background, after noting their answers
+        on the crops before."""
+        self._note()
         if not self._pending:
             return
-        pending, self._pending = self._pending, []
-        crops = np.stack([one.alignment.crop for one in pending])
-        answers = self._work.recall("look", functools.partial(self._ask_networks, crops))
-        points, noise, *predicted = answers
+        faces, self._pending = self._pending, []
+        crops = np.stack([one.alignment.crop for one in faces])
+        if self._work.is_replaying:  # an earlier run may know the answers
+            self._asked = _Asked(faces, lambda: self._ask_networks(crops))
+        else:
+            answers = self._background.submit(self._ask_networks, crops)
+            self._asked = _Asked(faces, answers.result)
+
+    def _note(self) -> None:
+        """Note the answers of the networks that were asked last."""
+        if self._asked is None:
+            return
+        asked, self._asked = self._asked, None
+        points, noise, *predicted = self._work.recall("look", asked.answer)
         rows: Any = predicted[0] if predicted else [None] * len(points)
-        for one, in_crop, deviation, row in zip(pending, points, noise, rows):
+        for one, in_crop, deviation, row in zip(asked.faces, points, noise, rows):
             one.track.sightings.append(
                 make_sighting(one.frame, one.dense, one.alignment, in_crop, deviation, row)
             )
