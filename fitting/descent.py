@@ -44,6 +44,7 @@ def minimize(
     steps: int,
     constrain: Optional[Callable[[np.ndarray], Any]] = None,
     progress: Optional[Callable[[int], Any]] = None,
+    watch: Optional[Callable[[np.ndarray], Any]] = None,
 ) -> Result:
     """Minimize functions of coefficients.
 
@@ -58,6 +59,7 @@ def minimize(
         steps: number of steps; each evaluates all functions once.
         constrain: changes coefficients in place to satisfy further constraints, or None.
         progress: callable taking the number of finished steps, or None.
+        watch: callable taking the coefficients [B, K] after each step, or None.
 
     Returns:
         A :class:`Result`, whose ``x`` is within the bounds.
@@ -93,6 +95,8 @@ def minimize(
         x = np.where(better[:, np.newaxis], moved, x)
         gradient = np.where(better[:, np.newaxis], slope, gradient)
         loss = np.where(better, trial, loss)
+        if watch:
+            watch(x)
         if progress:
             progress(step + 1)
     return Result(x, np.array(history))

@@ -28,7 +28,7 @@ from face_model.coefficients import (
     split_coefficients,
 )
 from face_model.model import FaceModel
-from fitting.descent import minimize
+from fitting.descent import Result, minimize
 from fitting.joint import (
     PHOTOS_AT_ONCE,
     OnePerson,
@@ -61,10 +61,11 @@ FIT_WEIGHTS = losses.LossWeights(albedo=0.3)
 
 
 class FitSettings(NamedTuple):
-    """Number of steps and weights of the losses."""
+    """Number of steps, weights of the losses, and the method of minimization."""
 
     steps: int = DEFAULT_STEPS  # of the photometric stage; 0 stops after the landmark fit
     weights: losses.LossWeights = FIT_WEIGHTS
+    method: Callable[..., Result] = minimize  # or a function with the same arguments
 
 
 class FitResult(NamedTuple):
@@ -114,7 +115,7 @@ class FaceFitter:
             A :class:`FitResult`.
         """
         if start is None and self.settings.steps:
-            start = self._start(observations, None)
+            start = self.choose_start(observations)
         elif start is None:
             start = self.fit_landmarks(observations)
         photos = PhotoObjective(self._build_objective(), self._decoder, observations)
@@ -167,7 +168,7 @@ class FaceFitter:
         # 1. the starts of the photos
         own = np.concatenate(
             [
-                self._start(
+                self.choose_start(
                     observations[i : i + PHOTOS_AT_ONCE],
                     None if predicted is None else predicted[i : i + PHOTOS_AT_ONCE],
                 )
@@ -185,16 +186,8 @@ class FaceFitter:
         starts = [np.clip(start, self._lower, self._upper) for start in starts]
         return min(starts, key=lambda start: person.losses(start, LAST_ROBUST_SCALE).sum())
 
-    def _start(
-        self, observations: Sequence[FaceObservation], predicted: Optional[np.ndarray]
-    ) -> np.ndarray:
-        """Return the initial coefficients of photos, each for itself, [B, 257]."""
-        if predicted is None:
-            return self._with_light_and_albedo(self.fit_landmarks(observations), observations)
-        return self.choose_start(observations, predicted)
-
     def choose_start(
-        self, observations: Sequence[FaceObservation], predicted: np.ndarray
+        self, observations: Sequence[FaceObservation], predicted: Optional[np.ndarray] = None
     ) -> np.ndarray:
         """Return the initial coefficients with the lowest loss for each face, [B, 257].
 
@@ -204,13 +197,16 @@ class FaceFitter:
 
         Args:
             observations: list of :class:`FaceObservation`.
-            predicted: [B, 257] coefficients predicted by a network.
+            predicted: [B, 257] coefficients predicted by a network; None leaves the landmark fit.
         """
+        # 1. candidates
+        fitted = self._with_light_and_albedo(self.fit_landmarks(observations), observations)
+        if predicted is None:
+            return fitted
         predicted = np.clip(predicted, self._lower, self._upper)
-        starts = [predicted] + [
-            self._with_light_and_albedo(start, observations)
-            for start in (predicted, self.fit_landmarks(observations))
-        ]
+        starts = [predicted, self._with_light_and_albedo(predicted, observations), fitted]
+
+        # 2. the best of them
         photos = PhotoObjective(self._build_objective(), self._decoder, observations)
         losses = np.array([photos.losses(start, LAST_ROBUST_SCALE) for start in starts])
         best = np.argmin(np.where(np.isfinite(losses), losses, np.inf), axis=0)
@@ -303,7 +299,7 @@ class FaceFitter:
         progress: Optional[Callable[[int], Any]],
     ) -> FitResult:
         """Minimize from start coefficients [B, 257], and return the result with its losses."""
-        found = minimize(
+        found = self.settings.method(
             problem,
             start,
             self._lower,
