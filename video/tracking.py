@@ -256,14 +256,14 @@ class FaceTracker:
             self._look()
 
     def _look(self) -> None:
-        """Ask the networks about the queued crops, in the background, after noting their answers
-        on the crops before."""
+        """Note the last answers of the networks, and ask them about the queued crops."""
         self._note()
         if not self._pending:
             return
         faces, self._pending = self._pending, []
         crops = np.stack([one.alignment.crop for one in faces])
-        if self._work.is_replaying:  # an earlier run may know the answers
+        # In the background, unless an earlier run may know the answers.
+        if self._work.is_replaying:
             self._asked = _Asked(faces, lambda: self._ask_networks(crops))
         else:
             answers = self._background.submit(self._ask_networks, crops)

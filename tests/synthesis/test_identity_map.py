@@ -1,5 +1,6 @@
 """The identity map of drawn people, by its command and as it is shipped."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -36,29 +37,37 @@ def folder(model, tmp_path_factory):
     return path
 
 
-def test_the_expected_person_is_closer_to_the_true_one(model, folder):
-    locators = [ModelFaceLocator(model, expect_identity=expect) for expect in (False, True)]
+@pytest.fixture(scope="module")
+def located(model, folder):
+    """The faces that are found, each with its place without an expected identity."""
+    locator = ModelFaceLocator(model, expect_identity=False)
+    places = []
+    for face in find_faces(folder).faces:
+        with contextlib.suppress(InputError):
+            places.append((face, locator.locate(read_face(face).image, "")[0]))
+    assert len(places) >= 24
+    return places
+
+
+def test_the_expected_person_is_closer_to_the_true_one(model, folder, located):
+    locator = ModelFaceLocator(model, expect_identity=True)
     basis = model.identity_basis.reshape(model.vertex_count, 3, -1)[model.front_vertices]
     errors = []
-    for face in find_faces(folder).faces:
-        try:
-            fitted, expected = (
-                locator.locate(read_face(face).image, "")[0] for locator in locators
-            )
-        except InputError:
-            continue
+    for face, fitted in located:
+        (expected,) = locator.locate(read_face(face).image, "")
         assert expected.fit.is_expected and not fitted.fit.is_expected
         # The points of the photo stay; the person changes.
         np.testing.assert_array_equal(expected.landmarks, fitted.landmarks)
         true = read_coefficients(folder, face.name, 257)[:80]
         moved = [basis.dot(place.fit.identity - true) for place in (fitted, expected)]
         errors.append([np.linalg.norm(m - m.mean(axis=0), axis=1).mean() for m in moved])
-    assert len(errors) >= 24
     before, after = np.mean(errors, axis=0)
     assert after < 0.95 * before
 
 
-def test_the_command_writes_a_map_of_its_model(model, folder, tmp_path, monkeypatch, capsys):
+def test_the_command_writes_a_map_of_its_model(
+    model, folder, located, tmp_path, monkeypatch, capsys
+):
     path = str(tmp_path / "made" / "identity_map.npz")
     arguments = [folder, "--output", path, "--face_model", "open", "--quiet"]
     with pytest.raises(InputError, match="draw at least 1000"):
@@ -72,16 +81,9 @@ def test_the_command_writes_a_map_of_its_model(model, folder, tmp_path, monkeypa
     assert "expected identity" in shown and "yaw to 45" in shown
 
     # It is the regression of all faces.
-    locator = ModelFaceLocator(model, expect_identity=False)
-    parameters, identities = [], []
-    for face in find_faces(folder).faces:
-        try:
-            (location,) = locator.locate(read_face(face).image, "")
-        except InputError:
-            continue
-        parameters.append(fit_parameters(location.fit))
-        identities.append(read_coefficients(folder, face.name, 257)[:80])
-    learned = learn_identity_map(np.array(parameters), np.array(identities, np.float64))
+    parameters = np.array([fit_parameters(place.fit) for _, place in located])
+    identities = [read_coefficients(folder, face.name, 257)[:80] for face, _ in located]
+    learned = learn_identity_map(parameters, np.array(identities, np.float64))
     written = read_identity_map(path, model)
     np.testing.assert_allclose(written.matrix, learned.matrix, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(written.offset, learned.offset, rtol=1e-3, atol=1e-5)
