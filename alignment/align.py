@@ -14,7 +14,7 @@ from typing import NamedTuple, Sequence, Tuple
 import numpy as np
 from PIL import Image
 
-from alignment.square import cut_affine
+from alignment.square import cut_affine, resize_box
 from geometry.camera import IMAGE_SIZE, flip_y
 from geometry.landmark_layout import STANDARD_POINTS_3D
 from geometry.rotation import picture_rotation
@@ -219,15 +219,13 @@ def paste_crop(photo: np.ndarray, overlay: np.ndarray, alignment: Alignment) -> 
 
     # 2. the overlay at their resolution
     zoom = np.array(overlay.shape[1::-1]) / IMAGE_SIZE / scale  # overlay pixels per photo pixel
-    patch = _resize_part(
-        Image.fromarray(overlay), (first - corner) * zoom, (last - corner) * zoom, last - first
-    )
+    low, high = (first - corner) * zoom, (last - corner) * zoom
+    patch = resize_box(overlay, low, high, last - first, Image.BICUBIC)
 
     # 3. both composited
     under = result[first[1] : last[1], first[0] : last[0]]
     below = Image.fromarray(np.ascontiguousarray(under)).convert("RGBA")
-    pasted = Image.alpha_composite(below, patch)
-    under[...] = np.asarray(pasted)[..., :3]
+    under[...] = np.asarray(Image.alpha_composite(below, Image.fromarray(patch)))[..., :3]
     return result
 
 
@@ -280,20 +278,11 @@ def _cut(photo: np.ndarray, box: CropBox) -> np.ndarray:
 
     # 2. that part, on black
     scale = np.divide(box.photo_size, box.resized_size)
-    part = _resize_part(Image.fromarray(photo), first * scale, last * scale, last - first)
+    part = resize_box(photo, first * scale, last * scale, last - first, Image.BICUBIC)
     crop = np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
     (left, top), (right, bottom) = first - corner, last - corner
-    crop[top:bottom, left:right] = np.asarray(part)
+    crop[top:bottom, left:right] = part
     return crop
-
-
-def _resize_part(
-    image: Image.Image, first: np.ndarray, last: np.ndarray, size: np.ndarray
-) -> Image.Image:
-    """Resize the box from ``first`` to ``last`` (x, y in pixel corners) of an image to ``size``."""
-    first = np.clip(first, 0, image.size)  # rounding must not leave the image by an ulp
-    last = np.clip(last, 0, image.size)
-    return image.resize(tuple(int(n) for n in size), Image.BICUBIC, box=tuple(first) + tuple(last))
 
 
 def _published_five_points(five_points: np.ndarray, trans_params: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from alignment.align import paste_crop
+from alignment.square import resize_box
 from face_model.model import FaceModel
 from geometry.camera import IMAGE_SIZE
 from mesh.morph_targets import upright_shape
@@ -309,7 +310,7 @@ def cut_around_face(face: LocatedFace, picture: np.ndarray, tile: int = _TILE) -
     Returns:
         [tile, tile, 3] uint8 RGB.
     """
-    # 1. the square in pixel corners, moved into the picture
+    # The square in pixel corners, moved into the picture.
     low, high = -0.5, IMAGE_SIZE - 0.5
     corners = np.array([[low, low], [high, low], [low, high], [high, high]])
     corners = face.alignment.to_photo(corners) + 0.5
@@ -317,10 +318,7 @@ def cut_around_face(face: LocatedFace, picture: np.ndarray, tile: int = _TILE) -
     side = min(_SURROUNDINGS * np.ptp(corners, axis=0).max(), size.min())
     first = np.clip(corners.mean(axis=0) - side / 2, 0, size - side)
 
-    # 2. its pixels, resized
-    box = tuple(first) + tuple(first + side)
-    image = Image.fromarray(picture)
-    return np.asarray(image.resize((tile, tile), Image.LANCZOS, box=box))
+    return resize_box(picture, first, first + side, np.array([tile, tile]), Image.LANCZOS)
 
 
 def _data_url(picture: np.ndarray) -> str:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from alignment.align import align, paste_crop, upright_angle
-from alignment.square import Square, cut_affine
+from alignment.square import Square, cut_affine, resize_box
 from geometry.landmark_layout import STANDARD_POINTS_3D
 
 
@@ -85,3 +85,15 @@ def test_a_leaning_face_is_cut_out_upright(degrees):
 def test_a_face_that_leans_a_little_is_cut_out_as_published():
     points = STANDARD_POINTS_3D[:, :2] * [120, -120] + 200
     assert upright_angle(points) == 0
+
+
+@pytest.mark.parametrize("resample", [Image.BICUBIC, Image.LANCZOS])
+@pytest.mark.parametrize("size", [(30, 20), (200, 310)])
+def test_a_resized_box_is_that_of_the_whole_photo(resample, size):
+    photo = np.random.RandomState(2).randint(0, 256, (140, 170, 3)).astype(np.uint8)
+    first, last = np.array([31.3, 40.7]), np.array([129.9, 138.2])
+    box = tuple(first) + tuple(last)
+    wanted = np.asarray(Image.fromarray(photo).resize(size, resample, box=box)).astype(int)
+    found = resize_box(photo, first, last, np.array(size), resample)
+    difference = np.abs(found - wanted)
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.01
