@@ -152,12 +152,8 @@ def draw_face(face: Face, model: FaceModel, image_size: int = IMAGE_SIZE) -> Dra
     Returns:
         A :class:`Drawing`.
     """
-    # A constant fourth attribute becomes the alpha channel without another pass over the pixels.
-    opaque = tf.fill(tf.concat([tf.shape(face.colors)[:2], [1]], axis=0), 255.0)
-    attributes = tf.concat([face.colors, opaque], axis=2)
-    rendering = _render(face.world_shape, attributes, model, image_size)
-    picture = tf.cast(tf.round(tf.clip_by_value(rendering.image, 0.0, 255.0)), tf.uint8)
-    return Drawing(picture, rendering.front_mask[..., 0] > 0)
+    rendering = _render(face.world_shape, _opaque(face.colors), model, image_size)
+    return Drawing(_as_bytes(rendering.image), rendering.front_mask[..., 0] > 0)
 
 
 def _draw_windows(face: Face, model: FaceModel, windows: Tensor, size: Tuple[int, int]) -> Tensor:
@@ -174,16 +170,28 @@ def _draw_windows(face: Face, model: FaceModel, windows: Tensor, size: Tuple[int
     x = x * (IMAGE_SIZE / width) + w * ((IMAGE_SIZE - 2 * left) / width - 1)
     y = y * (IMAGE_SIZE / height) + w * (1 - (IMAGE_SIZE - 2 * top) / height)
 
-    # 2. colors and opacity
-    attributes = tf.concat([face.colors, tf.fill(tf.shape(face.colors[..., :1]), 255.0)], axis=2)
+    # 2. the picture
     rendering = render_clip_space(
         tf.stack([x, y, z, w], axis=2),
-        attributes,
+        _opaque(face.colors),
         model.triangles,
         image_width=size[1],
         image_height=size[0],
     )
-    return tf.cast(tf.round(tf.clip_by_value(rendering.image, 0.0, 255.0)), tf.uint8)
+    return _as_bytes(rendering.image)
+
+
+def _opaque(colors: Tensor) -> Tensor:
+    """Return colors [B, N, 3] with a constant fourth attribute.
+
+    It becomes the alpha channel without another pass over the pixels.
+    """
+    return tf.concat([colors, tf.fill(tf.shape(colors[..., :1]), 255.0)], axis=2)
+
+
+def _as_bytes(image: Tensor) -> Tensor:
+    """Return an image of gray levels, not clipped, as uint8."""
+    return tf.cast(tf.round(tf.clip_by_value(image, 0.0, 255.0)), tf.uint8)
 
 
 def _render(world_shape: Tensor, attributes: Tensor, model: FaceModel, image_size: int) -> Tensor:

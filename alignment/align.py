@@ -222,10 +222,7 @@ def paste_crop(photo: np.ndarray, overlay: np.ndarray, alignment: Alignment) -> 
     low, high = (first - corner) * zoom, (last - corner) * zoom
     patch = resize_box(overlay, low, high, last - first, Image.BICUBIC)
 
-    # 3. both composited
-    under = result[first[1] : last[1], first[0] : last[0]]
-    below = Image.fromarray(np.ascontiguousarray(under)).convert("RGBA")
-    under[...] = np.asarray(Image.alpha_composite(below, Image.fromarray(patch)))[..., :3]
+    _lay_over(result[first[1] : last[1], first[0] : last[0]], patch)
     return result
 
 
@@ -248,11 +245,14 @@ def _paste_turned(photo: np.ndarray, overlay: np.ndarray, matrix: np.ndarray) ->
     offset = (inverse.dot(first - matrix[:, 2]) + 0.5) * zoom - 0.5
     patch = cut_affine(overlay, np.hstack([to_overlay, offset[:, np.newaxis]]), last - first)
 
-    # 3. both composited
-    under = result[first[1] : last[1], first[0] : last[0]]
-    below = Image.fromarray(np.ascontiguousarray(under)).convert("RGBA")
-    under[...] = np.asarray(Image.alpha_composite(below, Image.fromarray(patch)))[..., :3]
+    _lay_over(result[first[1] : last[1], first[0] : last[0]], patch)
     return result
+
+
+def _lay_over(picture: np.ndarray, patch: np.ndarray) -> None:
+    """Lay a patch [h, w, 4] uint8 RGBA over a picture [h, w, 3] uint8 RGB, which is changed."""
+    below = Image.fromarray(np.ascontiguousarray(picture)).convert("RGBA")
+    picture[...] = np.asarray(Image.alpha_composite(below, Image.fromarray(patch)))[..., :3]
 
 
 def _turn(points: np.ndarray, size: Sequence[int], degrees: float) -> np.ndarray:
