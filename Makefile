@@ -55,7 +55,10 @@ help:
 
 # The parts of setup are made at once, everything else in its order.
 setup:
-	@$(MAKE) --no-print-directory --jobs=2 AT_ONCE=yes op face-model face-networks
+	@$(MAKE) --no-print-directory --jobs=2 AT_ONCE=yes setup-parts
+
+.PHONY: setup-parts
+setup-parts: op face-model face-networks
 
 ifndef AT_ONCE
 .NOTPARALLEL:
