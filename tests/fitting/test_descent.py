@@ -58,6 +58,16 @@ def test_the_minimum_within_bounds_is_found():
     assert np.all(found.history[-1] < found.history[0])
 
 
+def test_curvature_is_renewed_where_the_steps_have_come():
+    problem, asked, path = Quadratics(2), [], [np.zeros((2, SIZE))]
+    curvature = problem.curvature
+    problem.curvature = lambda x: asked.append(x) or curvature(x)
+    run(problem, 2, watch=path.append)
+    assert len(path) == 31 and len(asked) == 3
+    for x, place in zip(asked, path[::12]):
+        np.testing.assert_array_equal(x, place)
+
+
 def test_problems_side_by_side_do_not_touch_each_other():
     together, alone = Quadratics(3), Quadratics(3)
     for name in ("factors", "targets", "matrices", "spoilt"):
