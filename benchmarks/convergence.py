@@ -14,7 +14,6 @@ afterwards. The photos are faces drawn by the synthesis, each of another person,
 
 import argparse
 import functools
-import json
 import os
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -24,6 +23,7 @@ import numpy as np
 from benchmarks.adam import ADAM_REFINING_STEPS, ADAM_STEPS, Adam
 from benchmarks.curves import write_figure
 from benchmarks.measuring import describe_machine
+from benchmarks.network_start import find_network, locate_faces
 from benchmarks.sets import draw_people
 from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
@@ -32,14 +32,12 @@ from fitting.descent import Result, minimize
 from fitting.objective import FaceObservation, Objective, PhotoObjective
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
 from fitting.robustness import LAST_ROBUST_SCALE
-from reconstruction.network_choice import NetworkChoice, find_shipped_network
-from reconstruction.pipeline import FacePipeline, make_observation
+from reconstruction.pipeline import make_observation
 from reconstruction.regressor import CoefficientRegressor
 from utils.arguments import positive_int, seed
-from utils.atomic import atomic_path
-from utils.errors import InputError, run_main
+from utils.errors import run_main
+from utils.json_files import write_json
 from utils.paths import RESULT_DIR
-from utils.photos import find_photos
 
 QUASI_NEWTON, ADAM = "quasi-Newton", "Adam"
 LANDMARKS, NETWORK = "landmarks", "network"
@@ -348,11 +346,7 @@ def _observe(arguments: argparse.Namespace, model: FaceModel) -> List[FaceObserv
     if arguments.input is None:
         people = draw_people(model, arguments.faces, 1, arguments.seed, _MAX_YAW)
         return [photo for _, photos in people for photo in photos]
-    locator = FacePipeline(model, NetworkChoice("fit", steps=0))
-    photos = find_photos(arguments.input)
-    if not photos:
-        raise InputError("{} holds no photo; give another folder".format(arguments.input))
-    return [make_observation(locator.locate(photo)[0]) for photo in photos]
+    return [make_observation(face) for face in locate_faces(arguments.input, model)]
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -360,13 +354,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     # 1. photos and predictions
     arguments = parse_arguments(argv)
     model = load_face_model(arguments.face_model)
-    path = arguments.network or find_shipped_network(model)
-    if path is None:
-        raise InputError(
-            "there is no bundled network for the face model {}; give one as --network".format(
-                model.name
-            )
-        )
+    path = find_network(arguments.network, model)
     observations = _observe(arguments, model)
     predicted = CoefficientRegressor(path, model).predict([photo.crop for photo in observations])
 
@@ -377,8 +365,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     os.makedirs(arguments.output, exist_ok=True)
     draw(measurement.curves, os.path.join(arguments.output, "convergence.png"))
     if arguments.json:
-        with atomic_path(arguments.json) as temporary, open(temporary, "w") as file:
-            json.dump(summary, file, indent=1)
+        write_json(arguments.json, summary)
     return 0
 
 

@@ -18,7 +18,9 @@ import numpy as np
 from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.coefficients import coefficient_sizes
+from face_model.model import FaceModel
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
+from reconstruction.face import LocatedFace
 from reconstruction.look_ahead import iterate_batches
 from reconstruction.network_choice import NetworkChoice, find_shipped_network
 from reconstruction.pipeline import FacePipeline, make_observation
@@ -53,19 +55,41 @@ def parse_arguments(argv: Optional[List[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[List[str]] = None) -> int:
-    """Fit and print."""
-    arguments = parse_arguments(argv)
-    model = load_face_model(arguments.face_model)
-    path = arguments.network or find_shipped_network(model)
+def find_network(path: Optional[str], model: FaceModel) -> str:
+    """Return the path of a network: the named one, or the one that is bundled.
+
+    Raises:
+        InputError: none is named, and none is bundled for the face model.
+    """
+    path = path or find_shipped_network(model)
     if path is None:
         raise InputError(
             "there is no bundled network for the face model {}; give one as --network".format(
                 model.name
             )
         )
+    return path
+
+
+def locate_faces(folder: str, model: FaceModel) -> List[LocatedFace]:
+    """Return the largest face of each photo of a folder.
+
+    Raises:
+        InputError: there is no photo, or no face in one of them.
+    """
+    photos = find_photos(folder)
+    if not photos:
+        raise InputError("{} holds no photo; give another folder".format(folder))
     locator = FacePipeline(model, NetworkChoice("fit", steps=0))
-    faces = [locator.locate(photo)[0] for photo in find_photos(arguments.photos)]
+    return [locator.locate(photo)[0] for photo in photos]
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Fit and print."""
+    arguments = parse_arguments(argv)
+    model = load_face_model(arguments.face_model)
+    path = find_network(arguments.network, model)
+    faces = locate_faces(arguments.photos, model)
     network = CoefficientRegressor(path, model)
     graph = FaceDecoder(model)
     rows = []
