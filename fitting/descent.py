@@ -12,7 +12,7 @@ import numpy as np
 
 _MEMORY = 8  # last steps that are remembered
 # Steps with one matrix of curvature. Remembered steps stay: without them, flat directions of the
-# shape start anew, and faces of known shape come out .1 mm worse, at a lower loss.
+# shape start anew, and faces of known shape come out worse, at a lower loss.
 _ROUND = 12
 # A step is too long if the loss rises faster at its end than it falls at its start; the next one is
 # shorter. After a good step they grow.
