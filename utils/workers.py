@@ -9,7 +9,7 @@ import queue
 import signal
 import threading
 from concurrent import futures
-from typing import Any, Callable, ContextManager, Deque, Iterable, Iterator, TypeVar
+from typing import Any, Callable, ContextManager, Deque, Iterable, Iterator, List, TypeVar
 
 import threadpoolctl
 
@@ -136,10 +136,30 @@ def one_blas_thread() -> ContextManager[Any]:
     return _ONE_BLAS_THREAD
 
 
+class _LoadedLibraries(threadpoolctl.ThreadpoolController):
+    """The linear algebra of this process, found while other threads import modules.
+
+    threadpoolctl itself asks ``dl_iterate_phdr``, which holds the C library's lock of all loaded
+    libraries while it calls back into Python. A thread that imports a compiled module at that
+    moment holds Python's own lock (GIL) and waits for the other one: neither would ever go on.
+    """
+
+    def _find_libraries_with_dl_iterate_phdr(self) -> None:
+        for path in _mapped_files():
+            self._make_controller_from_path(path)
+
+
+def _mapped_files() -> List[str]:
+    """Return the files that this process has mapped into its memory, libraries among them."""
+    with open("/proc/self/maps", errors="surrogateescape") as file:
+        fields = [line.rstrip("\n").split(None, 5) for line in file]
+    return sorted({line[5] for line in fields if len(line) == 6 and line[5].startswith("/")})
+
+
 @functools.lru_cache(maxsize=None)
 def _blas_libraries() -> threadpoolctl.ThreadpoolController:
     """Find the BLAS libraries of numpy and scipy once; the search takes some milliseconds."""
-    return threadpoolctl.ThreadpoolController()
+    return _LoadedLibraries()
 
 
 def map_in_threads(

@@ -13,6 +13,8 @@ from face_model import load_face_model
 from fitting import landmarks as landmark_fitting
 from fitting import lighting as light_fitting
 from tests.paths import TOY_MODEL
+from utils import workers
+from utils.paths import REPO_ROOT
 from utils.workers import one_blas_thread, single_threaded_children
 
 
@@ -38,6 +40,45 @@ def test_one_thread_within_and_as_before_after():
         assert set(threads()) == {1}
         np.linalg.svd(np.eye(200))
     assert set(threads()) == {2}
+
+
+SEARCHES_BESIDE_IMPORTS = """
+import importlib, sys, threading
+from utils import workers
+
+stop = threading.Event()
+
+def search():
+    while not stop.is_set():
+        workers._blas_libraries.cache_clear()
+        workers._blas_libraries()
+
+thread = threading.Thread(target=search, daemon=True)
+thread.start()
+for name in ("linalg", "ndimage", "spatial", "interpolate", "optimize", "stats", "signal"):
+    importlib.import_module("scipy." + name)
+stop.set()
+thread.join()
+print(sorted(library.filepath for library in workers._blas_libraries().lib_controllers))
+"""
+
+
+def test_libraries_are_found_while_another_thread_imports_modules():
+    """Both need the lock of loaded libraries and Python's: whoever waited would wait for ever."""
+    found = subprocess.run(
+        [sys.executable, "-c", SEARCHES_BESIDE_IMPORTS],
+        cwd=REPO_ROOT,
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=120,
+        check=True,
+    )
+    assert found.stdout.count("blas") >= 1
+
+
+def test_the_same_libraries_are_found_as_by_threadpoolctl():
+    ours = workers._LoadedLibraries().info()
+    assert sorted(map(str, ours)) == sorted(map(str, threadpoolctl.threadpool_info()))
 
 
 def test_one_thread_until_the_last_thread_leaves():
