@@ -15,29 +15,34 @@ afterwards. The photos are faces drawn by the synthesis, each of another person,
 import argparse
 import functools
 import os
+import tempfile
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
+from alignment.skin import skin_mask
 from benchmarks.adam import ADAM_REFINING_STEPS, ADAM_STEPS, Adam
 from benchmarks.curves import write_figure
 from benchmarks.measuring import describe_machine
 from benchmarks.network_start import find_network, locate_faces
-from benchmarks.sets import draw_people
+from dataset.processed_faces import find_faces, read_face
 from face_decoder import FaceDecoder
 from face_model import FACE_MODEL_HELP, load_face_model
 from face_model.model import FaceModel
 from fitting.descent import Result, minimize
+from fitting.landmarks import LANDMARK_NOISE
 from fitting.objective import FaceObservation, Objective, PhotoObjective
 from fitting.photometric import DEFAULT_STEPS, REFINING_STEPS, FaceFitter, FitSettings
 from fitting.robustness import LAST_ROBUST_SCALE
 from reconstruction.pipeline import make_observation
 from reconstruction.regressor import CoefficientRegressor
+from synthesis.dataset import DatasetOptions, SyntheticDataset
 from utils.arguments import positive_int, seed
 from utils.errors import run_main
 from utils.json_files import write_json
 from utils.paths import RESULT_DIR
+from utils.report import Report
 
 QUASI_NEWTON, ADAM = "quasi-Newton", "Adam"
 LANDMARKS, NETWORK = "landmarks", "network"
@@ -341,11 +346,34 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def draw_photos(model: FaceModel, count: int, seed: int) -> List[FaceObservation]:
+    """Draw photos by the synthesis: crops, and landmarks with the noise of a good detector.
+
+    Args:
+        model: face model.
+        count: number of faces.
+        seed: seed of the random numbers.
+    """
+    random = np.random.RandomState(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Report(0, "face", "made", quiet=True)
+        options = DatasetOptions(seed=seed, max_yaw=_MAX_YAW)
+        SyntheticDataset(folder, model, options).generate(count, 2, report)
+        report.close()
+        photos = []
+        for face in find_faces(folder).faces:
+            sample = read_face(face)
+            noise = random.normal(0, LANDMARK_NOISE, sample.landmarks.shape)
+            attention = skin_mask(sample.image).astype(np.float32) / 255
+            landmarks, confidence = sample.landmarks + noise, np.ones(len(noise))
+            photos.append(FaceObservation(sample.image, attention, landmarks, confidence))
+    return photos
+
+
 def _observe(arguments: argparse.Namespace, model: FaceModel) -> List[FaceObservation]:
     """Return the photos."""
     if arguments.input is None:
-        people = draw_people(model, arguments.faces, 1, arguments.seed, _MAX_YAW)
-        return [photo for _, photos in people for photo in photos]
+        return draw_photos(model, arguments.faces, arguments.seed)
     return [make_observation(face) for face in locate_faces(arguments.input, model)]
 
 

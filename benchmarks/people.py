@@ -321,6 +321,7 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_people_flags(parser)
+    parser.add_argument("--views", type=positive_int, default=1, help="photos of each, up to 8")
     parser.add_argument("--steps", type=non_negative_int, help="photometric steps of fitting")
     parser.add_argument(
         "--stages", action="store_true", help="also measure variants of the default"
@@ -332,7 +333,7 @@ def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
 
 
 def add_people_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the flags that choose the people and their photos."""
+    """Add the flags that choose the people, and how they are photographed."""
     parser.add_argument(
         "--faces",
         default="",
@@ -341,7 +342,6 @@ def add_people_flags(parser: argparse.ArgumentParser) -> None:
         "people, deformed outside of its span",
     )
     parser.add_argument("--count", type=positive_int, default=200, help="number of people")
-    parser.add_argument("--views", type=positive_int, default=1, help="photos of each, up to 8")
     parser.add_argument("--seed", type=non_negative_int, default=0, help="seed of the people")
     parser.add_argument(
         "--max_yaw", type=float, default=60.0, help="largest yaw to either side, degrees"
@@ -355,10 +355,10 @@ def add_people_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--face_model", help=FACE_MODEL_HELP)
 
 
-def people_options(arguments: argparse.Namespace) -> PeopleOptions:
-    """Return the options that parsed flags describe."""
+def people_options(arguments: argparse.Namespace, views: int) -> PeopleOptions:
+    """Return the options that parsed flags describe, for a number of photos of each person."""
     return PeopleOptions(
-        arguments.count, arguments.views, arguments.seed, arguments.max_yaw, arguments.distance
+        arguments.count, views, arguments.seed, arguments.max_yaw, arguments.distance
     )
 
 
@@ -369,7 +369,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     with one_blas_thread():
         population = load_population(arguments.faces, model)
     reconstructor = Reconstructor(model, arguments.steps, arguments.stages)
-    options = people_options(arguments)
+    options = people_options(arguments, arguments.views)
     report = Report(options.count * options.views, "photo", "measured", arguments.quiet)
     with tempfile.TemporaryDirectory() as folder:
         photos = PeoplePainter(population, options).paint(folder)

@@ -1,181 +1,217 @@
-"""Accuracy of the shape of people of known shape, from one and from several photos.
+"""Shape of people from outside the face model, from one and from several photos of each.
 
-    python -m benchmarks.sets [--people 12] [--photos 1 2 4 8]
+    python -m benchmarks.sets [--faces ict_face.npz] [--count 16] [--photos 1 2 4 8] [--json FILE]
 
-People are drawn by the synthesis: each photo of a person has its own pose, expression, light, hair,
-occluders and degradation. A photo is given by its crop and by its landmarks with the noise of a
-good detector. Printed for each number of photos: the mean distance of the face without expression
-from the true one after rigid alignment, as a share of the mean face's, for the plain average of the
-network's identities, for C-Net's average, and for the joint fit. The model's own limit is 0 here,
-because the people are of the model.
+People and photos are those of ``benchmarks.people``; faces are detected. The photos of a person are
+divided into sets of one, of two and so on, so that all of them count in each row. Printed is the
+distance from the neutral scan to the neutral reconstruction (median over the face region, mean over
+the sets, rigid alignment) as a share of the mean face's: of the plain average of the network's
+identities, of C-Net's average, and of the joint fit. The way is that from the fit to one photo to
+the limit, our model fitted to the scan itself.
 """
 
 import argparse
+import itertools
 import json
 import tempfile
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from alignment.skin import skin_mask
-from dataset.processed_faces import find_faces, read_coefficients, read_face
-from face_decoder import FaceDecoder
-from face_model import FACE_MODEL_HELP, load_face_model
-from face_model.coefficients import coefficient_sizes
+from benchmarks.people import ScanMeasure, add_people_flags, people_options
+from benchmarks.people_models import load_population
+from benchmarks.people_photos import PeoplePainter, PersonPhoto
+from face_model import load_face_model
 from face_model.model import FaceModel
-from fitting.joint import share_mean
-from fitting.landmarks import LANDMARK_NOISE
-from fitting.objective import FaceObservation
-from fitting.photometric import REFINING_STEPS, FaceFitter, FitSettings
-from geometry.camera import MILLIMETERS_PER_DM
-from geometry.similarity import fit_similarity
-from reconstruction.network_choice import SHIPPED_NETWORK
-from reconstruction.regressor import CoefficientRegressor, find_shipped_c_net
-from synthesis.dataset import DatasetOptions, SyntheticDataset
-from utils.arguments import positive_int
+from reconstruction.face import LocatedFace
+from reconstruction.network_choice import NetworkRequest, choose_networks
+from reconstruction.pipeline import FacePipeline
+from utils.arguments import non_negative_int, positive_int
 from utils.atomic import atomic_path
-from utils.errors import run_main
+from utils.errors import InputError, run_main
 from utils.report import Report
+from utils.workers import one_blas_thread
 
-METHODS = ("plain average", "C-Net", "joint fit")
-
-
-def draw_people(model: FaceModel, people: int, photos: int, seed: int, max_yaw: float) -> List[Any]:
-    """Draw people.
-
-    Args:
-        model: face model.
-        people: number of people.
-        photos: photos of each.
-        seed: seed of the random numbers.
-        max_yaw: degrees.
-
-    Returns:
-        For each person: true coefficients [photos, 257], and the observations of the photos.
-    """
-    random = np.random.RandomState(seed)
-    options = DatasetOptions(seed=seed, max_yaw=max_yaw, photos_per_person=photos)
-    with tempfile.TemporaryDirectory() as folder:
-        report = Report(0, "face", "made", quiet=True)
-        SyntheticDataset(folder, model, options).generate(people * photos, 2, report)
-        report.close()
-        count = sum(coefficient_sizes(model))
-        drawn = []
-        for face in find_faces(folder).faces:
-            sample = read_face(face)
-            noise = random.normal(0, LANDMARK_NOISE, sample.landmarks.shape)
-            observation = FaceObservation(
-                sample.image,
-                skin_mask(sample.image).astype(np.float32) / 255,
-                sample.landmarks + noise,
-                np.ones(len(noise)),
-            )
-            drawn.append((read_coefficients(folder, face.name, count), observation))
-    sets = [drawn[i : i + photos] for i in range(0, len(drawn), photos)]
-    return [(np.stack([c for c, _ in one]), [o for _, o in one]) for one in sets]
+MEAN_FACE, LIMIT = "mean face", "limit"
+AVERAGE, C_NET, JOINT = METHODS = ("plain average", "C-Net", "joint fit")
 
 
-class Measurement:
-    """Measures the three methods on sets of photos.
+class Measured(NamedTuple):
+    """The distances of a person, reconstructed from a set of photos, mm, rigid alignment."""
+
+    person: int
+    photos: int
+    distances: Dict[str, float]  # of the methods, the mean face and the limit
+
+
+class Reconstructor:
+    """Reconstructs people from sets of photos by each method.
 
     Args:
-        model: face model.
-        steps: photometric steps of the joint fit; 0 leaves it out.
+        model: our face model.
+        steps: photometric steps of a single photo; 0 leaves the joint fit out, None: the default.
         c_net: weights of C-Net; None for the shipped one.
     """
 
-    def __init__(self, model: FaceModel, steps: int, c_net: Optional[str]) -> None:
-        self._decoder = FaceDecoder(model)
-        self._model = model
-        self._fitter = FaceFitter(self._decoder, FitSettings(steps)) if steps else None
-        c_net = c_net or find_shipped_c_net(SHIPPED_NETWORK)
-        self._regressor = CoefficientRegressor(SHIPPED_NETWORK, model, c_net=c_net)
+    def __init__(
+        self, model: FaceModel, steps: Optional[int] = None, c_net: Optional[str] = None
+    ) -> None:
+        self._identities = model.identity_count
+        request = NetworkRequest("network", c_net=c_net)
+        self.network = FacePipeline(model, choose_networks(request, model))
+        self._fitting = None
+        if steps != 0:
+            request = NetworkRequest("both", steps, c_net=c_net)
+            self._fitting = FacePipeline(model, choose_networks(request, model))
 
-    def measure(self, truth: np.ndarray, photos: Sequence[FaceObservation]) -> Dict[str, float]:
-        """Return the distance of each method and of the mean face, mm.
-
-        Args:
-            truth: [257] coefficients of the person.
-            photos: the observations of the photos.
-        """
-        crops = [photo.crop for photo in photos]
-        predicted = self._regressor.predict(crops)
-        confidence = self._regressor.predict_confidence(crops)
-        found = {
-            "mean face": np.zeros_like(truth),
-            "plain average": share_mean(predicted, self._model)[0],
+    def reconstruct(self, faces: Sequence[LocatedFace]) -> Dict[str, np.ndarray]:
+        """Return method -> identity of the person of some faces, [identities]."""
+        average = self.network.find_person(faces, with_confidence=False)
+        weighted = self.network.find_person(faces)
+        found = {AVERAGE: average}
+        if weighted.confidence is not None:
+            found[C_NET] = weighted
+        if self._fitting is not None:
+            found[JOINT] = self._fitting.find_person(faces)
+        return {
+            method: person.coefficients[0, : self._identities] for method, person in found.items()
         }
-        if confidence is not None:
-            found["C-Net"] = share_mean(predicted, self._model, confidence)[0]
-        if self._fitter is not None:
-            start = self._fitter.choose_person_start(photos, predicted, confidence)
-            found["joint fit"] = self._fitter.fit_person(photos, start).coefficients[0]
-        true_shape = self._neutral(truth)
-        return {name: self._distance(self._neutral(one), true_shape) for name, one in found.items()}
 
-    def _neutral(self, coefficients: np.ndarray) -> np.ndarray:
-        basis = self._model.identity_basis
-        moved = basis.dot(coefficients[: self._model.identity_count])
-        return (self._model.mean_shape + moved.reshape(-1, 3)).astype(np.float64)
 
-    def _distance(self, shape: np.ndarray, true_shape: np.ndarray) -> float:
-        motion = fit_similarity(shape, true_shape, with_scale=False)
-        distances = np.linalg.norm(motion.apply(shape) - true_shape, axis=1)
-        return MILLIMETERS_PER_DM * float(distances.mean())
+def measure_sets(
+    reconstructor: Reconstructor,
+    measure: ScanMeasure,
+    photos: Iterator[PersonPhoto],
+    counts: Sequence[int],
+    report: Report,
+) -> List[Measured]:
+    """Reconstruct people from sets of their photos; a photo without a face is skipped.
+
+    Args:
+        reconstructor: the methods.
+        measure: the scans.
+        photos: photos of all people, person by person.
+        counts: sizes of the sets; photos that fill no set are left out.
+        report: counts the photos.
+    """
+    rows = []
+    for person, own in itertools.groupby(photos, lambda photo: photo.person):
+        faces, identity = _locate(reconstructor, own, report)
+        limits = measure.measure_limits(identity)
+        known = {name: limits[name][0] for name in (MEAN_FACE, LIMIT)}
+        for count in counts:
+            for begin in range(0, len(faces) - count + 1, count):
+                found = reconstructor.reconstruct(faces[begin : begin + count])
+                distances = {
+                    method: measure.measure(shape, identity)[0] for method, shape in found.items()
+                }
+                rows.append(Measured(person, count, dict(known, **distances)))
+    return rows
+
+
+def _locate(
+    reconstructor: Reconstructor, photos: Iterator[PersonPhoto], report: Report
+) -> Tuple[List[LocatedFace], np.ndarray]:
+    """Return the faces in the photos of a person, without pixels, and the true identity."""
+    faces = []
+    for photo in photos:
+        identity = photo.identity
+        try:
+            face = reconstructor.network.locate(photo.photo)[0]
+        except InputError as error:
+            report.skip(photo.photo.name, error)
+            continue
+        faces.append(face._replace(photo=np.zeros((0, 0, 3), np.uint8)))
+        report.step()
+    return faces, identity
+
+
+def describe(rows: Sequence[Measured]) -> str:
+    """Return the table of shares of the mean face's distance, one line a number of photos."""
+    mean_face, limit = (_mean(rows, name) for name in (MEAN_FACE, LIMIT))
+    lines = [
+        "share of the mean face's distance ({:.2f} mm); limit {:.1%}".format(
+            mean_face, limit / mean_face
+        ),
+        ("{:<8}{:>8}" + "{:>16}" * len(METHODS) + "{:>14}").format(
+            "photos", "sets", *METHODS, "of the way"
+        ),
+    ]
+    counts = sorted({row.photos for row in rows})
+    for count in counts:
+        own = [row for row in rows if row.photos == count]
+        shares = [
+            "{:.1%}".format(_mean(own, name) / _mean(own, MEAN_FACE))
+            if name in own[0].distances
+            else "-"
+            for name in METHODS
+        ]
+        line = ("{:<8}{:>8}" + "{:>16}" * len(METHODS)).format(count, len(own), *shares)
+        first = [row for row in rows if row.photos == counts[0]]
+        if JOINT in own[0].distances and count > counts[0]:
+            begin, end = _mean(first, JOINT), _mean(own, JOINT)
+            line += "{:>14.1%}".format((begin - end) / (begin - limit))
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _mean(rows: Sequence[Measured], name: str) -> float:
+    return float(np.mean([row.distances[name] for row in rows]))
 
 
 def parse_arguments(argv: Optional[List[str]]) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        prog="python -m benchmarks.sets",
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--people", type=positive_int, default=12, help="number of people")
+    add_people_flags(parser)
+    parser.set_defaults(count=16)
     parser.add_argument(
-        "--photos", type=positive_int, nargs="+", default=[1, 2, 4, 8], help="photos of a person"
+        "--photos", type=positive_int, nargs="+", default=[1, 2, 4, 8], help="sizes of the sets"
     )
     parser.add_argument(
-        "--steps", type=int, default=REFINING_STEPS, help="steps of the joint fit; 0: none"
+        "--steps", type=non_negative_int, help="steps of fitting a single photo; 0: no joint fit"
     )
-    parser.add_argument("--max_yaw", type=float, default=75.0, help="largest yaw, degrees")
     parser.add_argument("--c_net", metavar="PATH", help="C-Net; None: the shipped one")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random people")
-    parser.add_argument("--face_model", default=None, help=FACE_MODEL_HELP)
     parser.add_argument("--json", metavar="FILE", help="also write the figures of everybody there")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser.parse_args(argv)
 
 
-def main(argv: Optional[List[str]] = None) -> None:
-    """Measure and print."""
+def main(argv: Optional[List[str]] = None) -> int:
+    """Measure and print; return the exit status."""
     # 1. measurements
     arguments = parse_arguments(argv)
     model = load_face_model(arguments.face_model)
-    people = draw_people(
-        model, arguments.people, max(arguments.photos), arguments.seed, arguments.max_yaw
-    )
-    measurement = Measurement(model, arguments.steps, arguments.c_net)
-    rows = []
-    for truth, photos in people:
-        for count in sorted(set(arguments.photos)):
-            rows.append(dict(measurement.measure(truth[0], photos[:count]), photos=count))
+    with one_blas_thread():
+        population = load_population(arguments.faces, model)
+    reconstructor = Reconstructor(model, arguments.steps, arguments.c_net)
+    options = people_options(arguments, max(arguments.photos))
+    report = Report(options.count * options.views, "photo", "found", arguments.quiet)
+    with tempfile.TemporaryDirectory() as folder:
+        photos = PeoplePainter(population, options).paint(folder)
+        counts = sorted(set(arguments.photos))
+        measure = ScanMeasure(model, population)
+        rows = measure_sets(reconstructor, measure, photos, counts, report)
+    report.close()
 
     # 2. table
-    print("{} people of {}, yaw to {:g} degrees".format(len(people), model.name, arguments.max_yaw))
-    print("share of the mean face's distance ({:.2f} mm)".format(_mean(rows, "mean face")))
-    print(("{:<8}" + "{:>16}" * len(METHODS)).format("photos", *METHODS))
-    for count in sorted(set(arguments.photos)):
-        own = [row for row in rows if row["photos"] == count]
-        shares = [
-            "{:.1%}".format(_mean(own, name) / _mean(own, "mean face")) if name in own[0] else "-"
-            for name in METHODS
-        ]
-        print(("{:<8}" + "{:>16}" * len(METHODS)).format(count, *shares))
+    print(
+        "{} people of {}, yaw to {:g} degrees; {}".format(
+            options.count, population.name, options.max_yaw, model.name
+        )
+    )
+    print(report.summary())
+    if not rows:
+        return 1
+    print(describe(rows))
     if arguments.json:
+        figures: List[Dict[str, Any]] = [row._asdict() for row in rows]
         with atomic_path(arguments.json) as temporary, open(temporary, "w") as file:
-            json.dump(rows, file, indent=1)
-
-
-def _mean(rows: Sequence[Dict[str, float]], name: str) -> float:
-    return float(np.mean([row[name] for row in rows]))
+            json.dump(figures, file, indent=1)
+    return 0
 
 
 if __name__ == "__main__":

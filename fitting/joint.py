@@ -2,11 +2,14 @@
 
 Deng et al., "Accurate 3D Face Reconstruction with Weakly-Supervised Learning" (CVPRW 2019),
 section 4, aggregate the shapes of a person's photos; here all photos are fitted at once. Their
-losses add up, but the priors of identity and albedo count once. The photos pass through the graph
-in batches, whose gradients of the shared coefficients are added: memory does not grow with them.
+losses add up, but the priors of identity and albedo count once, and so do the landmarks: those of
+one person err alike in all photos, so that more of them tell no more of the shape. Then each photo
+gets pose, expression and light by its own landmarks, with the person held. The photos pass through
+the graph in batches, whose gradients of the shared coefficients are added: memory does not grow
+with them.
 """
 
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -21,14 +24,21 @@ PHOTOS_AT_ONCE = 8  # of one person that pass through the graph together
 _PERSON_PACE = 3
 
 
-def person_steps(steps: int, photos: int) -> int:
-    """Return the number of steps of fitting for photos of one person.
+class PersonSteps(NamedTuple):
+    """Numbers of steps of fitting for photos of one person."""
+
+    together: int  # of all photos
+    own: int  # of what each photo has for itself, with the person held
+
+
+def person_steps(steps: int, photos: int) -> PersonSteps:
+    """Return the numbers of steps of fitting for photos of one person.
 
     Args:
         steps: those of a single photo.
         photos: their number.
     """
-    return steps if photos == 1 else _PERSON_PACE * steps
+    return PersonSteps(steps, 0) if photos == 1 else PersonSteps(_PERSON_PACE * steps, steps)
 
 
 def shared_columns(model: FaceModel) -> np.ndarray:
@@ -70,7 +80,7 @@ class PersonObjective:
 
     Args:
         batches: ``fitting.objective.PhotoObjective`` of :data:`PHOTOS_AT_ONCE` photos each, the
-            last one of the rest; each with the share of the priors that its photos have.
+            last one of the rest; each with the share of the common terms that its photos have.
         model: the ``FaceModel``.
     """
 

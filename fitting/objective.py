@@ -75,8 +75,7 @@ class Objective:
             the picture is BGR.
         curvature: a ``fitting.curvature.Curvature``.
         robust_scale: placeholder [], gray levels at which a pixel keeps a quarter of its weight.
-        prior_share: placeholder [], weight of the priors of identity and albedo, 1 by default; the
-            photos of one person have them in common.
+        prior_share: placeholder [], weight of the priors of identity and albedo, 1 by default.
 
     Args:
         decoder: a ``FaceDecoder``; the losses are added to its graph.
@@ -181,12 +180,18 @@ class Objective:
         """Return the photo of a row of a feed, [224, 224, 3] BGR."""
         return feed[self._photo][row]
 
-    def feed(self, observations: Sequence[FaceObservation]) -> Dict[Tensor, Any]:
+    def feed(
+        self, observations: Sequence[FaceObservation], common_share: float = 1.0
+    ) -> Dict[Tensor, Any]:
         """Return the feed that stays constant from step to step.
 
         The caller adds ``robust_scale`` and the decoder's coefficients.
+
+        Args:
+            observations: the photos.
+            common_share: see :class:`PhotoObjective`.
         """
-        weights = losses.landmark_weights()
+        weights = common_share * losses.landmark_weights()
         attention = np.stack([o.attend(_ATTENTION_FLOOR) for o in observations])
         centers, identity_weights = zip(*(self._identity_prior(o) for o in observations))
         feed: Dict[Tensor, Any] = {
@@ -203,6 +208,7 @@ class Objective:
             self._uncertainty: np.array([_uncertainty(o) for o in observations]),
             self._expected_identity: np.stack(centers),
             self._identity_weight: np.array(identity_weights),
+            self.prior_share: common_share,
         }
         if self._features is not None:
             feed[self._features] = self._run(self._photo_features, feed)
@@ -226,7 +232,8 @@ class PhotoObjective:
         objective: the ``Objective``.
         decoder: the ``FaceDecoder`` whose graph it was added to.
         observations: B :class:`FaceObservation`.
-        prior_share: weight of the priors of identity and albedo; 1 / n for n photos of a person.
+        common_share: weight of the terms that count once for the photos of a person, landmarks and
+            the priors of identity and albedo; 1 / n for n photos.
     """
 
     def __init__(
@@ -234,12 +241,11 @@ class PhotoObjective:
         objective: Objective,
         decoder: FaceDecoder,
         observations: Sequence[FaceObservation],
-        prior_share: float = 1.0,
+        common_share: float = 1.0,
     ) -> None:
         self._objective = objective
         self._decoder = decoder
-        self._feed: Dict[Tensor, Any] = objective.feed(observations)
-        self._feed[objective.prior_share] = prior_share
+        self._feed: Dict[Tensor, Any] = objective.feed(observations, common_share)
 
     def losses(self, coefficients: np.ndarray, robust_scale: float) -> np.ndarray:
         """Return the loss of each photo, [B].

@@ -73,7 +73,7 @@ class FitResult(NamedTuple):
 
     coefficients: np.ndarray  # [B, 257] float32
     loss: np.ndarray  # [B] total loss at the end
-    history: np.ndarray  # [steps, B] total loss before each step
+    history: np.ndarray  # [steps, B] total loss before each step; of a person, before joint ones
 
 
 class FaceFitter:
@@ -135,19 +135,41 @@ class FaceFitter:
     ) -> FitResult:
         """Fit all photos of one person at once, with the same identity and albedo in each.
 
-        Several photos take three times the steps of one.
+        Several photos take four times the steps of one: three for all of them together, in which
+        their landmarks count once, and one for each by itself, with the person held.
 
         Args:
             observations: list of :class:`FaceObservation`.
             start: [B, 257] initial coefficients; identity and albedo are those of the first row.
             progress: as of :meth:`fit`.
         """
+        # 1. the person
         start = np.array(start, np.float32)
         shared = shared_columns(self.model)
         start[:, shared] = start[0, shared]
-        person = self._build_person(observations)
         steps = person_steps(self.settings.steps, len(observations))
-        return self._minimize(OnePerson(person, self.model), start, person, steps, progress)
+        person = self._build_person(observations)
+        problem = OnePerson(person, self.model)
+        found = self._minimize(problem, start, person, steps.together, progress)
+        if not steps.own:
+            return found
+
+        # 2. pose, expression and light of each photo
+        x = found.coefficients
+        bounds = self._lower.copy(), self._upper.copy()
+        for bound in bounds:
+            bound[shared] = x[0, shared]
+        for begin in range(0, len(x), PHOTOS_AT_ONCE):
+            rows = slice(begin, begin + PHOTOS_AT_ONCE)
+            photos = PhotoObjective(self._build_objective(), self._decoder, observations[rows])
+
+            def tell(step: int, done: int = steps.own * begin, count: int = len(x[rows])) -> None:
+                if progress:
+                    progress(steps.together + (done + count * step) // len(x))
+
+            own = self._minimize(SeparatePhotos(photos), x[rows], photos, steps.own, tell, bounds)
+            x[rows] = own.coefficients
+        return FitResult(x, person.losses(x, LAST_ROBUST_SCALE), found.history)
 
     def choose_person_start(
         self,
@@ -259,13 +281,13 @@ class FaceFitter:
         return self._objective
 
     def _build_person(self, observations: Sequence[FaceObservation]) -> PersonObjective:
-        """Return the objective of all photos of one person, who has priors once."""
+        """Return the objective of all photos of one person, who has priors and landmarks once."""
         batches = [
             PhotoObjective(
                 self._build_objective(),
                 self._decoder,
                 observations[start : start + PHOTOS_AT_ONCE],
-                prior_share=1.0 / len(observations),
+                common_share=1.0 / len(observations),
             )
             for start in range(0, len(observations), PHOTOS_AT_ONCE)
         ]
@@ -297,13 +319,18 @@ class FaceFitter:
         photos: Union[PhotoObjective, PersonObjective],
         steps: int,
         progress: Optional[Callable[[int], Any]],
+        bounds: Optional[Tuple[np.ndarray, np.ndarray]] = None,
     ) -> FitResult:
-        """Minimize from start coefficients [B, 257], and return the result with its losses."""
+        """Minimize from start coefficients [B, 257], and return the result with its losses.
+
+        Bounds are those of the coefficients, unless others are given.
+        """
+        lower, upper = bounds or (self._lower, self._upper)
         found = self.settings.method(
             problem,
             start,
-            self._lower,
-            self._upper,
+            lower,
+            upper,
             steps,
             self._limit_mouth_close,
             progress,

@@ -234,7 +234,7 @@ class FaceSource(abc.ABC):
             report: the report.
             of_one_person: whether they are fitted as one person.
         """
-        steps = person_steps(self._steps, count) if of_one_person else self._steps
+        steps = sum(person_steps(self._steps, count)) if of_one_person else self._steps
 
         def note(step: int) -> None:
             faces = "{} face{}".format(count, "" if count == 1 else "s")

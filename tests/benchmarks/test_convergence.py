@@ -80,9 +80,7 @@ def test_all_figures_are_written(measurement, truth, observations, tmp_path, mon
 
     monkeypatch.setattr(convergence, "CoefficientRegressor", Network)
     monkeypatch.setattr(convergence, "load_face_model", lambda _: toy_face_model())
-    monkeypatch.setattr(
-        convergence, "draw_people", lambda *_: [(None, [photo]) for photo in observations]
-    )
+    monkeypatch.setattr(convergence, "draw_photos", lambda *_: observations)
     monkeypatch.setattr(convergence, "measure", lambda *_: measurement)
     flags = ["--output", str(tmp_path / "a"), "--json", str(tmp_path / "figures.json")]
     assert convergence.main(flags + ["--network", "network.pb"]) == 0

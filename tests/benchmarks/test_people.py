@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("igl")
 
-from benchmarks import same_person  # noqa: E402
+from benchmarks import same_person, sets  # noqa: E402
 from benchmarks.people import ScanMeasure  # noqa: E402
 from benchmarks.people_models import (  # noqa: E402
     _deformed_population,
@@ -22,8 +22,10 @@ from evaluation.scan_distance import (  # noqa: E402
 )
 from face_model import write_face_model  # noqa: E402
 from geometry.camera import project  # noqa: E402
+from reconstruction.face import LocatedFace  # noqa: E402
 from tests.evaluation.test_scans import model  # noqa: E402, F401
 from utils.errors import InputError  # noqa: E402
+from utils.report import Report  # noqa: E402
 
 
 def smooth_model(closed):
@@ -127,3 +129,42 @@ def test_people_are_told_apart_by_the_share_of_smaller_distances():
 def test_a_folder_without_people_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="at least two people"):
         same_person.main([str(tmp_path)])
+
+
+def test_sets_are_compared_with_one_photo_and_with_the_limit():
+    rows = [
+        sets.Measured(person, photos, {"mean face": 2.0, "limit": 0.5, "joint fit": joint})
+        for person, photos, joint in [(0, 1, 1.4), (1, 1, 1.6), (0, 4, 0.8), (1, 4, 1.0)]
+    ]
+    head, titles, one, four = sets.describe(rows).split("\n")
+    assert "2.00 mm" in head and "limit 25.0%" in head and "of the way" in titles
+    assert one.split() == ["1", "2", "-", "-", "75.0%"]
+    assert four.split() == ["4", "2", "-", "-", "45.0%", "60.0%"]
+
+
+def test_a_photo_without_a_face_is_left_out_of_its_set(model, tmp_path):  # noqa: F811
+    """People are reconstructed from all sets of their faces that can be filled."""
+    write_face_model(model, str(tmp_path / "model.mat"))
+    people = load_population(str(tmp_path / "model.mat"), model)
+    photos = PeoplePainter(people, PeopleOptions(1, 4, 0, 40.0)).paint(str(tmp_path))
+
+    seen = []
+
+    class Toy:
+        network = property(lambda self: self)
+
+        def locate(self, photo):
+            if photo.name.endswith("_0"):
+                raise InputError("no face")
+            return [LocatedFace(photo.name, photo.path, *[None] * 6)]
+
+        def reconstruct(self, faces):
+            seen.append([face.name[-1] for face in faces])
+            return {"joint fit": np.zeros(model.identity_count)}
+
+    report = Report(4, "photo", "found", quiet=True)
+    rows = sets.measure_sets(Toy(), ScanMeasure(model, people), photos, [1, 2, 4], report)
+    report.close()
+    assert seen == [["1"], ["2"], ["3"], ["1", "2"]] and len(report.skipped) == 1
+    assert [row.photos for row in rows] == [1, 1, 1, 2]
+    assert rows[0].distances["joint fit"] == rows[0].distances["mean face"]

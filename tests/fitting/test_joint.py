@@ -6,7 +6,7 @@ import pytest
 from benchmarks.random_faces import sample_coefficients
 from face_model.coefficients import coefficient_sizes, split_coefficients
 from fitting import joint, photometric
-from fitting.joint import shared_columns
+from fitting.joint import PersonSteps, shared_columns
 from fitting.objective import PhotoObjective
 from fitting.photometric import FaceFitter, FitSettings
 from geometry.similarity import fit_similarity
@@ -80,24 +80,40 @@ def test_batches_do_not_change_the_gradient(decoder, fitter, person, observation
     np.testing.assert_allclose(parts[1], whole[1], atol=1e-4 * np.abs(whole[1]).max())
 
 
-def test_priors_of_the_person_count_once(decoder, fitter, person, observations):
-    """Two equal photos: twice the loss of one without its priors, and the priors once."""
+def test_priors_and_landmarks_of_the_person_count_once(decoder, fitter, person, observations):
+    """Two equal photos: twice the loss of one without these terms, and these terms once."""
     model, objective = decoder.model, fitter._build_objective()
-    coefficients = person.coefficients[:1]
+    coefficients = person.coefficients[:1] + np.float32(0.05)
     alone = PhotoObjective(objective, decoder, observations[:1])
-    free = PhotoObjective(objective, decoder, observations[:1], prior_share=0.0)
+    free = PhotoObjective(objective, decoder, observations[:1], common_share=0.0)
     twice = fitter._build_person([observations[0]] * 2)
     _, by_all = alone.differentiate(coefficients, SCALE)
     _, by_pixels = free.differentiate(coefficients, SCALE)
-    _, shared_gradient = twice.differentiate(np.repeat(coefficients, 2, axis=0), SCALE)
+    _, gradient = twice.differentiate(np.repeat(coefficients, 2, axis=0), SCALE)
     shared = shared_columns(model)
-    np.testing.assert_allclose(
-        shared_gradient[0, shared],
-        (by_pixels + by_all)[0, shared],
-        atol=1e-4 * np.abs(by_all).max(),
-    )
+    wanted = by_pixels + by_all
+    atol = 1e-4 * np.abs(by_all).max()
+    np.testing.assert_allclose(gradient[0, shared], wanted[0, shared], atol=atol)
+    np.testing.assert_allclose(gradient[0, ~shared], wanted[0, ~shared] / 2, atol=atol)
+    angles = slice(model.identity_count + model.expression_count + model.albedo_count, -30)
+    assert np.abs(by_all - by_pixels)[0, angles].max() > 0.1 * np.abs(by_all)[0, angles].max()
     assert np.abs(by_all - by_pixels)[0, shared].max() > 1e-4
-    np.testing.assert_allclose(by_all[0, ~shared], by_pixels[0, ~shared], rtol=1e-4, atol=1e-6)
+
+
+def test_photos_follow_their_own_landmarks_at_the_end(decoder, fitter, observations, monkeypatch):
+    """Landmarks count once for the person, and fully for pose and expression of each photo."""
+    noise = np.random.RandomState(3).normal(0, 3, (5, 68, 2))
+    moved = [
+        one._replace(landmarks=one.landmarks + shift) for one, shift in zip(observations, noise)
+    ]
+    start = fitter.fit_landmarks(moved)
+    whole = fitter.fit_person(moved, start).coefficients
+    monkeypatch.setattr(photometric, "person_steps", lambda *_: PersonSteps(120, 0))
+    together = fitter.fit_person(moved, start).coefficients
+    shared = shared_columns(decoder.model)
+    np.testing.assert_array_equal(whole[:, shared], together[:, shared])
+    photos = PhotoObjective(fitter._build_objective(), decoder, moved)
+    assert np.all(photos.losses(whole, SCALE) < photos.losses(together, SCALE))
 
 
 def test_one_photo_is_fitted_as_by_itself(fitter, observations):
@@ -125,7 +141,7 @@ def test_several_photos_take_more_steps(fitter, observations):
     start = fitter.fit_landmarks(observations)
     told = []
     found = fitter.fit_person(observations[:2], start[:2], told.append)
-    assert told == list(range(1, 121)) and found.history.shape == (120, 2)
+    assert told == list(range(1, 161)) and found.history.shape == (120, 2)
 
 
 def test_five_photos_give_a_better_face_than_one(decoder, fitter, person, observations):
