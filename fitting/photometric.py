@@ -155,20 +155,12 @@ class FaceFitter:
             return found
 
         # 2. pose, expression and light of each photo
-        x = found.coefficients
-        bounds = self._lower.copy(), self._upper.copy()
-        for bound in bounds:
-            bound[shared] = x[0, shared]
-        for begin in range(0, len(x), PHOTOS_AT_ONCE):
-            rows = slice(begin, begin + PHOTOS_AT_ONCE)
-            photos = PhotoObjective(self._build_objective(), self._decoder, observations[rows])
-
-            def tell(step: int, done: int = steps.own * begin, count: int = len(x[rows])) -> None:
-                if progress:
-                    progress(steps.together + (done + count * step) // len(x))
-
-            own = self._minimize(SeparatePhotos(photos), x[rows], photos, steps.own, tell, bounds)
-            x[rows] = own.coefficients
+        x = self._fit_each(
+            observations,
+            found.coefficients,
+            steps.own,
+            progress and (lambda step: progress(steps.together + step)),
+        )
         return FitResult(x, person.losses(x, LAST_ROBUST_SCALE), found.history)
 
     def choose_person_start(
@@ -292,6 +284,29 @@ class FaceFitter:
             for start in range(0, len(observations), PHOTOS_AT_ONCE)
         ]
         return PersonObjective(batches, self.model)
+
+    def _fit_each(
+        self,
+        observations: Sequence[FaceObservation],
+        start: np.ndarray,
+        steps: int,
+        progress: Optional[Callable[[int], Any]],
+    ) -> np.ndarray:
+        """Return coefficients [B, 257] of each photo of a person, who is held as at the start."""
+        shared = shared_columns(self.model)
+        bounds = self._lower.copy(), self._upper.copy()
+        for bound in bounds:
+            bound[shared] = start[0, shared]
+        parts = []
+        for begin in range(0, len(start), PHOTOS_AT_ONCE):
+            rows = slice(begin, begin + PHOTOS_AT_ONCE)
+            photos = PhotoObjective(self._build_objective(), self._decoder, observations[rows])
+            problem = SeparatePhotos(photos)
+            found = self._minimize(problem, start[rows], photos, steps, None, bounds)
+            parts.append(found.coefficients)
+            if progress:
+                progress(steps * min(rows.stop, len(start)) // len(start))
+        return np.concatenate(parts)
 
     def _with_light_and_albedo(
         self, start: np.ndarray, observations: Sequence[FaceObservation]
