@@ -21,7 +21,7 @@ import itertools
 import json
 import os
 import tempfile
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -253,7 +253,7 @@ def measure_people(
     measure = ScanMeasure(reconstructor.model, population)
     limits: Dict[int, Dict[str, Tuple[float, float]]] = {}
     rows = []
-    located = _locate_all(reconstructor, photos, report)
+    located = locate_all(reconstructor, photos, report)
     for batch in iter(lambda: list(itertools.islice(located, batch_size)), []):
         found = reconstructor.reconstruct(*zip(*batch))
         for i, (photo, _) in enumerate(batch):
@@ -267,9 +267,16 @@ def measure_people(
     return rows
 
 
-def _locate_all(
-    reconstructor: Reconstructor, photos: Iterator[PersonPhoto], report: Report
+def locate_all(
+    reconstructor: Any, photos: Iterator[PersonPhoto], report: Report
 ) -> Iterator[Tuple[PersonPhoto, LocatedFace]]:
+    """Yield photos with their faces; one without a face is reported and skipped.
+
+    Args:
+        reconstructor: has the method ``locate``, see :meth:`Reconstructor.locate`.
+        photos: the photos.
+        report: counts those that are skipped.
+    """
     for photo in photos:
         try:
             yield photo, reconstructor.locate(photo)

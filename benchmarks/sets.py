@@ -14,11 +14,11 @@ import argparse
 import itertools
 import json
 import tempfile
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from benchmarks.people import ScanMeasure, add_people_flags, people_options
+from benchmarks.people import ScanMeasure, add_people_flags, locate_all, people_options
 from benchmarks.people_models import load_population
 from benchmarks.people_photos import PeoplePainter, PersonPhoto
 from face_model import load_face_model
@@ -28,7 +28,7 @@ from reconstruction.network_choice import NetworkRequest, choose_networks
 from reconstruction.pipeline import FacePipeline
 from utils.arguments import non_negative_int, positive_int
 from utils.atomic import atomic_path
-from utils.errors import InputError, run_main
+from utils.errors import run_main
 from utils.report import Report
 from utils.workers import one_blas_thread
 
@@ -58,16 +58,24 @@ class Reconstructor:
     ) -> None:
         self._identities = model.identity_count
         request = NetworkRequest("network", c_net=c_net)
-        self.network = FacePipeline(model, choose_networks(request, model))
+        self._network = FacePipeline(model, choose_networks(request, model))
         self._fitting = None
         if steps != 0:
             request = NetworkRequest("both", steps, c_net=c_net)
             self._fitting = FacePipeline(model, choose_networks(request, model))
 
+    def locate(self, photo: PersonPhoto) -> LocatedFace:
+        """Return the largest face of a photo.
+
+        Raises:
+            InputError: no face is found.
+        """
+        return self._network.locate(photo.photo)[0]
+
     def reconstruct(self, faces: Sequence[LocatedFace]) -> Dict[str, np.ndarray]:
         """Return method -> identity of the person of some faces, [identities]."""
-        average = self.network.find_person(faces, with_confidence=False)
-        weighted = self.network.find_person(faces)
+        average = self._network.find_person(faces, with_confidence=False)
+        weighted = self._network.find_person(faces)
         found = {AVERAGE: average}
         if weighted.confidence is not None:
             found[C_NET] = weighted
@@ -95,8 +103,11 @@ def measure_sets(
         report: counts the photos.
     """
     rows = []
-    for person, own in itertools.groupby(photos, lambda photo: photo.person):
-        faces, identity = _locate(reconstructor, own, report)
+    located = locate_all(reconstructor, photos, report)
+    for person, pairs in itertools.groupby(located, lambda pair: pair[0].person):
+        own = list(pairs)
+        report.step(len(own))
+        identity, faces = own[0][0].identity, [face for _, face in own]
         limits = measure.measure_limits(identity)
         known = {name: limits[name][0] for name in (MEAN_FACE, LIMIT)}
         for count in counts:
@@ -107,23 +118,6 @@ def measure_sets(
                 }
                 rows.append(Measured(person, count, dict(known, **distances)))
     return rows
-
-
-def _locate(
-    reconstructor: Reconstructor, photos: Iterator[PersonPhoto], report: Report
-) -> Tuple[List[LocatedFace], np.ndarray]:
-    """Return the faces in the photos of a person, without pixels, and the true identity."""
-    faces = []
-    for photo in photos:
-        identity = photo.identity
-        try:
-            face = reconstructor.network.locate(photo.photo)[0]
-        except InputError as error:
-            report.skip(photo.photo.name, error)
-            continue
-        faces.append(face._replace(photo=np.zeros((0, 0, 3), np.uint8)))
-        report.step()
-    return faces, identity
 
 
 def describe(rows: Sequence[Measured]) -> str:
