@@ -75,7 +75,7 @@ class Objective:
             the picture is BGR.
         curvature: a ``fitting.curvature.Curvature``.
         robust_scale: placeholder [], gray levels at which a pixel keeps a quarter of its weight.
-        prior_share: placeholder [], weight of the priors of identity and albedo, 1 by default.
+        prior_share: placeholder [], weight of the priors of identity and albedo.
 
     Args:
         decoder: a ``FaceDecoder``; the losses are added to its graph.
@@ -120,7 +120,7 @@ class Objective:
         self._uncertainty = tf.placeholder(tf.float32, [None], "uncertainty")
         self.robust_scale = tf.placeholder(tf.float32, [], "robust_scale")
         self._scale_shares = tf.placeholder(tf.float32, pixels + [1], "scale_shares")
-        self.prior_share = tf.placeholder_with_default(1.0, [], "prior_share")
+        self.prior_share = tf.placeholder(tf.float32, [], "prior_share")
         self._expected_identity = tf.placeholder(
             tf.float32, [None, self._identity_count], "expected_identity"
         )

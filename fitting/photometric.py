@@ -301,11 +301,14 @@ class FaceFitter:
         for begin in range(0, len(start), PHOTOS_AT_ONCE):
             rows = slice(begin, begin + PHOTOS_AT_ONCE)
             photos = PhotoObjective(self._build_objective(), self._decoder, observations[rows])
-            problem = SeparatePhotos(photos)
-            found = self._minimize(problem, start[rows], photos, steps, None, bounds)
+            problem, part = SeparatePhotos(photos), start[rows]
+
+            def tell(step: int, done: int = steps * begin, count: int = len(part)) -> None:
+                if progress:
+                    progress((done + count * step) // len(start))
+
+            found = self._minimize(problem, part, photos, steps, tell, bounds)
             parts.append(found.coefficients)
-            if progress:
-                progress(steps * min(rows.stop, len(start)) // len(start))
         return np.concatenate(parts)
 
     def _with_light_and_albedo(

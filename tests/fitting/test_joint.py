@@ -141,7 +141,7 @@ def test_several_photos_take_more_steps(fitter, observations):
     start = fitter.fit_landmarks(observations)
     told = []
     found = fitter.fit_person(observations[:2], start[:2], told.append)
-    assert told == list(range(1, 121)) + [160] and found.history.shape == (120, 2)
+    assert told == list(range(1, 161)) and found.history.shape == (120, 2)
 
 
 def test_five_photos_give_a_better_face_than_one(decoder, fitter, person, observations):
