@@ -43,7 +43,7 @@ def test_one_thread_within_and_as_before_after():
 
 
 SEARCHES_BESIDE_IMPORTS = """
-import importlib, sys, threading
+import importlib, threading
 from utils import workers
 
 stop = threading.Event()
